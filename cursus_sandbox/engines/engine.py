@@ -1,0 +1,116 @@
+"""The engine seam: a `Job` goes in, an `Exit` comes out.
+
+Knows no pipeline, no step and no table: only a command, its mounts, its environment and its limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Protocol, Self
+
+
+class MountMode(StrEnum):
+    """What a job may do with a mount."""
+
+    READ_ONLY = "read_only"
+    PRIVATE = "private"  # writable; what is written is the job's own and the source never changes
+    WRITABLE = "writable"  # what is written lands in the source
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A host file or folder at a container path."""
+
+    source: Path
+    target: PurePosixPath
+    mode: MountMode
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a job may use; None is no limit. `memory` and `shm_size` in bytes, `timeout` in seconds."""
+
+    cpus: float | None = None
+    memory: int | None = None
+    gpus: int | None = None
+    shm_size: int | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One command to run in a sandbox.
+
+    `argv` follows `entrypoint`; both are exec'd, never read by a shell. With neither, the image's own start command
+    runs. `mounts` are in mounting order: parents before the mounts inside them. `scratch` is an empty folder for the
+    engine's own use (copy-on-write layers), on the same file system as the writable mounts; the caller deletes it.
+    `user` is `uid[:gid]`, or "image" for the image's own user; None is the calling user.
+    """
+
+    name: str
+    scratch: Path
+    argv: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    image: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    working_dir: PurePosixPath | None = None
+    limits: Limits = Limits()
+    network: bool = False
+    user: str | None = None
+    hostname: str = "algo-1"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Why(StrEnum):
+    """Why a job ended, when its exit code alone doesn't tell."""
+
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out of memory"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a job ended. `code` is 128+n for signal n; `peak_memory` in bytes, None when it could not be learned."""
+
+    code: int
+    seconds: float
+    peak_memory: int | None = None
+    why: Why | None = None
+
+
+class Engine(Protocol):
+    """Runs jobs.
+
+    1. The command sees each mount at its container path; a private input may be written without its source changing.
+    2. It sees the job's environment and nothing of the host's.
+    3. It has no network unless the job asks for one.
+    4. Its stdout and stderr reach `log` as bytes, in order, while it runs.
+    5. Its exit code comes back in Exit; 128+n if a signal ended it; `why` says timeout, out of memory, interrupted.
+    6. What it could not learn it does not invent: it raises EngineError.
+    7. `run` may be called from several threads at once.
+    8. Leaving the `with` block leaves nothing running and nothing behind.
+    """
+
+    name: str
+    runs_images: bool
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    def require(self, images: Iterable[str], *, pull: bool = False) -> Mapping[str, str]:
+        """Give each image's digest, pulling missing ones only when told to; EngineError names every missing one."""
+
+    def run(self, job: Job, log: Callable[[bytes], None]) -> Exit:
+        """Run a job to its end, calling `log` from one thread at a time."""
+
+    def interrupt(self) -> None:
+        """End every running job; each `run` then returns with `why` interrupted. Later runs end at once likewise."""
