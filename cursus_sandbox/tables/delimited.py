@@ -1,0 +1,231 @@
+"""A CSV or TSV file, gzipped or not, by its header and its first block.
+
+The header is read by itself first, and every cell as text: what the text means is judged afterwards, so that `01234`
+stays what it is and `0x1F` is no integer. This module imports pyarrow; `observed` imports it when it is first needed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import zlib
+from typing import IO, NamedTuple
+
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.csv as pacsv  # type: ignore[import-untyped]
+
+from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
+from cursus_sandbox.tables.observed import Format, ObservedColumn, ObservedTable, unreadable
+from cursus_sandbox.tables.text_column import text_column
+
+BLOCK = 256 << 10
+_LARGEST_BLOCK = 64 << 20
+_DELIMITERS = {Format.CSV: ",", Format.TSV: "\t"}
+_OTHERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+_MAGIC = {b"PAR1": "a Parquet file", b"\x1f\x8b": "gzip-compressed", b"PK\x03\x04": "a zip file"}
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_SAMPLE = 64
+
+
+def delimited_table(
+    stream: IO[bytes], *, file: str, kind: Format, nulls: tuple[str, ...] = ("",)
+) -> ObservedTable | Mismatch:
+    """Give the table in an open, non-empty CSV or TSV file, or why it can't be read."""
+    if file.lower().endswith(".gz"):
+        stream = gzip.GzipFile(fileobj=stream)
+    size = 2 * BLOCK
+    try:
+        while True:
+            stream.seek(0)
+            content = stream.read(size)
+            table = _table(content, _Name(file, kind), whole=len(content) < size, nulls=nulls)
+            if table is not None:
+                return table
+            if size >= _LARGEST_BLOCK:
+                return unreadable(file, f"no row ends within {_LARGEST_BLOCK >> 20} MiB: a quote is open", kind=kind)
+            size *= 4
+    except (OSError, EOFError, zlib.error) as error:
+        return unreadable(file, f"it can't be unpacked or read: {error}", kind=kind)
+
+
+class _Name(NamedTuple):
+    file: str
+    kind: Format
+
+
+def _table(content: bytes, name: _Name, *, whole: bool, nulls: tuple[str, ...]) -> ObservedTable | Mismatch | None:
+    """Look into the start of a file (all of it when `whole`); None when its first row doesn't end in it."""
+    file, kind = name
+    if problem := _not_text(content, name):
+        return problem
+    findings = []
+    text, bad_byte = _decoded(content, whole=whole)
+    if bad_byte is not None:
+        findings.append(_encoding(name, content, bad_byte))
+        content = text.encode()
+    elif content.startswith(codecs.BOM_UTF8):
+        findings.append(_byte_order_mark(file))
+    text = text.removeprefix("\ufeff")
+    try:
+        header = _first_record(text, _DELIMITERS[kind])
+    except csv.Error as error:
+        return None if not whole else unreadable(file, f"its header can't be read: {error}", kind=kind)
+    if header is None:
+        return unreadable(file, "it has no header: every line is blank", kind=kind)
+    if other := _other_delimiter(text, kind, header):
+        columns = tuple(ObservedColumn(column, "string", None, None) for column in header)
+        return ObservedTable(file, kind, columns, None, (*findings, _delimiter(name, other)))
+    try:
+        block = _block(content, kind, len(header), whole=whole, nulls=nulls)
+    except pa.ArrowInvalid as error:
+        if "straddling" in str(error) and not whole:
+            return None
+        return unreadable(file, str(error).splitlines()[0][:200], kind=kind)
+    if block.ragged:
+        findings.append(_ragged(file, len(header), block.ragged))
+    columns = tuple(text_column(label, cells, nulls) for label, cells in zip(header, block.columns, strict=True))
+    return ObservedTable(file, kind, columns, len(block.columns[0]) if whole else None, tuple(findings))
+
+
+class _Block(NamedTuple):
+    columns: tuple[pa.Array, ...]  # all text, without the header
+    ragged: list[pacsv.InvalidRow]
+
+
+def _block(content: bytes, kind: Format, width: int, *, whole: bool, nulls: tuple[str, ...]) -> _Block:
+    """Read the first block as text: pyarrow itself finds where its last whole row ends."""
+    ragged: list[pacsv.InvalidRow] = []
+    names = [str(index) for index in range(width)]
+
+    def skip(row: pacsv.InvalidRow) -> str:
+        ragged.append(row)
+        return "skip"
+
+    with pacsv.open_csv(
+        pa.BufferReader(content),
+        read_options=pacsv.ReadOptions(
+            use_threads=False, column_names=names, block_size=len(content) + 1 if whole else max(1, len(content) // 2)
+        ),
+        parse_options=pacsv.ParseOptions(
+            delimiter=_DELIMITERS[kind], newlines_in_values=True, invalid_row_handler=skip
+        ),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=list(nulls),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    ) as reader:
+        batch = reader.read_next_batch()
+    inside: list[pacsv.InvalidRow] = []
+    for row in ragged:  # pyarrow reads ahead, and what is behind this block may be cut off in the middle of a row
+        if whole or row.number <= batch.num_rows + len(inside):
+            inside.append(row)
+    return _Block(tuple(column.slice(1) for column in batch.columns), inside)
+
+
+def _not_text(content: bytes, name: _Name) -> Mismatch | None:
+    """Give the finding that the bytes are not text of one byte a character."""
+    for magic, what in _MAGIC.items():
+        if content.startswith(magic):
+            return unreadable(name.file, f"it is {what}", kind=name.kind, hint="name the file for what it is")
+    start = content[:1024]
+    if content.startswith(_UTF16) or (b"\0" in start and start.count(b"\0") >= len(start) // 3 and len(start) > 1):
+        return Mismatch(
+            kind=Kind.ENCODING,
+            severity=Severity.ERROR,
+            file=name.file,
+            expected="UTF-8",
+            found="UTF-16",
+            message="the text is UTF-16, not UTF-8",
+            hint='write it with encoding="utf-8"',
+        )
+    if b"\0" in content:
+        line = content.count(b"\n", 0, content.index(b"\0")) + 1
+        return unreadable(name.file, f"line {line} has a NUL byte: it is binary, or damaged", kind=name.kind)
+    return None
+
+
+def _decoded(content: bytes, *, whole: bool) -> tuple[str, int | None]:
+    """Give the text, and where the first byte is that isn't UTF-8 (the text is then read as Latin-1)."""
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(content, final=whole), None
+    except UnicodeDecodeError as error:
+        return content.decode("latin-1"), error.start
+
+
+def _first_record(text: str, delimiter: str) -> list[str] | None:
+    return next((record for record in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if record), None)
+
+
+def _other_delimiter(text: str, kind: Format, header: list[str]) -> str | None:
+    """Give the delimiter that a file with one column is really written with, judged by its first two records."""
+    if len(header) > 1:
+        return None
+    for other in _OTHERS:
+        if other == _DELIMITERS[kind]:
+            continue
+        records = csv.reader(io.StringIO(text, newline=""), delimiter=other)
+        try:
+            widths = [len(record) for record, _ in zip(filter(None, records), range(2), strict=False)]
+        except csv.Error:
+            continue
+        if widths[0] > 1 and len(set(widths)) == 1:
+            return other
+    return None
+
+
+def _encoding(name: _Name, content: bytes, bad_byte: int) -> Mismatch:
+    line = content.count(b"\n", 0, bad_byte) + 1
+    return Mismatch(
+        kind=Kind.ENCODING,
+        severity=Severity.ERROR,
+        file=name.file,
+        expected="UTF-8",
+        found="another encoding, such as Latin-1",
+        example=f"byte 0x{content[bad_byte]:02x} in line {line}",
+        message=f"the text isn't UTF-8: byte 0x{content[bad_byte]:02x} in line {line} (Latin-1?)",
+        hint='write it with encoding="utf-8"',
+    )
+
+
+def _byte_order_mark(file: str) -> Mismatch:
+    return Mismatch(
+        kind=Kind.ENCODING,
+        severity=Severity.WARNING,
+        file=file,
+        expected="UTF-8",
+        found="UTF-8 with a byte order mark",
+        message="the text starts with a byte order mark, which some readers take for part of the first column's name",
+        hint='write it with encoding="utf-8", not "utf-8-sig"',
+    )
+
+
+def _delimiter(name: _Name, other: str) -> Mismatch:
+    expected = _OTHERS[_DELIMITERS[name.kind]]
+    return Mismatch(
+        kind=Kind.DELIMITER,
+        severity=Severity.ERROR,
+        file=name.file,
+        expected=expected,
+        found=_OTHERS[other],
+        message=f"the columns are separated by {_OTHERS[other]}s, not by {expected}s",
+        hint=f"write it with sep={_DELIMITERS[name.kind]!r}" + (", or call it .tsv" if other == "\t" else ""),
+    )
+
+
+def _ragged(file: str, width: int, rows: list[pacsv.InvalidRow]) -> Mismatch:
+    first = rows[0]
+    return Mismatch(
+        kind=Kind.RAGGED,
+        severity=Severity.ERROR,
+        file=file,
+        expected=f"{width} columns in every row",
+        found="rows with more or fewer",
+        count=len(rows),
+        example=f"row {first.number - 1} has {first.actual_columns}: {first.text[:_SAMPLE]!r}",
+        message=f"row {first.number - 1} has {first.actual_columns} columns where the header has {width}",
+        hint="quote values that hold the delimiter, and write every row with one writer",
+    )

@@ -1,0 +1,73 @@
+"""One thing in which data differ from what was promised."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Severity(StrEnum):
+    """Whether a reader is stopped (error) or only told (warning)."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Kind(StrEnum):
+    """What sort of difference it is. The texts are in result files, so they are never renamed."""
+
+    # the data as a whole
+    MISSING = "missing"
+    EMPTY = "empty"
+    NO_MATCH = "no_match"
+    NOT_CHECKED = "not_checked"
+    SHARDS_DISAGREE = "shards_disagree"
+    # one file
+    SPECIAL_FILE = "special_file"
+    UNREADABLE = "unreadable"
+    ENCODING = "encoding"
+    DELIMITER = "delimiter"
+    HEADER = "header"
+    RAGGED = "ragged"
+    # its columns
+    DUPLICATE_COLUMN = "duplicate_column"
+    MISSING_COLUMN = "missing_column"
+    RENAMED_COLUMN = "renamed_column"
+    EXTRA_COLUMN = "extra_column"
+    COLUMN_ORDER = "column_order"
+    # what is in a column
+    TYPE = "type"
+    LOSSY = "lossy"
+    TIMEZONE = "timezone"
+    DATE_TO_TIMESTAMP = "date_to_timestamp"
+    NULL = "null"
+    ALL_NULL = "all_null"
+
+
+class Mismatch(BaseModel):
+    """A finding: what was expected, what was found, where, and what to do.
+
+    `file` is relative to the data that was checked. The same finding in several files is one, with the first file's
+    name in `file` and their number in `files`. `count` is how many cells, rows or files the finding is about, where
+    that is known; `example` is one of them. `message` is a sentence without the file's name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Kind
+    severity: Severity
+    message: str
+    file: str | None = None
+    files: int = 1
+    column: str | None = None
+    expected: str = ""
+    found: str = ""
+    count: int | None = None
+    example: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}: " if self.file else ""
+        more = f" (and {self.files - 1} more like it)" if self.files > 1 else ""
+        return f"{where}{self.message}{more}" + (f"\n  {self.hint}" if self.hint else "")

@@ -1,0 +1,119 @@
+"""A Parquet file by its footer alone: columns, types, rows, and null counts from the statistics.
+
+This module imports pyarrow; `observed` imports it when the first Parquet file is met.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from typing import IO
+
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+from cursus_sandbox.tables.arrow_types import family_of, observed_type
+from cursus_sandbox.tables.mismatch import Mismatch
+from cursus_sandbox.tables.observed import Format, ObservedColumn, ObservedTable, unreadable
+
+_SHORTEST = 12  # PAR1, a footer's length, PAR1
+_LARGEST_UNPACKED = 256 << 20
+
+
+def parquet_table(stream: IO[bytes], *, file: str) -> ObservedTable | Mismatch:
+    """Give the table in an open, non-empty Parquet file, or why it can't be read."""
+    head = stream.read(4)
+    if head[:2] == b"\x1f\x8b":
+        try:
+            stream = _unpacked(stream)
+        except (OSError, EOFError, zlib.error, ValueError) as error:
+            return unreadable(file, f"it is gzip-compressed, and {error}", kind=Format.PARQUET)
+        head = stream.read(4)
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, size - 4))
+    if problem := _magic_problem(head, stream.read(), size):
+        return unreadable(file, problem[0], kind=Format.PARQUET, hint=problem[1])
+    stream.seek(0)
+    try:
+        parquet = pq.ParquetFile(stream)
+        return _table(parquet, file)
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        return unreadable(file, f"its footer is damaged ({_first_line(error)})", kind=Format.PARQUET)
+
+
+def _table(parquet: pq.ParquetFile, file: str) -> ObservedTable:
+    schema, footer = parquet.schema_arrow, parquet.metadata
+    nulls = _null_counts(footer, schema)
+    columns = tuple(_column(field, count) for field, count in zip(schema, nulls, strict=True))
+    return ObservedTable(file, Format.PARQUET, columns, footer.num_rows)
+
+
+def _column(field: pa.Field, nulls: int | None) -> ObservedColumn:
+    kind = field.type
+    while isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    text = str(kind)
+    return ObservedColumn(field.name, text, family_of(observed_type(text)), nulls if field.nullable else 0)
+
+
+def _null_counts(footer: pq.FileMetaData, schema: pa.Schema) -> list[int | None]:
+    """Sum the statistics of each top-level column over the row groups; None where some have none.
+
+    A nested column's own nulls aren't counted in the footer; but when one of its leaves has no null, nor has it.
+    """
+    leaves = [_leaves(field.type) for field in schema]
+    if sum(leaves) != footer.num_columns:
+        return [None] * len(leaves)
+    sums: list[int | None] = [0] * footer.num_columns
+    for group in range(footer.num_row_groups):
+        row_group = footer.row_group(group)
+        for leaf, total in enumerate(sums):
+            statistics = row_group.column(leaf).statistics
+            known = total is not None and statistics is not None and statistics.has_null_count
+            sums[leaf] = total + statistics.null_count if known else None
+    counts: list[int | None] = []
+    for field, width in zip(schema, leaves, strict=True):
+        own, sums = sums[:width], sums[width:]
+        nested = pa.types.is_nested(field.type)
+        counts.append((0 if 0 in own else None) if nested else own[0])
+    return counts
+
+
+def _leaves(kind: pa.DataType) -> int:
+    """Count the Parquet columns an Arrow type is written to."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _leaves(kind.storage_type)
+    if pa.types.is_nested(kind):
+        return sum(_leaves(kind.field(index).type) for index in range(kind.num_fields))
+    return 1
+
+
+def _magic_problem(head: bytes, tail: bytes, size: int) -> tuple[str, str] | None:
+    """Give what the first and last bytes already tell, and what to do about it."""
+    if b"PARE" in {head, tail}:
+        return "its footer is encrypted", "write it without encryption: its columns can't be checked otherwise"
+    if head != b"PAR1":
+        hint = "name the file for what it is: .csv, .json" if _is_text(head) else ""
+        return ("it is text" if hint else "it doesn't start with the Parquet mark PAR1"), hint
+    if tail != b"PAR1" or size < _SHORTEST:
+        return "it is cut off: its footer is missing", "did the step close its writer, and was the disk full?"
+    return None
+
+
+def _is_text(head: bytes) -> bool:
+    return all(byte in b"\t\n\r" or byte >= ord(" ") for byte in head) and head.isascii()
+
+
+def _unpacked(stream: IO[bytes]) -> IO[bytes]:
+    """Unpack a gzipped Parquet file into memory (a footer is at the end, so there is no other way)."""
+    stream.seek(0)
+    with gzip.open(stream) as packed:
+        content = packed.read(_LARGEST_UNPACKED + 1)
+    if len(content) > _LARGEST_UNPACKED:
+        raise ValueError(f"unpacks to more than {_LARGEST_UNPACKED >> 20} MiB; Parquet compresses by itself")
+    return io.BytesIO(content)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,136 @@
+"""What a channel's tables should be: Frictionless Table Schema's words, plus `arrow`, `optional` and `glob`.
+
+Only words that are enforced are known here; any other is refused, so that no promise is silently ignored.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import Annotated
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator, model_validator
+
+from cursus_sandbox.tables.arrow_types import Family, arrow_type
+from cursus_sandbox.tables.lattice import family_difference
+from cursus_sandbox.tables.mismatch import Severity
+
+
+class FieldsMatch(StrEnum):
+    """How a file's columns relate to the declared fields (Table Schema v2 `fieldsMatch`).
+
+    exact: the same, in the same order. equal: the same, in any order. subset: the fields are among the columns.
+    superset: the columns are among the fields. partial: at least one field is a column.
+    """
+
+    EXACT = "exact"
+    EQUAL = "equal"
+    SUBSET = "subset"
+    SUPERSET = "superset"
+    PARTIAL = "partial"
+
+    @property
+    def closed(self) -> bool:
+        """Whether columns that aren't declared are refused."""
+        return self in {FieldsMatch.EXACT, FieldsMatch.EQUAL, FieldsMatch.SUPERSET}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every field that isn't optional must be there."""
+        return self in {FieldsMatch.EXACT, FieldsMatch.EQUAL, FieldsMatch.SUBSET}
+
+
+class _Schema(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Constraints(_Schema):
+    """What every value of a column keeps to. `required`: no nulls."""
+
+    required: bool = False
+
+
+class Field(_Schema):
+    """One column: a family of types of any width (`type`), or an exact Arrow type (`arrow`) where the width matters."""
+
+    name: Annotated[str, StringConstraints(min_length=1)]
+    type: Family = Family.ANY
+    arrow: str | None = None
+    optional: bool = False
+    constraints: Constraints = Constraints()
+
+    @field_validator("arrow")
+    @classmethod
+    def _arrow_is_a_type(cls, text: str | None) -> str | None:
+        return text if text is None else str(arrow_type(text))
+
+    @model_validator(mode="after")
+    def _type_and_arrow_agree(self) -> Field:
+        if self.arrow is not None:
+            gap = family_difference(arrow_type(self.arrow), self.type)
+            if gap and gap.severity is Severity.ERROR:
+                raise ValueError(f"field {self.name!r} asks for type {self.type.value} and for arrow {self.arrow}")
+        return self
+
+    @property
+    def asks(self) -> str:
+        """What the field asks for, in words for a message."""
+        return self.arrow or self.type.value
+
+
+class TableSchema(_Schema):
+    """What the tables of a channel should be.
+
+    `glob` chooses the files it speaks of, relative to the channel (or to each of its parts). `missing_values` are the
+    texts that stand for no value in CSV and TSV; None is Table Schema's default, the empty text.
+    """
+
+    fields: tuple[Field, ...] = ()
+    fields_match: FieldsMatch = pydantic.Field(default=FieldsMatch.SUBSET, alias="fieldsMatch")
+    glob: str = "**/*"
+    missing_values: tuple[str, ...] | None = pydantic.Field(default=None, alias="missingValues")
+
+    @field_validator("fields")
+    @classmethod
+    def _names_are_unique(cls, fields: tuple[Field, ...]) -> tuple[Field, ...]:
+        twice = [name for name, times in Counter(field.name for field in fields).items() if times > 1]
+        if twice:
+            raise ValueError(f"declared more than once: {', '.join(map(repr, twice))}")
+        return fields
+
+    @field_validator("glob")
+    @classmethod
+    def _glob_stays_inside(cls, glob: str) -> str:
+        parts = glob.split("/")
+        if not all(parts) or {".", ".."} & set(parts):
+            raise ValueError(f"glob {glob!r} isn't a pattern below the channel, such as '*.csv' or 'train/**/*.parquet'")
+        return glob
+
+    @property
+    def nulls(self) -> tuple[str, ...]:
+        """The texts that stand for no value."""
+        return ("",) if self.missing_values is None else self.missing_values
+
+    def matches(self, file: PurePosixPath) -> bool:
+        """Say whether `glob` chooses a file, given relative to the channel; `**` is any number of folders."""
+        return _matches(file.parts, tuple(self.glob.split("/")))
+
+
+def merged(base: TableSchema, over: TableSchema) -> TableSchema:
+    """Refine a schema: fields of `over` replace those of the same name or are appended, its other set keys win."""
+    refined = {field.name: field for field in over.fields}
+    fields = [refined.pop(field.name, field) for field in base.fields]
+    keys = {name: getattr(over, name) for name in over.model_fields_set - {"fields"}}
+    return base.model_copy(update={**keys, "fields": (*fields, *refined.values())})
+
+
+def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        rest = pattern[1:]
+        return not rest or any(_matches(parts[start:], rest) for start in range(len(parts)))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
