@@ -163,7 +163,9 @@ def _with_unit(name: str, square: str, text: str) -> ArrowType:
 def _decimal(name: str, inside: str, text: str) -> ArrowType:
     numbers = re.fullmatch(r"\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?", inside)
     if not numbers or not 1 <= int(numbers[1]) <= DECIMAL_DIGITS[name]:
-        raise ValueError(f"{text!r} isn't a decimal: write {name}(precision, scale), precision 1–{DECIMAL_DIGITS[name]}")
+        raise ValueError(
+            f"{text!r} isn't a decimal: write {name}(precision, scale), precision 1 to {DECIMAL_DIGITS[name]}"
+        )
     return ArrowType(name, (int(numbers[1]), int(numbers[2] or 0)))
 
 

@@ -33,13 +33,12 @@ def delimited_table(
     stream: IO[bytes], *, file: str, kind: Format, nulls: tuple[str, ...] = ("",)
 ) -> ObservedTable | Mismatch:
     """Give the table in an open, non-empty CSV or TSV file, or why it can't be read."""
-    if file.lower().endswith(".gz"):
-        stream = gzip.GzipFile(fileobj=stream)
+    text: IO[bytes] | gzip.GzipFile = gzip.GzipFile(fileobj=stream) if file.lower().endswith(".gz") else stream
     size = 2 * BLOCK
     try:
         while True:
-            stream.seek(0)
-            content = stream.read(size)
+            text.seek(0)
+            content = text.read(size)
             table = _table(content, _Name(file, kind), whole=len(content) < size, nulls=nulls)
             if table is not None:
                 return table
@@ -55,7 +54,7 @@ class _Name(NamedTuple):
     kind: Format
 
 
-def _table(content: bytes, name: _Name, *, whole: bool, nulls: tuple[str, ...]) -> ObservedTable | Mismatch | None:
+def _table(content: bytes, name: _Name, *, whole: bool, nulls: tuple[str, ...]) -> ObservedTable | Mismatch | None:  # noqa: PLR0911
     """Look into the start of a file (all of it when `whole`); None when its first row doesn't end in it."""
     file, kind = name
     if problem := _not_text(content, name):

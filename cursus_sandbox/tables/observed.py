@@ -55,7 +55,7 @@ class ObservedColumn:
 class ObservedTable:
     """A table as it is. `rows` is None when the file doesn't tell without reading all of it.
 
-    `findings` are what is odd about the file whatever its schema says: ragged rows, another encoding, another delimiter.
+    `findings` are what is odd about the file whatever its schema says: ragged rows, another encoding or delimiter.
     """
 
     file: str

@@ -14,7 +14,7 @@ from typing import Annotated
 import pydantic
 from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator, model_validator
 
-from cursus_sandbox.tables.arrow_types import Family, arrow_type
+from cursus_sandbox.tables.arrow_types import Family, arrow_type, family_of
 from cursus_sandbox.tables.lattice import family_difference
 from cursus_sandbox.tables.mismatch import Severity
 
@@ -76,6 +76,11 @@ class Field(_Schema):
         return self
 
     @property
+    def family(self) -> Family | None:
+        """The family asked for; None when an exact type is, and it belongs to none."""
+        return family_of(arrow_type(self.arrow)) if self.arrow else self.type
+
+    @property
     def asks(self) -> str:
         """What the field asks for, in words for a message."""
         return self.arrow or self.type.value
@@ -106,7 +111,9 @@ class TableSchema(_Schema):
     def _glob_stays_inside(cls, glob: str) -> str:
         parts = glob.split("/")
         if not all(parts) or {".", ".."} & set(parts):
-            raise ValueError(f"glob {glob!r} isn't a pattern below the channel, such as '*.csv' or 'train/**/*.parquet'")
+            raise ValueError(
+                f"glob {glob!r} isn't a pattern below the channel, such as '*.csv' or 'train/**/*.parquet'"
+            )
         return glob
 
     @property

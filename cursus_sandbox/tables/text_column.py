@@ -5,7 +5,7 @@ This module imports pyarrow.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -102,7 +102,7 @@ def _no_such_day(values: pa.Array) -> str | None:
 
 def _is_day(text: str) -> bool:
     try:
-        datetime.date.fromisoformat(text)
+        dt.date.fromisoformat(text)
     except ValueError:
         return False
     return True

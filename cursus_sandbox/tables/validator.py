@@ -1,0 +1,225 @@
+"""Looks at data and says whether their readers can take them: files against a schema, or a schema against another."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from cursus_sandbox.tables.compare import mismatches
+from cursus_sandbox.tables.files import DataFile, data_files, is_marker, text_path
+from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
+from cursus_sandbox.tables.observed import Format, ObservedTable, observe, special_file, table_format
+from cursus_sandbox.tables.promises import schema_mismatches
+from cursus_sandbox.tables.report import DataCompatibilityReport, grouped
+from cursus_sandbox.tables.schema import TableSchema
+from cursus_sandbox.tables.shards import disagreements
+
+_SOME_READER_COPES = {Kind.ENCODING, Kind.DELIMITER, Kind.RAGGED}
+
+
+class DataCompatibilityValidator:
+    """Checks data where they pass from one step to another. Keeps nothing, so one serves every thread.
+
+    With a schema, every file its `glob` chooses is compared with it. Without one, tables are only opened: what nobody
+    could read is an error, what some reader may cope with a warning, and nothing else is asked of them.
+    """
+
+    def check(
+        self,
+        path: Path,
+        schema: TableSchema | None,
+        *,
+        data: str,
+        reader: str | None = None,
+        parts: tuple[str, ...] = (),
+        schema_from: str = "",
+    ) -> DataCompatibilityReport:
+        """Compare a folder, or a single file, with a schema.
+
+        `parts` are folders inside it that must be there with files in them, such as train, val and test; the schema
+        then holds in each, and other files are only counted. `schema_from` names the schema in messages, for instance
+        "contract 'XGBoostTraining'". `path` itself is not followed if it is a link: resolve it where one is meant.
+        """
+        look = _Look(schema, schema_from or "the schema")
+        look.at(path, parts)
+        return DataCompatibilityReport(
+            data=data,
+            reader=reader,
+            schema_from=schema_from,
+            files=look.files,
+            tables=len(look.formats),
+            rows=look.rows,
+            depth=_depth(look.formats),
+            findings=grouped(look.findings),
+        )
+
+    def check_schemas(
+        self, producer: TableSchema, consumer: TableSchema, *, data: str, reader: str, schema_from: str = ""
+    ) -> DataCompatibilityReport:
+        """Compare what a producer promises with what a consumer asks for: at plan time, with no file and no pyarrow."""
+        findings = schema_mismatches(producer, consumer, asks=schema_from or f"the schema of {reader}")
+        return DataCompatibilityReport(
+            data=data,
+            reader=reader,
+            schema_from=schema_from,
+            depth="schema against schema",
+            findings=grouped(list(findings)),
+        )
+
+
+@dataclass
+class _Look:
+    """What one check has seen so far."""
+
+    schema: TableSchema | None
+    asks: str
+    files: int = 0
+    rows: int | None = None
+    formats: list[Format] = field(default_factory=list)
+    findings: list[Mismatch] = field(default_factory=list)
+
+    def at(self, path: Path, parts: tuple[str, ...]) -> None:
+        try:
+            mode = path.lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            self.findings.append(_missing(text_path(Path(path.name))))
+            return
+        if special := special_file(path, file=text_path(Path(path.name))):
+            self.findings.append(special)
+        elif stat.S_ISDIR(mode):
+            self._folder(path, parts)
+        elif parts:
+            self.findings += [_missing(part) for part in parts]
+        else:
+            self.files = 1
+            self._tables([DataFile(path, PurePosixPath(text_path(Path(path.name))))], part="")
+
+    def _folder(self, path: Path, parts: tuple[str, ...]) -> None:
+        files, odd = data_files(path)
+        self.files = len(files)
+        self.findings += odd
+        for part in parts or ("",):
+            inside = [file for file in files if file.relative.is_relative_to(part)]
+            if not inside and not any(
+                finding.file and PurePosixPath(finding.file).is_relative_to(part) for finding in odd
+            ):
+                self.findings.append(_empty(part) if (path / part).is_dir() else _missing(part))
+            elif inside:
+                self._tables([file for file in inside if self._is_chosen(file.relative.relative_to(part))], part=part)
+
+    def _is_chosen(self, relative: PurePosixPath) -> bool:
+        return not is_marker(relative) and (self.schema is None or self.schema.matches(relative))
+
+    def _tables(self, files: list[DataFile], *, part: str) -> None:
+        """Look into the tables among the files of a part, and compare each with the schema."""
+        schema = self.schema
+        tables = [file for file in files if table_format(file.path.name)]
+        if schema and not files and (schema.fields or "glob" in schema.model_fields_set):
+            self.findings.append(_no_match(schema, part))
+        elif schema and schema.fields and not tables:
+            self.findings.append(_not_checked(files))
+        observed = [table for file in tables if (table := self._observed(file))]
+        if schema and schema.fields:
+            for table in observed:
+                self.findings += mismatches(table, schema, asks=self.asks)
+        else:
+            self.findings += [_softened(finding, schema) for table in observed for finding in table.findings]
+            self.findings += disagreements(observed)
+        self._count(observed)
+        self.findings += _rowless(observed, Severity.ERROR if schema and schema.fields else Severity.WARNING)
+
+    def _observed(self, file: DataFile) -> ObservedTable | None:
+        nulls = self.schema.nulls if self.schema else ("",)
+        table = observe(file.path, file=str(file.relative), nulls=nulls)
+        if isinstance(table, ObservedTable):
+            return table
+        self.findings.append(_softened(table, self.schema))
+        return None
+
+    def _count(self, observed: list[ObservedTable]) -> None:
+        known = [table.rows for table in observed if table.rows is not None]
+        before = 0 if not self.formats else self.rows
+        self.rows = before + sum(known) if observed and before is not None and len(known) == len(observed) else None
+        self.formats += [table.format for table in observed]
+
+
+def _depth(formats: Iterable[Format]) -> str:
+    seen = set(formats)
+    words = {Format.PARQUET: "parquet footers", Format.CSV: "CSV headers and first block"}
+    words[Format.TSV] = "TSV headers and first block"
+    return ", ".join(text for kind, text in words.items() if kind in seen) or "files counted, no table among them"
+
+
+def _softened(finding: Mismatch, schema: TableSchema | None) -> Mismatch:
+    """Make a warning of what is only an error because a schema promises a table of the usual form."""
+    if schema is None and finding.kind in _SOME_READER_COPES:
+        return finding.model_copy(update={"severity": Severity.WARNING})
+    return finding
+
+
+def _rowless(observed: list[ObservedTable], severity: Severity) -> list[Mismatch]:
+    """Give the tables with no rows. One empty shard among full ones is no more than a warning."""
+    empty = [table for table in observed if table.rows == 0]
+    return [
+        Mismatch(
+            kind=Kind.EMPTY,
+            severity=severity if len(empty) == len(observed) else Severity.WARNING,
+            file=table.file,
+            expected="at least one row",
+            found="no rows",
+            message="the table has no rows" + ("" if table.format is Format.PARQUET else ": a header only"),
+            hint="did a filter or a join drop everything?",
+        )
+        for table in empty
+    ]
+
+
+def _missing(name: str) -> Mismatch:
+    return Mismatch(
+        kind=Kind.MISSING,
+        severity=Severity.ERROR,
+        file=name,
+        expected="a file or a folder with files",
+        found="nothing",
+        message="it isn't there",
+        hint="write it, under exactly this name",
+    )
+
+
+def _empty(part: str) -> Mismatch:
+    return Mismatch(
+        kind=Kind.EMPTY,
+        severity=Severity.ERROR,
+        file=part or None,
+        expected="at least one file",
+        found="an empty folder",
+        message="the folder is empty",
+        hint="S3 has no empty folders: nothing would be uploaded, and the next step would find nothing",
+    )
+
+
+def _no_match(schema: TableSchema, part: str) -> Mismatch:
+    return Mismatch(
+        kind=Kind.NO_MATCH,
+        severity=Severity.ERROR,
+        file=part or None,
+        expected=f"files that match {schema.glob!r}",
+        found="other files only",
+        message=f"no file matches {schema.glob!r}",
+        hint="write the table, or correct `glob`; names that start with _ or . are markers, not data",
+    )
+
+
+def _not_checked(files: list[DataFile]) -> Mismatch:
+    return Mismatch(
+        kind=Kind.NOT_CHECKED,
+        severity=Severity.WARNING,
+        file=str(files[0].relative),
+        expected="a parquet, CSV or TSV file",
+        found="other files only",
+        count=len(files),
+        message="there is no parquet, CSV or TSV file, so the declared columns were not looked for",
+        hint="write one of these, with the suffix of its format; other formats are only counted",
+    )
