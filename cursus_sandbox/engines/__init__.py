@@ -1,0 +1,1 @@
+"""Where a job runs: `engine` is the seam; `docker` and `local` are the engines, imported when one is wanted."""

@@ -1,0 +1,235 @@
+"""The docker engine: one container per job, through the Docker Engine API (Docker's, or Podman's service of it).
+
+Importing this module imports the SDK, 0.2 s: do it when an engine is wanted.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+from docker.errors import APIError
+
+from cursus_sandbox.engines.docker_create import creation, overlay_options
+from cursus_sandbox.engines.docker_daemon import LOST, Daemon, Refused
+from cursus_sandbox.engines.docker_log import ContainerLog
+from cursus_sandbox.engines.docker_memory import WorkingSet
+from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs
+from cursus_sandbox.engines.engine import Exit, Job, Why
+from cursus_sandbox.engines.mounts import Placed, Private, check, clear, hosts_file, place
+from cursus_sandbox.errors import EngineError
+
+LABEL = "cursus-sandbox.engine"
+SECONDS_TO_LEAVE = 10.0
+SECONDS_BETWEEN_LOOKS = 0.05
+EXEC_FAILED = (126, 127)
+
+
+class DockerEngine:
+    """Runs jobs in containers of a Docker daemon on this machine.
+
+    A container runs as the calling user, without capabilities, without network, and is removed as soon as its exit code
+    is in hand. It shares the kernel: this limits damage, it is no wall against an attack on the kernel or the daemon.
+    """
+
+    name = "docker"
+    runs_images = True
+
+    def __init__(self, daemon: Daemon, *, grace: float = 10.0) -> None:
+        self.id = uuid.uuid4().hex
+        self.private_folders: Private | None = None  # how they are made; None until the first one was
+        self._daemon = daemon
+        self._grace = grace
+        self._runs = Runs()
+
+    @classmethod
+    def connect(cls, *base_urls: str | None, grace: float = 10.0) -> Self:
+        """Give an engine on the first daemon that answers; without addresses, the one DOCKER_HOST or the default gives.
+
+        None among `base_urls` stands for that too. `grace` is the seconds between TERM and KILL. EngineError names each
+        address that was tried and what to do.
+        """
+        return cls(Daemon.first(*(base_urls or (None,))), grace=grace)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._runs.end(SECONDS_TO_LEAVE)
+        try:
+            self._daemon.sweep(f"{LABEL}={self.id}")
+        finally:
+            self._daemon.client.close()
+
+    def require(self, images: Iterable[str], *, pull: bool = False) -> Mapping[str, str]:
+        """Give the id of each image; nothing is pulled unless `pull`. EngineError names every image that is missing."""
+        found: dict[str, str] = {}
+        missing: list[str] = []
+        for image in dict.fromkeys(images):
+            with self._daemon.asking(f"inspect image '{image}'"):
+                identity, complaint = self._daemon.image(image), ""
+                if identity is None and pull:
+                    complaint = self._daemon.pull(image)
+                    identity = self._daemon.image(image)
+            if identity is None:
+                missing.append(f"'{image}'" + (f" ({complaint})" if complaint else ""))
+            else:
+                found[image] = identity
+        if missing:
+            raise EngineError(
+                f"the Docker daemon at {self._daemon.address} has no image " + ", no image ".join(missing),
+                hint="Build the images with `make images`, or let them be fetched with --pull.",
+            )
+        return found
+
+    def run(self, job: Job, log: Callable[[bytes], None]) -> Exit:
+        """Run a job in a container of its own. `log` is called from another thread than the caller's."""
+        with self._runs.one():
+            if self._runs.interruptions:
+                return NEVER_STARTED
+            if job.image is None:
+                raise EngineError(f"job '{job.name}' names no image", hint="Give it an image, or use --engine local.")
+            check(job)
+            try:
+                try:
+                    return self._run(job, log, self.private_folders or Private.OVERLAY)
+                except _OverlayRefused:
+                    clear(job.scratch)
+                    self.private_folders = Private.COPY
+                    return self._run(job, log, Private.COPY)
+            finally:
+                with suppress(PermissionError):  # what an image's own user left there
+                    clear(job.scratch)
+
+    def interrupt(self) -> None:
+        """End every job: TERM, and KILL after the grace. A second call doesn't wait for the grace."""
+        self._runs.interrupt()
+
+    def _run(self, job: Job, log: Callable[[bytes], None], private: Private) -> Exit:
+        placed = place(job, private)
+        with ExitStack() as cleanup:  # the container goes first, which ends the threads that listen to it
+            threads = cleanup.enter_context(ThreadPoolExecutor(2, thread_name_prefix=f"job-{job.name}"))
+            with self._daemon.asking(f"create the container of job '{job.name}'"):
+                container = self._created(job, placed, cleanup)
+            try:
+                with self._daemon.asking(f"start the container of job '{job.name}'"):
+                    self._daemon.client.start(container)
+            except Refused as refused:
+                return self._judged(refused, container, log, overlaid=any(mount.overlay for mount in placed))
+            if any(mount.overlay for mount in placed):
+                self.private_folders = private
+            return self._supervised(job, container, log, threads=threads)
+
+    def _created(self, job: Job, placed: Sequence[Placed], cleanup: ExitStack) -> str:
+        labels = {**job.labels, LABEL: self.id}
+        client = self._daemon.client
+        volumes = {}
+        for mount in placed:
+            if mount.overlay:
+                volume = client.create_volume(driver="local", driver_opts=overlay_options(mount), labels=labels)["Name"]
+                cleanup.callback(self._daemon.remove_volume, volume)
+                volumes[mount.target] = volume
+        settings = creation(
+            job,
+            placed,
+            volumes=volumes,
+            hosts=None if job.network else hosts_file(job),
+            user=f"{os.geteuid()}:{os.getegid()}",
+            labels=labels,
+            facts=self._daemon.facts,
+        )
+        container: str = client.create_container_from_config(settings)["Id"]
+        cleanup.callback(self._daemon.remove_container, container)
+        return container
+
+    def _judged(self, refused: Refused, container: str, log: Callable[[bytes], None], *, overlaid: bool) -> Exit:
+        """Judge a refused start: a command that can't be executed is the job's failure, all else the machine's."""
+        with self._daemon.asking(f"inspect container {container[:12]}"):
+            code = self._daemon.state(container)["ExitCode"]
+        if code in EXEC_FAILED and "exec" in refused.reason:
+            log(refused.reason.encode() + b"\n")
+            return Exit(code, seconds=0.0)
+        if overlaid and "volume" in refused.reason and "mount" in refused.reason:
+            raise _OverlayRefused from refused
+        raise refused
+
+    def _supervised(
+        self, job: Job, container: str, log: Callable[[bytes], None], *, threads: ThreadPoolExecutor
+    ) -> Exit:
+        """Wait for a started container, feeding `log`, looking at its memory and at the clock."""
+        started = time.monotonic()
+        ended = threads.submit(self._daemon.end_of, container)
+        whole_log = ContainerLog(self._daemon.client, container, log)
+        followed = threads.submit(_follow, whole_log)
+        with self._daemon.asking(f"inspect container {container[:12]}"):
+            memory = WorkingSet(self._daemon.client, container, self._daemon.state(container)["Pid"])
+        ending = Ending(None if job.limits.timeout is None else started + job.limits.timeout, self._grace)
+        self._look_after(container, ended, followed, ending=ending, memory=memory)
+        state = ended.result()
+        seconds = time.monotonic() - started
+        followed.result()
+        with self._daemon.asking(f"read the log of job '{job.name}'"):
+            whole_log.complete()
+        code = state["ExitCode"]
+        out_of_memory = state["OOMKilled"] and code != 0  # a child may be killed and its parent still succeed
+        return Exit(code, seconds, memory.peak, ending.why or (Why.OUT_OF_MEMORY if out_of_memory else None))
+
+    def _look_after(
+        self,
+        container: str,
+        ended: Future[dict[str, Any]],
+        followed: Future[None],
+        *,
+        ending: Ending,
+        memory: WorkingSet,
+    ) -> None:
+        pause = SECONDS_BETWEEN_LOOKS / 10
+        while not ended.done():
+            memory.sample()
+            if followed.done():
+                followed.result()  # an error of `log` ends the job
+            now, interruptions = time.monotonic(), self._runs.interruptions
+            signal = ending.due(now, interruptions=interruptions)
+            if signal:
+                with suppress(
+                    APIError, *LOST
+                ):  # it has just ended by itself, or `ended` will say that the daemon is gone
+                    self._daemon.client.kill(container, signal.name)
+                    ending.sent(signal, now, Why.INTERRUPTED if interruptions else Why.TIMEOUT)
+            wait([ended], pause)
+            pause = min(pause * 2, SECONDS_BETWEEN_LOOKS)
+
+
+class _OverlayRefused(Exception):  # noqa: N818 - a turn in the road, not an error
+    """The daemon can't mount an overlay volume: it isn't on this machine, or its kernel doesn't let it."""
+
+
+def why_absent(*base_urls: str | None) -> str | None:
+    """Why this engine can't be used here, None when it can."""
+    try:
+        with DockerEngine.connect(*base_urls):
+            return None
+    except EngineError as error:
+        return error.what
+
+
+def podman_sockets(runtime_dir: Path | None) -> tuple[str, ...]:
+    """Give the addresses of Podman's service, to try after Docker's; `runtime_dir` is the user's XDG_RUNTIME_DIR."""
+    folders = (runtime_dir, Path("/run")) if runtime_dir else (Path("/run"),)
+    return tuple(f"unix://{folder}/podman/podman.sock" for folder in folders)
+
+
+def _follow(log: ContainerLog) -> None:
+    """Follow a log as far as it goes: what a broken connection takes away comes when the log is made whole."""
+    with suppress(requests.exceptions.RequestException, *LOST):
+        log.follow()

@@ -1,0 +1,213 @@
+"""A Docker daemon: what an engine asks of it, and what it means when it doesn't answer.
+
+An answer that says no is `Refused`; silence is an EngineError that says the connection was lost, never a guess.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Self
+
+import docker
+import requests
+import urllib3
+from docker.constants import DEFAULT_UNIX_SOCKET
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.utils import kwargs_from_env
+
+from cursus_sandbox.engines.docker_create import DaemonFacts
+from cursus_sandbox.errors import EngineError
+
+LOST = (
+    requests.exceptions.ConnectionError,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.Timeout,
+    urllib3.exceptions.HTTPError,
+    ConnectionError,
+    TimeoutError,
+)
+SECONDS_TO_ANSWER = 120
+SECONDS_TO_RECONNECT = 10.0
+KILLED = 128 + 9
+GONE_OR_GOING = (404, 409)
+
+
+class Refused(EngineError):  # noqa: N818 - an answer
+    """The daemon answered, and said no; `reason` is its own sentence."""
+
+    def __init__(self, what: str, reason: str, *, hint: str = "") -> None:
+        super().__init__(f"{what}: {reason}", hint=hint)
+        self.reason = reason
+
+
+class Daemon:
+    """One daemon, its address and its facts; safe to ask from several threads."""
+
+    def __init__(self, client: docker.APIClient, facts: DaemonFacts, *, address: str) -> None:
+        self.client = client
+        self.facts = facts
+        self.address = address
+
+    @classmethod
+    def first(cls, *base_urls: str | None) -> Self:
+        """Give the first daemon that answers; None is the one that DOCKER_HOST names, or the default socket.
+
+        EngineError names each address that was tried, why it didn't answer, and what to do.
+        """
+        tried = []
+        for base_url in base_urls:
+            address = _address(base_url)
+            try:
+                client = _client(base_url)
+            except (DockerException, requests.exceptions.RequestException, ValueError, TypeError, OSError) as error:
+                tried.append(f"{address} ({_cause(error)})")
+                continue
+            with cls(client, DaemonFacts(cpus=1, local_log=False), address=address).asking("say what it is"):
+                info = client.info()
+            facts = DaemonFacts(cpus=info["NCPU"], local_log="local" in (info.get("Plugins") or {}).get("Log", ()))
+            return cls(client, facts, address=address)
+        raise EngineError(
+            "no Docker daemon answers at " + ", nor at ".join(tried),
+            hint="Start the daemon, join the group that owns its socket, or set DOCKER_HOST; "
+            "--engine local needs no daemon.",
+        )
+
+    @contextmanager
+    def asking(self, what: str) -> Iterator[None]:
+        """Turn what goes wrong while asking into an EngineError that says what was asked."""
+        try:
+            yield
+        except ImageNotFound as error:
+            hint = "Build the images with `make images`, or let them be fetched with --pull."
+            raise Refused(f"the Docker daemon could not {what}", error.explanation or str(error), hint=hint) from error
+        except APIError as error:
+            raise Refused(f"the Docker daemon could not {what}", error.explanation or str(error)) from error
+        except (DockerException, requests.exceptions.RequestException, *LOST) as error:
+            raise EngineError(
+                f"the connection to the Docker daemon at {self.address} was lost: could not {what} ({_cause(error)})",
+                hint="Look after the daemon, then run it again.",
+            ) from error
+
+    def state(self, container: str) -> dict[str, Any]:
+        """`State` of `GET /containers/{id}/json`; raises what the SDK raises, EngineError for a vanished container."""
+        try:
+            state: dict[str, Any] = self.client.inspect_container(container)["State"]
+        except NotFound as error:
+            raise EngineError(
+                f"container {container[:12]} was removed from outside before its exit code could be read",
+                hint="Run it again, and leave containers with the label cursus-sandbox.engine alone.",
+            ) from error
+        return state
+
+    def end_of(self, container: str) -> dict[str, Any]:
+        """Wait for a *started* container and give its last state.
+
+        A connection that breaks is not an end: the daemon is asked again, for ten seconds. A daemon that stops kills
+        its containers, so 137 after a lost connection says nothing about the job.
+        """
+        lost = False
+        with self.asking(f"wait for container {container[:12]}"):
+            while True:
+                try:
+                    self.client.wait(container, timeout=None)
+                except NotFound:
+                    pass  # the inspection below says so
+                except LOST:
+                    lost = True
+                state, again = self._state_in_the_end(container)
+                lost = lost or again
+                if not state["Running"]:
+                    break
+        if lost and state["ExitCode"] == KILLED and not state["OOMKilled"]:
+            raise EngineError(
+                f"the connection to the Docker daemon at {self.address} was lost, and it killed the container",
+                hint="Run it again; nothing is known about the job itself.",
+            )
+        return state
+
+    def image(self, image: str) -> str | None:
+        """Give the id of an image, None when the daemon hasn't got it."""
+        try:
+            return str(self.client.inspect_image(image)["Id"])  # type: ignore[no-untyped-call]
+        except ImageNotFound:
+            return None
+
+    def pull(self, image: str) -> str:
+        """Pull an image; the registry's complaint when that failed, else an empty text."""
+        try:
+            for message in self.client.pull(image, stream=True, decode=True):
+                if "error" in message:
+                    return str(message["error"])
+        except APIError as error:
+            return str(error.explanation or error)
+        return ""
+
+    def remove_container(self, container: str) -> None:
+        """Remove a container, killing what runs in it."""
+        with self.asking(f"remove container {container[:12]}"), _gone_is_fine():
+            self.client.remove_container(container, v=True, force=True)
+
+    def remove_volume(self, volume: str) -> None:
+        """Remove a volume; an overlay's folders stay."""
+        with self.asking(f"remove volume {volume[:12]}"), _gone_is_fine():
+            self.client.remove_volume(volume)
+
+    def sweep(self, label: str) -> None:
+        """Remove every container and volume with a label."""
+        mine = {"label": label}
+        with self.asking("list what a run left behind"):
+            containers = self.client.containers(all=True, filters=mine)
+        for container in containers:
+            self.remove_container(container["Id"])
+        with self.asking("list what a run left behind"):
+            volumes = self.client.volumes(filters=mine)["Volumes"] or []
+        for volume in volumes:
+            self.remove_volume(volume["Name"])
+
+    def _state_in_the_end(self, container: str) -> tuple[dict[str, Any], bool]:
+        """Give the state of a container, and whether the daemon had to be asked again for it."""
+        give_up = time.monotonic() + SECONDS_TO_RECONNECT
+        again = False
+        while True:
+            try:
+                return self.state(container), again
+            except LOST:
+                if time.monotonic() > give_up:
+                    raise
+                again = True
+                time.sleep(0.2)
+
+
+@contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except APIError as error:
+        if error.status_code not in GONE_OR_GOING:
+            raise
+
+
+def _client(base_url: str | None) -> docker.APIClient:
+    if base_url is None:
+        return docker.from_env(timeout=SECONDS_TO_ANSWER).api
+    return docker.APIClient(base_url=base_url, timeout=SECONDS_TO_ANSWER)
+
+
+def _address(base_url: str | None) -> str:
+    if base_url:
+        return base_url
+    with suppress(DockerException):
+        base_url = kwargs_from_env().get("base_url")
+    return base_url or DEFAULT_UNIX_SOCKET.removeprefix("http+")
+
+
+def _cause(error: BaseException | None) -> str:
+    """Give the sentence of the operating system below an SDK's error, or the error itself."""
+    link = error
+    while link is not None:
+        if isinstance(link, OSError) and link.strerror:
+            return link.strerror
+        link = link.__cause__ or link.__context__
+    return str(error)

@@ -1,0 +1,90 @@
+"""A container's log: followed while it runs, made whole when it has ended.
+
+Why not `attach`: it blocks the step when nobody reads (moby#41827). Why not the follower alone: when a container ends,
+the daemon drops what a follower hasn't been given yet. Measured on Engine 20.10, with both the `json-file` and the
+`local` driver: an unterminated last line was lost in 25 of 60 follows, and never when the log was read again after the
+end, which costs 15 ms and 7 ms per MB. So that is done, and what was delivered before is skipped.
+
+The `local` driver keeps bytes; `json-file` replaces invalid UTF-8. `local` drops the newline of a line longer than
+16384 bytes, which is put back here. A line of a multiple of 16384 bytes, and such a long line at the very end of the
+log, stay without. stdout and stderr are two pipes: each is in order, the two are merged as the daemon read them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+
+import docker
+
+PIECE = 16384  # what the daemon reads at a time; a longer line comes in pieces of that size (moby's logger/copier.go)
+GROWN = b"\n[cursus-sandbox: the log grew beyond what the daemon keeps; a part of it is missing here]\n"
+
+Frame = tuple[int, bytes]
+
+
+class ContainerLog:
+    """The log of one container, handed to `deliver` once and in order."""
+
+    def __init__(self, client: docker.APIClient, container: str, deliver: Callable[[bytes], None]) -> None:
+        self._client = client
+        self._container = container
+        self._deliver = deliver
+        self._pieces = Pieces()
+        self.delivered = 0
+
+    def follow(self) -> None:
+        """Deliver what comes until the daemon ends the stream, which says nothing about the container."""
+        for frame in self._frames(follow=True):
+            self._hand_on(frame)
+
+    def complete(self) -> None:
+        """Deliver, of a container that has ended, what the follower was not given."""
+        before, seen = self.delivered, 0
+        for frame in self._frames(follow=False):
+            seen += 1
+            if seen > before:
+                self._hand_on(frame)
+        if seen < before:
+            self._deliver(GROWN)
+
+    def _hand_on(self, frame: Frame) -> None:
+        self._deliver(self._pieces.joined(frame))
+        self.delivered += 1
+
+    def _frames(self, *, follow: bool) -> Iterator[Frame]:
+        """Give the frames of `GET /containers/{id}/logs`: the SDK's own reader drops the stream's number."""
+        url = f"{self._client.base_url}/v{self._client.api_version}/containers/{self._container}/logs"
+        parameters = {"stdout": 1, "stderr": 1, "follow": int(follow)}
+        with self._client.get(url, params=parameters, stream=True, timeout=None) as response:
+            response.raise_for_status()
+            yield from frames(response.raw.read)
+
+
+class Pieces:
+    """Puts back the newline of a line that came in pieces."""
+
+    def __init__(self) -> None:
+        self._open: set[int] = set()  # streams in the middle of a long line
+        self._owed = b""
+
+    def joined(self, frame: Frame) -> bytes:
+        """Give the bytes of a frame, after the newline that the one before it lacked."""
+        stream, data = frame
+        owed, self._owed = self._owed, b""
+        if data.endswith(b"\n"):
+            self._open.discard(stream)
+        elif len(data) >= PIECE:
+            self._open.add(stream)
+        elif stream in self._open:  # the short last piece of a long line
+            self._open.discard(stream)
+            self._owed = b"\n"
+        return owed + data
+
+
+def frames(read: Callable[[int], bytes]) -> Iterator[Frame]:
+    """Give stream number and bytes of each frame, until the end (Engine API, "Stream format" of attach)."""
+    while header := read(8):
+        stream, length = struct.unpack(">BxxxL", header)
+        if length:
+            yield stream, read(length)

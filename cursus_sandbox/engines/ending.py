@@ -1,0 +1,78 @@
+"""How jobs are ended from outside: by their timeout, by their memory limit, by an interruption."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from signal import Signals
+
+from cursus_sandbox.engines.engine import Exit, Why
+
+NEVER_STARTED = Exit(code=128 + Signals.SIGTERM, seconds=0.0, why=Why.INTERRUPTED)
+
+
+@dataclass(slots=True)
+class Ending:
+    """The end of one job: TERM when its time has come, KILL when it is still there `grace` seconds later.
+
+    Times are those of a monotonic clock. `why` stays None while nothing but the job itself decides when it ends; the
+    first reason stands.
+    """
+
+    deadline: float | None
+    grace: float
+    why: Why | None = None
+    _asked: float | None = None
+    _killed: bool = False
+
+    def due(self, now: float, *, interruptions: int = 0, out_of_memory: bool = False) -> Signals | None:
+        """Give the signal to send now, if any. A second interruption and a full memory don't wait for the grace."""
+        if self._killed:
+            return None
+        if out_of_memory:
+            return Signals.SIGKILL
+        if interruptions > 1 or (self._asked is not None and now >= self._asked + self.grace):
+            return Signals.SIGKILL
+        if self._asked is None and (interruptions or (self.deadline is not None and now >= self.deadline)):
+            return Signals.SIGTERM
+        return None
+
+    def sent(self, signal: Signals, now: float, why: Why) -> None:
+        """Note that the job has got a signal."""
+        self.why = self.why or why
+        self._asked = self._asked or now
+        self._killed = signal is Signals.SIGKILL
+
+
+class Runs:
+    """The runs that are under way on an engine, and how often they were told to end."""
+
+    def __init__(self) -> None:
+        self.interruptions = 0
+        self._under_way = 0
+        self._changed = threading.Condition()
+
+    def interrupt(self) -> None:
+        """Tell every run, and every later one, to end; twice is at once."""
+        with self._changed:
+            self.interruptions += 1
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Count one run in, and out when it is over."""
+        with self._changed:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
+
+    def end(self, seconds: float) -> bool:
+        """End all of them at once; False when one is still there after `seconds`."""
+        with self._changed:
+            self.interruptions += 2
+            return self._changed.wait_for(lambda: self._under_way == 0, seconds)
