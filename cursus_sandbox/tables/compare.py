@@ -5,6 +5,7 @@ from __future__ import annotations
 from cursus_sandbox.tables.arrow_types import INTEGER_BITS, Family, arrow_type, observed_type
 from cursus_sandbox.tables.lattice import FLOAT_FOR_INTEGER, Difference, difference, family_difference
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
+from cursus_sandbox.tables.names import look_alikes
 from cursus_sandbox.tables.observed import ObservedColumn, ObservedTable
 from cursus_sandbox.tables.presence import duplicates, presence
 from cursus_sandbox.tables.schema import Field, TableSchema
@@ -21,7 +22,7 @@ def mismatches(observed: ObservedTable, schema: TableSchema, *, asks: str = "the
     file = observed.file
     columns = {column.name: column for column in observed.columns}
     found = [
-        *observed.findings,
+        *(finding for finding in observed.findings if finding.kind is not Kind.DELIMITER or not schema.fields),
         *duplicates((column.name for column in observed.columns), file=file),
         *presence(columns, schema, asks=asks, fits=_fits, file=file),
     ]
@@ -42,7 +43,7 @@ def _structure(observed: ObservedTable, schema: TableSchema, asks: str) -> tuple
     delimiter = tuple(finding for finding in observed.findings if finding.kind is Kind.DELIMITER)
     if delimiter:
         return delimiter
-    if not observed.header_is_data:
+    if not observed.header_is_data or look_alikes((field.name for field in schema.fields), names):
         return ()
     line = ",".join(column.name for column in observed.columns)
     header = Mismatch(

@@ -17,7 +17,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.csv as pacsv  # type: ignore[import-untyped]
 
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
-from cursus_sandbox.tables.observed import Format, ObservedColumn, ObservedTable, unreadable
+from cursus_sandbox.tables.observed import Format, ObservedTable, unreadable
 from cursus_sandbox.tables.text_column import text_column
 
 BLOCK = 256 << 10
@@ -30,10 +30,10 @@ _SAMPLE = 64
 
 
 def delimited_table(
-    stream: IO[bytes], *, file: str, kind: Format, nulls: tuple[str, ...] = ("",)
+    stream: IO[bytes], *, file: str, kind: Format, packed: bool, nulls: tuple[str, ...]
 ) -> ObservedTable | Mismatch:
-    """Give the table in an open, non-empty CSV or TSV file, or why it can't be read."""
-    text: IO[bytes] | gzip.GzipFile = gzip.GzipFile(fileobj=stream) if file.lower().endswith(".gz") else stream
+    """Give the table in an open, non-empty CSV or TSV file (gzipped when `packed`), or why it can't be read."""
+    text: IO[bytes] | gzip.GzipFile = gzip.GzipFile(fileobj=stream) if packed else stream
     size = 2 * BLOCK
     try:
         while True:
@@ -73,16 +73,16 @@ def _table(content: bytes, name: _Name, *, whole: bool, nulls: tuple[str, ...]) 
         return None if not whole else unreadable(file, f"its header can't be read: {error}", kind=kind)
     if header is None:
         return unreadable(file, "it has no header: every line is blank", kind=kind)
-    if other := _other_delimiter(text, kind, header):
-        columns = tuple(ObservedColumn(column, "string", None, None) for column in header)
-        return ObservedTable(file, kind, columns, None, (*findings, _delimiter(name, other)))
+    other = _other_delimiter(text, kind, header)
+    if other:
+        findings.append(_delimiter(name, other))
     try:
         block = _block(content, kind, len(header), whole=whole, nulls=nulls)
     except pa.ArrowInvalid as error:
         if "straddling" in str(error) and not whole:
             return None
         return unreadable(file, str(error).splitlines()[0][:200], kind=kind)
-    if block.ragged:
+    if block.ragged and not other:
         findings.append(_ragged(file, len(header), block.ragged))
     columns = tuple(text_column(label, cells, nulls) for label, cells in zip(header, block.columns, strict=True))
     return ObservedTable(file, kind, columns, len(block.columns[0]) if whole else None, tuple(findings))

@@ -117,7 +117,7 @@ def observe(path: Path, *, file: str | None = None, nulls: tuple[str, ...] = (""
                 return parquet_table(stream, file=file)
             from cursus_sandbox.tables.delimited import delimited_table  # noqa: PLC0415
 
-            return delimited_table(stream, file=file, kind=kind, nulls=nulls)
+            return delimited_table(stream, file=file, kind=kind, packed=path.name.lower().endswith(".gz"), nulls=nulls)
     except OSError as error:
         return unreadable(file, f"it can't be read: {error.strerror or error}", kind=kind)
 
