@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -26,16 +27,34 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a document: what, where (`file:line` when known), and what to do."""
+    """One thing that is wrong with a document: what, where and what to do.
+
+    `at` is the place in the pipeline's own terms (`("steps", "train", "inputs", "data")`), for whoever knows which file
+    and line that is; `file` and `line` are set once it is known.
+    """
 
     what: str
+    at: tuple[str | int, ...] = ()
+    hint: str = ""
     file: Path | None = None
     line: int | None = None
-    hint: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}: " if self.file and self.line else f"{self.file}: " if self.file else ""
+        line = f":{self.line}" if self.line else ""
+        where = f"{self.file}{line}: " if self.file else ""
         return f"{where}{self.what}" + (f"\n  {self.hint}" if self.hint else "")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint that names the nearest known name, or lists what there is when nothing is near and the list is short."""
+    names = sorted(set(known))
+    folded = {other.lower(): other for other in names}
+    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
+    if near:
+        return f"Did you mean '{folded[near[0]]}'?"
+    if names and len(names) <= 12:  # noqa: PLR2004 -- a longer list does not help
+        return f"There is: {', '.join(names)}."
+    return ""
 
 
 class SandboxError(Exception):
@@ -71,3 +90,7 @@ class EngineError(MachineError):
 
 class WorkspaceError(MachineError):
     """The workspace can't be used: not a folder, not writable, or held by another run."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived: everything is stopped and saved as for Ctrl-C; only the exit code differs."""

@@ -1,0 +1,1 @@
+"""What people read: a plan or a result, in a terminal."""

@@ -1,0 +1,187 @@
+"""check(), plan() and run(): the only place that wires the rooms together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from cursus_sandbox.engines.engine import Engine
+from cursus_sandbox.errors import EngineError
+from cursus_sandbox.executor import PipelineExecutor
+from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG
+from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
+from cursus_sandbox.pipeline.result import Observer, PipelineExecutionResult
+from cursus_sandbox.pipeline.selection import Selection
+from cursus_sandbox.pipeline.values import duration, size
+from cursus_sandbox.planning import Overrides, create_plan
+
+WORKSPACE = Path(".cursus-sandbox")
+CONTRACTS_VARIABLE = "CURSUS_SANDBOX_CONTRACTS"
+
+AnyPath = str | os.PathLike[str]
+Document = AnyPath | Pipeline | PipelineDAG
+EngineName = Literal["auto", "docker", "local"]
+
+
+def plan(
+    document: Document,
+    *,
+    contracts: Iterable[AnyPath] = (),
+    image: str | None = None,
+    source_dir: AnyPath | None = None,
+    timeout: float | str | None = None,
+    memory: int | str | None = None,
+    inputs: Mapping[str, AnyPath] | None = None,
+) -> PipelineExecutionPlan:
+    """What would run, decided and checked, without touching an engine.
+
+    `contracts` are folders of `*.step.yaml`, searched before those of CURSUS_SANDBOX_CONTRACTS, of the document and the
+    shipped ones. `image`, `source_dir`, `timeout` (seconds, or `10m`) and `memory` (bytes, or `2g`) hold for the steps
+    that don't say otherwise. `inputs` binds root inputs: `{"step:channel": path}`.
+    Raises DocumentError with everything that is wrong.
+    """
+    return create_plan(
+        _document(document),
+        contract_folders=_contract_folders(contracts),
+        overrides=_overrides(image, source_dir, timeout, memory, inputs),
+    )
+
+
+def check(
+    document: Document,
+    *,
+    contracts: Iterable[AnyPath] = (),
+    source_dir: AnyPath | None = None,
+    inputs: Mapping[str, AnyPath] | None = None,
+) -> PipelineExecutionPlan:
+    """As `plan`, and the scripts and files that the documents name must be there."""
+    return create_plan(
+        _document(document),
+        contract_folders=_contract_folders(contracts),
+        overrides=_overrides(None, source_dir, None, None, inputs),
+        runnable=True,
+    )
+
+
+def run(
+    document: Document,
+    *,
+    engine: EngineName | Engine = "auto",
+    workspace: AnyPath = WORKSPACE,
+    contracts: Iterable[AnyPath] = (),
+    image: str | None = None,
+    source_dir: AnyPath | None = None,
+    timeout: float | str | None = None,
+    memory: int | str | None = None,
+    inputs: Mapping[str, AnyPath] | None = None,
+    data_source: str = "local",
+    jobs: int | None = None,
+    fail_fast: bool = False,
+    pull: bool = False,
+    only: Iterable[str] = (),
+    from_step: str | None = None,
+    until: str | None = None,
+    observer: Observer | None = None,
+) -> PipelineExecutionResult:
+    """Run a pipeline: plan it, check that all it names is there, then run each step in a sandbox.
+
+    A failed step is in the result, not raised. `only`, `from_step` and `until` choose steps; what the others left in
+    the newest earlier run of this workspace is reused. Raises DocumentError (nothing was started), EngineError and
+    WorkspaceError (this machine could not go on).
+    """
+    planned = create_plan(
+        _document(document),
+        contract_folders=_contract_folders(contracts),
+        overrides=_overrides(image, source_dir, timeout, memory, inputs),
+        runnable=True,
+    )
+    selection = Selection(only=tuple(only), first=from_step, last=until)
+    chosen = selection.steps(planned)
+    images = [step.image for step in planned.steps if step.runs and step.image and step.name in chosen]
+    chosen_engine, notes = (choose_engine(engine, images)) if isinstance(engine, str) else (engine, ())
+    executor = PipelineExecutor(
+        workspace,
+        engine=chosen_engine,
+        jobs=jobs,
+        fail_fast=fail_fast,
+        pull=pull,
+        notes=notes,
+        **({"observer": observer} if observer else {}),
+    )
+    return executor.execute_pipeline(planned, data_source, selection=selection)
+
+
+def choose_engine(name: str, images: Iterable[str]) -> tuple[Engine, tuple[str, ...]]:
+    """The engine of that name, and what should be said of the choice; EngineError if it can't be had.
+
+    `auto` is docker where an image is named and a daemon answers, and local where no image is named: an image that was
+    asked for is never quietly left aside.
+    """
+    named = ", ".join(sorted(set(images)))
+    match name:
+        case "docker":
+            return _docker(), ()
+        case "local":
+            return _local(), (f"the local engine runs no image: {named} is not used",) if named else ()
+        case "auto" if named:
+            try:
+                return _docker(), ()
+            except EngineError as error:
+                raise EngineError(
+                    f"{named} was asked for, and nothing here can run an image: {error.what}",
+                    hint="Start Docker, or run the steps with this machine's own Python:  --engine local",
+                ) from error
+        case "auto":
+            return _local(), ("no image is named: the steps run with this machine's own Python, on the local engine",)
+        case _:
+            raise EngineError(f"there is no engine '{name}'", hint="There is: auto, docker, local.")
+
+
+def _docker() -> Engine:
+    """The Docker daemon's engine, else Podman's; an address in DOCKER_HOST is the only one that is tried."""
+    from cursus_sandbox.engines.docker import DockerEngine, podman_sockets
+
+    try:
+        return DockerEngine.connect()
+    except EngineError:
+        if os.environ.get("DOCKER_HOST"):
+            raise
+        runtime_dir = os.environ.get("XDG_RUNTIME_DIR")
+        sockets = podman_sockets(Path(runtime_dir) if runtime_dir else None)
+        there = [socket for socket in sockets if Path(socket.removeprefix("unix://")).exists()]
+        if not there:
+            raise
+        return DockerEngine.connect(*there)
+
+
+def _local() -> Engine:
+    from cursus_sandbox.engines.local import LocalEngine
+
+    return LocalEngine()
+
+
+def _document(document: Document) -> Path | Pipeline | PipelineDAG:
+    return document if isinstance(document, Pipeline | PipelineDAG) else Path(document)
+
+
+def _contract_folders(given: Iterable[AnyPath]) -> list[Path]:
+    listed = os.environ.get(CONTRACTS_VARIABLE, "")
+    return [Path(one) for one in given] + [Path(one) for one in listed.split(os.pathsep) if one]
+
+
+def _overrides(
+    image: str | None,
+    source_dir: AnyPath | None,
+    timeout: float | str | None,
+    memory: int | str | None,
+    inputs: Mapping[str, AnyPath] | None,
+) -> Overrides:
+    return Overrides(
+        image=image,
+        source_dir=Path(source_dir) if source_dir is not None else None,
+        timeout=duration(timeout) if timeout is not None else None,
+        memory=size(memory) if memory is not None else None,
+        inputs={name: Path(path) for name, path in (inputs or {}).items()},
+    )

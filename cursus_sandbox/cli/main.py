@@ -1,0 +1,276 @@
+"""`cursus-sandbox run | plan | check`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from cursus_sandbox import __version__
+from cursus_sandbox.errors import ExitCode, SandboxError, Terminated
+from cursus_sandbox.pipeline.values import duration, size
+
+Value = TypeVar("Value")
+
+app = typer.Typer(
+    name="cursus-sandbox",
+    help="Run a Cursus / SageMaker pipeline on this machine: every step in a SageMaker-like sandbox, its data checked.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class EngineChoice(StrEnum):
+    """The engines that can be asked for."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    LOCAL = "local"
+
+
+Document = Annotated[Path, typer.Argument(help="dag.yaml, dag.json or a Cursus *.dag.json.", show_default=False)]
+Contracts = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--contracts",
+        metavar="DIR",
+        help="A folder of *.step.yaml, searched first. Repeatable. Also: CURSUS_SANDBOX_CONTRACTS.",
+        show_default=False,
+    ),
+]
+Image = Annotated[
+    str | None, typer.Option("--image", metavar="NAME", help="The image of every step that names none of its own.")
+]
+SourceDir = Annotated[
+    Path | None,
+    typer.Option("--source-dir", metavar="DIR", help="Where the steps' scripts are, if the document doesn't say."),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="STEP:CHANNEL=PATH",
+        help="Bind an input to a file or folder. Repeatable.",
+        show_default=False,
+    ),
+]
+Timeout = Annotated[str | None, typer.Option("--timeout", metavar="TIME", help="Longest run of a step: 90, 15m, 2h.")]
+Memory = Annotated[str | None, typer.Option("--memory", metavar="SIZE", help="Most memory of a step: 512m, 2g.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+
+RUN_EXAMPLES = """
+Examples:
+
+  cursus-sandbox run dag.yaml --image xgb:latest
+
+  cursus-sandbox run dag.yaml --engine local --jobs 4
+
+    typer.Option("--source-dir", metavar="DIR", help="The folder of the scripts, if the document does not say."),
+
+  cursus-sandbox run dag.yaml --from XGBoostTraining
+
+Exit codes: 0 well, 1 a step failed, 2 the documents are wrong, 3 data broke its contract, 4 this machine could not run
+it, 130/143 interrupted.
+"""
+
+
+@app.callback()
+def _top(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"cursus-sandbox {__version__}")
+        raise typer.Exit
+
+
+@app.command(epilog=RUN_EXAMPLES)
+def run(
+    document: Document,
+    image: Image = None,
+    engine: Annotated[
+        EngineChoice, typer.Option(help="Where steps run; auto takes docker if an image is named.")
+    ] = EngineChoice.AUTO,
+    workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are kept.")] = Path(".cursus-sandbox"),
+    contracts: Contracts = None,
+    source_dir: SourceDir = None,
+    inputs: Inputs = None,
+    data_source: Annotated[str, typer.Option(help="Where root inputs come from: local.")] = "local",
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Steps at once. Default: one per processor.")
+    ] = None,
+    timeout: Timeout = None,
+    memory: Memory = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop everything at the first failure.")] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STEP", help="Run this step alone, on what an earlier run left. Repeatable.", show_default=False
+        ),
+    ] = None,
+    from_step: Annotated[
+        str | None, typer.Option("--from", metavar="STEP", help="Run this step and all after it.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="STEP", help="Run all before this step, and it.")
+    ] = None,
+    pull: Annotated[bool, typer.Option("--pull", help="Fetch images that are missing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a pipeline, each step in a sandbox of its own."""
+    from rich.console import Console
+
+    from cursus_sandbox import api
+    from cursus_sandbox.reports.run import ProgressLines, print_summary
+
+    with _terminable():
+        result = api.run(
+            document,
+            engine=engine.value,
+            workspace=workspace,
+            contracts=contracts or (),
+            image=image,
+            source_dir=source_dir,
+            timeout=_parsed("--timeout", timeout, duration),
+            memory=_parsed("--memory", memory, size),
+            inputs=_bindings(inputs),
+            data_source=data_source,
+            jobs=jobs,
+            fail_fast=fail_fast,
+            pull=pull,
+            only=only or (),
+            from_step=from_step,
+            until=until,
+            observer=ProgressLines(Console(stderr=True)),
+        )
+    if as_json:
+        _print_json(result.model_dump(mode="json"))
+    else:
+        print_summary(result, Console())
+    raise typer.Exit(result.exit_code)
+
+
+@app.command(epilog="Example:\n\n  cursus-sandbox plan dag.yaml --image xgb:latest")
+def plan(
+    document: Document,
+    image: Image = None,
+    contracts: Contracts = None,
+    source_dir: SourceDir = None,
+    inputs: Inputs = None,
+    timeout: Timeout = None,
+    memory: Memory = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what would run: wiring with the reason of each binding, commands, mounts, environment. Starts nothing."""
+    from cursus_sandbox import api
+
+    planned = api.plan(
+        document,
+        contracts=contracts or (),
+        image=image,
+        source_dir=source_dir,
+        timeout=_parsed("--timeout", timeout, duration),
+        memory=_parsed("--memory", memory, size),
+        inputs=_bindings(inputs),
+    )
+    if as_json:
+        _print_json(planned.as_json())
+        return
+    from rich.console import Console
+
+    from cursus_sandbox.reports.plan import print_plan
+
+    print_plan(planned, Console())
+
+
+@app.command(epilog="Example:\n\n  cursus-sandbox check dag.yaml")
+def check(
+    document: Document,
+    contracts: Contracts = None,
+    source_dir: SourceDir = None,
+    inputs: Inputs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the documents, and that the scripts and files they name are there. Starts nothing."""
+    from cursus_sandbox import api
+
+    planned = api.check(document, contracts=contracts or (), source_dir=source_dir, inputs=_bindings(inputs))
+    if as_json:
+        _print_json({"ok": True, "name": planned.name, "steps": len(planned.steps)})
+    else:
+        typer.echo(f"{document}: ok, {len(planned.steps)} steps")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and end the process with a documented exit code; no traceback unless `--debug`."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(args=words)  # ends the process itself, but for what follows
+    except SandboxError as error:
+        if "--debug" in words:
+            raise
+        _say_error(str(error))
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if "--debug" in words:
+            raise
+        _say_error(
+            f"this is a bug in cursus-sandbox: {type(error).__name__}: {error}\nRepeat it with --debug and report it."
+        )
+        sys.exit(ExitCode.BUG)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM stops what runs and saves, as Ctrl-C does, instead of ending this process on the spot."""
+
+    def terminate(number: int, frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say_error(text: str) -> None:
+    from cursus_sandbox.reports.text import plain_lines
+
+    sys.stdout.flush()
+    sys.stderr.write(f"error: {plain_lines(text)}\n")
+
+
+def _print_json(content: Any) -> None:
+    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _parsed(option: str, value: str | None, parse: Callable[[str], Value]) -> Value | None:
+    """An option's value, or one clear error."""
+    if value is None:
+        return None
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def _bindings(inputs: list[str] | None) -> dict[str, Path]:
+    """`STEP:CHANNEL=PATH` options as a mapping."""
+    bindings = {}
+    for one in inputs or ():
+        target, equals, path = one.partition("=")
+        if not (equals and target and path):
+            raise typer.BadParameter(f"{one!r} is not STEP:CHANNEL=PATH", param_hint="--input")
+        bindings[target] = Path(path)
+    return bindings

@@ -1,0 +1,120 @@
+"""The pipeline as it is written: a graph of named steps and what the document adds to each of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from cursus_sandbox.pipeline.values import Duration, EnvironmentName, Size, StepName, Text, text
+from cursus_sandbox.tables.schema import TableSchema
+
+_REFERENCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]*):([A-Za-z0-9_.-]+)")
+
+
+class _Ours(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PipelineDAG(_Ours):
+    """Steps and the order between them, as in a Cursus `*.dag.json`. The order of `nodes` means nothing."""
+
+    nodes: tuple[StepName, ...] = ()
+    edges: tuple[tuple[StepName, StepName], ...] = ()
+
+
+class StepOutput(_Ours):
+    """An input that comes from another step: `step:channel`."""
+
+    step: str
+    channel: str
+
+    def __str__(self) -> str:
+        return f"{self.step}:{self.channel}"
+
+
+class Located(_Ours):
+    """An input or output that is a file or folder of this machine."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+Source = StepOutput | Located
+
+
+def source(value: Any) -> Any:
+    """`step:channel` is another step's output; anything else is a path. A path with a colon is written `./a:b`."""
+    if isinstance(value, StepOutput | Located):
+        return value
+    written = text(value)
+    if "://" in written:
+        raise ValueError(f"{written}: only files and folders of this machine can be bound")
+    if found := _REFERENCE.fullmatch(written):
+        return StepOutput(step=found[1], channel=found[2])
+    return Located(path=Path(written))
+
+
+def located(value: Any) -> Any:
+    """A path of this machine, where no step can be meant."""
+    return value if isinstance(value, Located) else Located(path=Path(text(value)))
+
+
+def _names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+class Resources(_Ours):
+    """What a step may use. `memory` and `shm_size` in bytes."""
+
+    cpus: Annotated[float | None, Field(gt=0)] = None
+    memory: Size | None = None
+    gpus: Annotated[int | None, Field(ge=0)] = None
+    shm_size: Size | None = None
+
+
+class StepConfiguration(_Ours):
+    """What the document says of one step. Everything is optional: the contract and the defaults say the rest."""
+
+    contract: Text | None = None
+    job_type: Text | None = None
+    depends_on: Annotated[tuple[StepName, ...], BeforeValidator(_names)] = ()
+    inputs: dict[Text, Annotated[Source, BeforeValidator(source)]] = Field(default_factory=dict)
+    outputs: dict[Text, Annotated[Located, BeforeValidator(located)]] = Field(default_factory=dict)
+    schemas: dict[Text, TableSchema] = Field(default_factory=dict)
+    env: dict[EnvironmentName, Text] = Field(default_factory=dict)
+    arguments: dict[Text, Text] | tuple[Text, ...] = ()
+    image: Text | None = None
+    source_dir: Path | None = None
+    entry_point: Text | None = None
+    hyperparameters: dict[Text, Any] = Field(default_factory=dict)
+    timeout: Duration | None = None
+    retries: Annotated[int, Field(ge=0, le=100)] = 0
+    resources: Resources = Resources()
+    network: bool | None = None
+    user: Text | None = None
+    skip: bool = False
+
+
+class PipelineDefaults(_Ours):
+    """What holds for every step that doesn't say otherwise."""
+
+    image: Text | None = None
+    env: dict[EnvironmentName, Text] = Field(default_factory=dict)
+    source_dir: Path | None = None
+    timeout: Duration | None = None
+    memory: Size | None = None
+
+
+class Pipeline(_Ours):
+    """One document, whichever of its forms it was written in."""
+
+    name: str
+    dag: PipelineDAG
+    steps: dict[str, StepConfiguration] = Field(default_factory=dict)
+    defaults: PipelineDefaults = PipelineDefaults()
+    form: Literal["ours", "cursus"] = "ours"

@@ -1,0 +1,141 @@
+"""The plan: everything that is decided before anything runs. Frozen, printable, and all that execution needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cursus_sandbox.pipeline.contract import StepKind
+from cursus_sandbox.pipeline.dag import Resources, Source, StepOutput
+from cursus_sandbox.tables.schema import TableSchema
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Setting(_Value):
+    """An environment variable's value and who said so."""
+
+    value: str
+    origin: str
+
+
+class PlannedInput(_Value):
+    """An input that is bound, and where it shows in the container.
+
+    `parts` are the sub-folders of the source that SageMaker would mount as channels of their own (`train`, `val`, …).
+    """
+
+    channel: str
+    path: PurePosixPath
+    source: Source
+    reason: str
+    required: bool = True
+    parts: tuple[str, ...] = ()
+    table_schema: TableSchema | None = None
+
+    def mounts(self) -> list[tuple[PurePosixPath, str]]:
+        """Each container path and what shows there, in words."""
+        if not self.parts:
+            return [(self.path, str(self.source))]
+        return [(self.path / part, f"{self.source}/{part}") for part in self.parts]
+
+
+class PlannedOutput(_Value):
+    """An output the step promises, or, when `bound`, the folder that stands for it."""
+
+    channel: str
+    path: PurePosixPath | None = None
+    required: bool = True
+    bound: Path | None = None
+    table_schema: TableSchema | None = None
+
+
+class PlannedStep(_Value):
+    """One step, decided: what it runs, on what, with what, leaving what."""
+
+    name: str
+    step_type: str
+    kind: StepKind
+    job_type: str | None = None
+    skip: str | None = None  # why it isn't run
+    depends_on: tuple[str, ...] = ()
+    inputs: tuple[PlannedInput, ...] = ()
+    outputs: tuple[PlannedOutput, ...] = ()
+    notes: tuple[str, ...] = ()
+    image: str | None = None
+    source_dir: Path | None = None
+    ships_source_dir: bool = False
+    entry_point: str | None = None
+    arguments: tuple[str, ...] = ()
+    hyperparameters: dict[str, str] = Field(default_factory=dict)
+    environment: dict[str, Setting] = Field(default_factory=dict)
+    timeout: float | None = None
+    retries: int = 0
+    resources: Resources = Resources()
+    network: bool = False
+    user: str | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether a container is started for it."""
+        return self.skip is None
+
+
+class PipelineExecutionPlan(_Value):
+    """A pipeline's steps in an order they can run in."""
+
+    name: str
+    steps: tuple[PlannedStep, ...]
+
+    @cached_property
+    def step_configs(self) -> Mapping[str, PlannedStep]:
+        """Each step by its name."""
+        return {step.name: step for step in self.steps}
+
+    @property
+    def execution_order(self) -> tuple[str, ...]:
+        """Step names; each comes after all it depends on."""
+        return tuple(step.name for step in self.steps)
+
+    @property
+    def dependencies(self) -> Mapping[str, tuple[str, ...]]:
+        """What each step waits for."""
+        return {step.name: step.depends_on for step in self.steps}
+
+    @property
+    def data_flow_map(self) -> Mapping[str, Mapping[str, str]]:
+        """`{step: {channel: "producer:channel"}}` for every input that comes from another step."""
+        return {
+            step.name: {one.channel: str(one.source) for one in step.inputs if isinstance(one.source, StepOutput)}
+            for step in self.steps
+        }
+
+    def readers(self, step: str, channel: str) -> tuple[tuple[PlannedStep, PlannedInput], ...]:
+        """The inputs that read this output."""
+        return self._readers.get((step, channel), ())
+
+    @cached_property
+    def _readers(self) -> Mapping[tuple[str, str], tuple[tuple[PlannedStep, PlannedInput], ...]]:
+        found: dict[tuple[str, str], tuple[tuple[PlannedStep, PlannedInput], ...]] = {}
+        for step in self.steps:
+            for one in step.inputs:
+                if isinstance(one.source, StepOutput):
+                    key = (one.source.step, one.source.channel)
+                    found[key] = (*found.get(key, ()), (step, one))
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as `plan --json` prints it and `plan.json` keeps it."""
+        return {
+            "name": self.name,
+            "execution_order": list(self.execution_order),
+            "dependencies": {name: list(before) for name, before in self.dependencies.items()},
+            "data_flow_map": {name: dict(flow) for name, flow in self.data_flow_map.items()},
+            "steps": [step.model_dump(mode="json", exclude_defaults=True, by_alias=True) for step in self.steps],
+        }

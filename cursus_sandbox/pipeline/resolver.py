@@ -1,0 +1,203 @@
+"""From a pipeline and its contracts to a plan, or to the list of all that is wrong with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import networkx as nx
+
+from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
+from cursus_sandbox.pipeline.contract import ScriptContract
+from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepConfiguration, StepOutput
+from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
+from cursus_sandbox.pipeline.steps import planned_step
+from cursus_sandbox.tables.mismatch import Severity
+from cursus_sandbox.tables.promises import schema_mismatches
+
+
+def step_type_of(node: str, known: Iterable[str]) -> tuple[str, str | None] | None:
+    """A node's step type and job type: the longest known type that the name is, or starts with before a `_`."""
+    types = set(known)
+    head, tail = node, ""
+    while head:
+        if head in types:
+            return head, tail or None
+        head, _, last = head.rpartition("_")
+        tail = f"{last}_{tail}" if tail else last
+    return None
+
+
+class PipelineDAGResolver:
+    """Decides a pipeline: order, wiring, environment, arguments.
+
+    `contracts` is by step type and holds at least those the pipeline names.
+    """
+
+    def __init__(self, pipeline: Pipeline | PipelineDAG, *, contracts: Mapping[str, ScriptContract]) -> None:
+        self.pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline(name="pipeline", dag=pipeline)
+        self.contracts = contracts
+        self._place = {name: index for index, name in enumerate(self.pipeline.dag.nodes)}
+        self._graph: nx.DiGraph[str] = nx.DiGraph()
+        self._graph.add_nodes_from(self.pipeline.dag.nodes)
+        known = set(self.pipeline.dag.nodes)
+        self._graph.add_edges_from(edge for edge in self._edges() if known.issuperset(edge))
+
+    def get_step_dependencies(self, step: str) -> list[str]:
+        """The steps it waits for, in the order of the document."""
+        return sorted(self._graph.predecessors(step), key=self._place.__getitem__)
+
+    def get_dependent_steps(self, step: str) -> list[str]:
+        """The steps that wait for it, in the order of the document."""
+        return sorted(self._graph.successors(step), key=self._place.__getitem__)
+
+    def validate_dag_integrity(self) -> dict[str, list[Problem]]:
+        """What is wrong with the graph, by kind: cycles, dangling_dependencies, duplicate_steps, empty.
+
+        `isolated_nodes` are reported too, but are no error: published Cursus pipelines have them.
+        """
+        nodes = self.pipeline.dag.nodes
+        found: dict[str, list[Problem]] = {
+            "empty": [] if nodes else [Problem("the pipeline has no steps", ("steps",))],
+            "duplicate_steps": [
+                Problem(f"step '{name}' is there {times} times", ("steps", name))
+                for name, times in Counter(nodes).items()
+                if times > 1
+            ],
+            "dangling_dependencies": self._dangling(),
+            "cycles": [_cycle_problem(self._graph, part) for part in _cyclic_parts(self._graph)],
+            "isolated_nodes": [
+                Problem(f"step '{name}' is connected to nothing", ("steps", name))
+                for name in nx.isolates(self._graph)
+                if len(nodes) > 1
+            ],
+        }
+        return {kind: problems for kind, problems in found.items() if problems}
+
+    def create_execution_plan(self) -> PipelineExecutionPlan:
+        """The plan; DocumentError with every problem when there can be none."""
+        integrity = self.validate_dag_integrity()
+        problems = [one for kind, some in integrity.items() if kind != "isolated_nodes" for one in some]
+        resolved, unknown = self._resolved_contracts()
+        problems += unknown
+        if problems:
+            raise DocumentError(problems)
+        order = nx.lexicographical_topological_sort(self._graph, key=self._place.__getitem__)
+        steps = []
+        for name in order:
+            step, wrong = planned_step(
+                name,
+                pipeline=self.pipeline,
+                contracts=resolved,
+                depends_on=self.get_step_dependencies(name),
+            )
+            steps.append(step)
+            problems += wrong
+        plan = PipelineExecutionPlan(name=self.pipeline.name, steps=tuple(steps))
+        problems += _broken_promises(plan)
+        if problems:
+            raise DocumentError(problems)
+        return plan
+
+    def _edges(self) -> list[tuple[str, str]]:
+        """The document's edges, and those that follow from `depends_on` and from pinned inputs."""
+        edges = list(self.pipeline.dag.edges)
+        for name, step in self.pipeline.steps.items():
+            edges += [(before, name) for before in step.depends_on]
+            edges += [(source.step, name) for source in step.inputs.values() if isinstance(source, StepOutput)]
+        return edges
+
+    def _dangling(self) -> list[Problem]:
+        known = set(self.pipeline.dag.nodes)
+        problems = [
+            Problem(
+                f"the edge {before} -> {after} names '{name}', but no step is called that",
+                ("dag", "edges", index),
+                did_you_mean(name, known),
+            )
+            for index, (before, after) in enumerate(self.pipeline.dag.edges)
+            for name in dict.fromkeys((before, after))
+            if name not in known
+        ]
+        for name, step in self.pipeline.steps.items():
+            problems += [
+                Problem(
+                    f"step '{name}' depends on '{before}', but no step is called that",
+                    ("steps", name, "depends_on", index),
+                    did_you_mean(before, known),
+                )
+                for index, before in enumerate(step.depends_on)
+                if before not in known
+            ]
+            problems += [
+                Problem(
+                    f"step '{name}' reads '{source}', but no step is called '{source.step}'",
+                    ("steps", name, "inputs", channel),
+                    did_you_mean(source.step, known),
+                )
+                for channel, source in step.inputs.items()
+                if isinstance(source, StepOutput) and source.step not in known
+            ]
+        return problems
+
+    def _resolved_contracts(self) -> tuple[dict[str, tuple[ScriptContract, str | None]], list[Problem]]:
+        """Each step's contract and job type, and the steps that have none."""
+        resolved: dict[str, tuple[ScriptContract, str | None]] = {}
+        problems = []
+        for name in dict.fromkeys(self.pipeline.dag.nodes):
+            step = self.pipeline.steps.get(name, StepConfiguration())
+            found = step_type_of(name, self.contracts)
+            if step.contract is not None:
+                found = (step.contract, found[1] if found else None) if step.contract in self.contracts else None
+            if found is None:
+                wanted = step.contract or name
+                at = ("steps", name, "contract") if step.contract else ("steps", name)
+                hint = did_you_mean(wanted, self.contracts) or "No contract was found at all."
+                what = f"step '{name}' has no contract: '{wanted}' is no known step type"
+                problems.append(
+                    Problem(what, at, f"{hint} Contracts are *.step.yaml files; --contracts adds a folder.")
+                )
+            else:
+                resolved[name] = (self.contracts[found[0]], step.job_type or found[1])
+        return resolved, problems
+
+
+def _broken_promises(plan: PipelineExecutionPlan) -> list[Problem]:
+    """Where one contract can't deliver what another asks for, whatever the data will be."""
+    problems = []
+    for step in plan.steps:
+        for output in step.outputs:
+            for reader, one in plan.readers(step.name, output.channel):
+                if not (step.runs and reader.runs and output.table_schema and one.table_schema):
+                    continue
+                asks = f"input '{one.channel}' of step '{reader.name}'"
+                problems += [
+                    Problem(
+                        f"step '{step.name}' promises '{output.channel}', and {finding.message}",
+                        ("steps", reader.name, "inputs", one.channel),
+                        finding.hint,
+                    )
+                    for finding in schema_mismatches(output.table_schema, one.table_schema, asks=asks)
+                    if finding.severity is Severity.ERROR
+                ]
+    return problems
+
+
+def _cyclic_parts(graph: nx.DiGraph[str]) -> list[set[str]]:
+    return [
+        part
+        for part in nx.strongly_connected_components(graph)
+        if len(part) > 1 or any(graph.has_edge(node, node) for node in part)
+    ]
+
+
+def _cycle_problem(graph: nx.DiGraph[str], part: set[str]) -> Problem:
+    """One cycle of a part of the graph that has some, with its path."""
+    path = [edge[0] for edge in nx.find_cycle(graph.subgraph(part))]
+    first = path.index(min(path))
+    around = [*path[first:], *path[:first], path[first]]
+    return Problem(
+        f"the steps wait for each other in a circle: {' -> '.join(around)}",
+        ("steps", around[0]),
+        "Take one of these dependencies away.",
+    )

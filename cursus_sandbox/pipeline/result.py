@@ -1,0 +1,124 @@
+"""What came of a run: one value per step, one for the whole, and the events on the way. Every report reads these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, computed_field
+
+from cursus_sandbox.errors import ExitCode
+from cursus_sandbox.tables.report import DataCompatibilityReport
+
+
+class StepStatus(StrEnum):
+    """How a step ended; the words are those SageMaker has for a pipeline's steps, where it has one."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    SKIPPED = "skipped"
+    REUSED = "reused"
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StepExecutionResult(_Value):
+    """One step's end. `seconds` count the container only; `peak_memory` is in bytes, None if it could not be learned.
+
+    `why` is a sentence for people; `outputs` gives each channel's folder; `reports` are the data checks before the
+    step started and after it ended; `metrics` are the numbers of a `metrics.json` it left.
+    """
+
+    step: str
+    status: StepStatus
+    why: str = ""
+    exit_code: int | None = None
+    data_broken: bool = False
+    started_at: datetime | None = None
+    seconds: float = 0.0
+    peak_memory: int | None = None
+    attempts: int = 0
+    message: str = ""
+    log: Path | None = None
+    outputs: dict[str, Path] = Field(default_factory=dict)
+    reports: tuple[DataCompatibilityReport, ...] = ()
+    metrics: dict[str, float] = Field(default_factory=dict)
+
+    @property
+    def success(self) -> bool:
+        """Whether its dependants may go on."""
+        return self.status in (StepStatus.SUCCEEDED, StepStatus.REUSED, StepStatus.SKIPPED)
+
+
+class PipelineExecutionResult(_Value):
+    """A run: its steps in the order of the plan. `interrupted` is the exit code of the signal that ended it."""
+
+    pipeline: str
+    run: str
+    folder: Path
+    engine: str
+    notes: tuple[str, ...] = ()
+    images: dict[str, str] = Field(default_factory=dict)
+    started_at: datetime
+    seconds: float
+    interrupted: ExitCode | None = None
+    steps: tuple[StepExecutionResult, ...]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def success(self) -> bool:
+        """Whether no step failed, was stopped, or was skipped because of another."""
+        return self.exit_code is ExitCode.OK
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the process ends with: a failed step weighs more than broken data."""
+        if self.interrupted is not None:
+            return self.interrupted
+        failed = [step for step in self.steps if step.status in (StepStatus.FAILED, StepStatus.STOPPED)]
+        if any(not step.data_broken for step in failed):
+            return ExitCode.STEP_FAILED
+        return ExitCode.DATA if failed else ExitCode.OK
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def memory_peak(self) -> int | None:
+        """The largest peak of any step, in bytes."""
+        return max((step.peak_memory for step in self.steps if step.peak_memory is not None), default=None)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def execution_order(self) -> tuple[str, ...]:
+        """The steps that ran, in the order they started."""
+        ran = [step for step in self.steps if step.started_at is not None]
+        return tuple(step.step for step in sorted(ran, key=lambda step: step.started_at or self.started_at))
+
+    @property
+    def step_results(self) -> dict[str, StepExecutionResult]:
+        """Each step's result by its name."""
+        return {step.step: step for step in self.steps}
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A step's container is about to start."""
+
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """A step has come to its end, run or not."""
+
+    result: StepExecutionResult
+
+
+Event = StepStarted | StepEnded
+Observer = Callable[[Event], None]

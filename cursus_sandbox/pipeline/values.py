@@ -1,0 +1,104 @@
+"""The small value types that documents are made of: names, text, paths in a container, sizes and durations."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator
+
+_STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_STEP_NAME_LENGTH = 128
+_ENVIRONMENT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)?", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Written:
+    """A number that remembers how it was written, so that `010` is not taken for the text `8`."""
+
+    text: str
+
+
+class WrittenInt(int, Written):
+    """An integer of a document."""
+
+
+class WrittenFloat(float, Written):
+    """A fraction of a document."""
+
+
+def text(value: Any) -> str:
+    """Text where text is meant: a number counts as what was written, a boolean or null does not."""
+    match value:
+        case str():
+            if "\0" in value:
+                raise ValueError("text may not hold a NUL character")
+            return value
+        case bool():
+            raise ValueError(f"text is meant here, and YAML reads this as {str(value).lower()}; put it in quotes")
+        case Written():
+            if str(value) != value.text:
+                raise ValueError(f"text is meant here, and YAML reads {value.text} as {value}; put it in quotes")
+            return value.text
+        case int() | float():
+            return str(value)
+        case None:
+            raise ValueError('text is meant here, and nothing is written; write "" for empty text')
+        case _:
+            raise ValueError(f"text is meant here, not a {'mapping' if isinstance(value, dict) else 'list'}")
+
+
+def _step_name(name: str) -> str:
+    if len(name) > _STEP_NAME_LENGTH:
+        raise ValueError(f"a step name has at most {_STEP_NAME_LENGTH} characters, this one has {len(name)}")
+    if not _STEP_NAME.fullmatch(name) or ".." in name:
+        raise ValueError(
+            f"{name!r} can't be a step name: letters, digits, '_', '-' and single '.', the first a letter or digit"
+        )
+    return name
+
+
+def _container_path(path: str) -> PurePosixPath:
+    pure = PurePosixPath(path)
+    if not pure.is_absolute():
+        raise ValueError(f"a container path starts with /opt/ml/, this one is relative: {path}")
+    if ".." in pure.parts:
+        raise ValueError(f"a container path has no '..': {path}")
+    if pure.parts[:3] != ("/", "opt", "ml") or len(pure.parts) < 4:  # noqa: PLR2004 -- /opt/ml itself is SageMaker's
+        raise ValueError(f"a container path lies below /opt/ml/, this one does not: {path}")
+    return pure
+
+
+def _environment_name(name: str) -> str:
+    # CreateProcessingJob, Environment: keys match [a-zA-Z_][a-zA-Z0-9_]*
+    if not _ENVIRONMENT_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} can't name an environment variable: letters, digits and '_', no digit first")
+    return name
+
+
+def size(value: Any) -> int:
+    """Bytes from `2g`, `512m`, `1.5GiB` or a plain number of bytes; units are powers of 1024, as Docker reads them."""
+    found = _SIZE.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
+    if not found or not (number := float(found[1]) * 1024 ** _POWERS[found[2].lower()]):
+        raise ValueError(f"a size looks like 512m or 2g, not {value!r}")
+    return int(number)
+
+
+def duration(value: Any) -> float:
+    """Seconds from `90`, `90s`, `15m`, `2h` or `1d`."""
+    found = _DURATION.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
+    if not found or not (seconds := float(found[1]) * _SECONDS[(found[2] or "s").lower()]):
+        raise ValueError(f"a duration looks like 90, 15m or 2h, not {value!r}")
+    return seconds
+
+
+Text = Annotated[str, BeforeValidator(text)]
+StepName = Annotated[Text, AfterValidator(_step_name)]
+EnvironmentName = Annotated[Text, AfterValidator(_environment_name)]
+ContainerPath = Annotated[PurePosixPath, BeforeValidator(lambda value: _container_path(text(value)))]
+Size = Annotated[int, BeforeValidator(size)]
+Duration = Annotated[float, BeforeValidator(duration)]

@@ -1,0 +1,102 @@
+"""From a document, or a graph already in memory, to a plan: the contracts found, the problems with file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cursus_sandbox.documents import ContractLibrary, Written, read_pipeline
+from cursus_sandbox.errors import DocumentError, Problem
+from cursus_sandbox.pipeline.contract import ScriptContract
+from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, StepConfiguration
+from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
+from cursus_sandbox.pipeline.resolver import PipelineDAGResolver, step_type_of
+from cursus_sandbox.sources import missing_sources
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the caller says over the document's defaults; what a step says for itself stays.
+
+    `inputs` bind root inputs: `{"step:channel": file or folder}`.
+    """
+
+    image: str | None = None
+    source_dir: Path | None = None
+    timeout: float | None = None
+    memory: int | None = None
+    inputs: Mapping[str, Path] = field(default_factory=dict)
+
+
+def shipped_contracts() -> Path:
+    """The folder of the contracts that come with the package."""
+    package = Path(__file__).parent
+    installed = package / "contracts"
+    return installed if installed.is_dir() else package.parent / "contracts"
+
+
+def create_plan(
+    dag: Path | Pipeline | PipelineDAG,
+    *,
+    contract_folders: Iterable[Path] = (),
+    overrides: Overrides = Overrides(),
+    runnable: bool = False,
+) -> PipelineExecutionPlan:
+    """The plan of a document or graph; DocumentError with every problem.
+
+    Contracts are looked for in `contract_folders`, then where the document says, then among the shipped ones. With
+    `runnable`, the scripts and files it names must be there as well.
+    """
+    written = read_pipeline(dag) if isinstance(dag, Path) else _in_memory(dag)
+    library = ContractLibrary([*contract_folders, *written.contract_folders, shipped_contracts()])
+    try:
+        pipeline = _overridden(written.pipeline, overrides)
+        contracts = library.contracts(_step_types(pipeline, library))
+        unread = {name: ScriptContract(step_type=name) for name in library.files if name not in contracts}
+        plan = PipelineDAGResolver(pipeline, contracts={**unread, **contracts}).create_execution_plan()
+        if runnable and (problems := missing_sources(plan)):
+            raise DocumentError(problems)
+    except DocumentError as error:
+        raise DocumentError(written.located(problem) for problem in error.problems) from None
+    return plan
+
+
+def _in_memory(dag: Pipeline | PipelineDAG) -> Written:
+    pipeline = dag if isinstance(dag, Pipeline) else Pipeline(name="pipeline", dag=dag)
+    return Written(None, pipeline, (), {})
+
+
+def _step_types(pipeline: Pipeline, library: ContractLibrary) -> list[str]:
+    """The step types a pipeline names, as far as the library knows them."""
+    found = []
+    for name in pipeline.dag.nodes:
+        step = pipeline.steps.get(name)
+        if step and step.contract:
+            found.append(step.contract)
+        elif known := step_type_of(name, library.files):
+            found.append(known[0])
+    return found
+
+
+def _overridden(pipeline: Pipeline, overrides: Overrides) -> Pipeline:
+    given = {
+        "image": overrides.image,
+        "source_dir": overrides.source_dir,
+        "timeout": overrides.timeout,
+        "memory": overrides.memory,
+    }
+    defaults = pipeline.defaults.model_copy(update={key: value for key, value in given.items() if value is not None})
+    steps = dict(pipeline.steps)
+    problems = []
+    for target, path in overrides.inputs.items():
+        name, colon, channel = target.partition(":")
+        if not colon or name not in pipeline.dag.nodes:
+            hint = "Write it as  STEP:CHANNEL=PATH."
+            problems.append(Problem(f"the input '{target}' names no step of the pipeline", hint=hint))
+            continue
+        step = steps.get(name, StepConfiguration())
+        steps[name] = step.model_copy(update={"inputs": {**step.inputs, channel: Located(path=path)}})
+    if problems:
+        raise DocumentError(problems)
+    return pipeline.model_copy(update={"defaults": defaults, "steps": steps})
