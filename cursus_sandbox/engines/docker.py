@@ -116,7 +116,7 @@ class DockerEngine:
         self._runs.interrupt()
 
     def _run(self, job: Job, log: Callable[[bytes], None], private: Private) -> Exit:
-        placed = place(job, private)
+        placed = place(job, private, user=job.user)
         with ExitStack() as cleanup:  # the container goes first, which ends the threads that listen to it
             threads = cleanup.enter_context(ThreadPoolExecutor(2, thread_name_prefix=f"job-{job.name}"))
             with self._daemon.asking(f"create the container of job '{job.name}'"):
@@ -148,7 +148,7 @@ class DockerEngine:
             labels=labels,
             facts=self._daemon.facts,
         )
-        container: str = client.create_container_from_config(settings)["Id"]
+        container: str = client.create_container_from_config(settings)["Id"]  # type: ignore[no-untyped-call]
         cleanup.callback(self._daemon.remove_container, container)
         return container
 

@@ -125,5 +125,5 @@ def _mount(placed: Placed, volume: str | None) -> dict[str, object]:
 
 
 def _escaped(path: Path | None) -> str:
-    """Give a path in overlayfs' option syntax, where `:` parts layers and `,` options (Linux, overlayfs `ovl_next_opt`)."""
+    """Give a path in overlayfs' option syntax, where `:` parts layers and `,` parts options."""
     return str(path).replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")

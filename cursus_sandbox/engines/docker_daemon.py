@@ -5,6 +5,7 @@ An answer that says no is `Refused`; silence is an EngineError that says the con
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -60,6 +61,7 @@ class Daemon:
         for base_url in base_urls:
             address = _address(base_url)
             try:
+                _knock(address)
                 client = _client(base_url)
             except (DockerException, requests.exceptions.RequestException, ValueError, TypeError, OSError) as error:
                 tried.append(f"{address} ({_cause(error)})")
@@ -187,6 +189,13 @@ def _gone_is_fine() -> Iterator[None]:
     except APIError as error:
         if error.status_code not in GONE_OR_GOING:
             raise
+
+
+def _knock(address: str) -> None:
+    """Connect to a socket file once: the SDK leaves its own socket open when nobody is there."""
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as knocking:
+            knocking.connect(address.removeprefix("unix://"))
 
 
 def _client(base_url: str | None) -> docker.APIClient:

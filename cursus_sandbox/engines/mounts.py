@@ -63,13 +63,16 @@ def check(job: Job) -> None:
         )
 
 
-def place(job: Job, private: Private) -> tuple[Placed, ...]:
+def place(job: Job, private: Private, *, user: str | None = None) -> tuple[Placed, ...]:
     """Prepare scratch for a job's mounts and give them as they are to be made: parents before what lies inside them.
 
-    Raises EngineError when a source can't be copied.
+    `user` is who must be able to write what is made here, None for the caller. EngineError when a source
+    can't be copied.
     """
     ordered = sorted(job.mounts, key=lambda mount: len(mount.target.parts))
-    return tuple(_placed(job, mount, private, job.scratch / f"private-{n}") for n, mount in enumerate(ordered))
+    return tuple(
+        _placed(job, mount, private, folder=job.scratch / f"private-{n}", user=user) for n, mount in enumerate(ordered)
+    )
 
 
 def hosts_file(job: Job) -> Path:
@@ -115,7 +118,7 @@ def _lacks(parent: Mount, target: PurePosixPath) -> bool:
     return not (parent.source / target.relative_to(parent.target)).exists()
 
 
-def _placed(job: Job, mount: Mount, private: Private, folder: Path) -> Placed:
+def _placed(job: Job, mount: Mount, private: Private, *, folder: Path, user: str | None) -> Placed:
     source = mount.source.resolve()
     if mount.mode is not MountMode.PRIVATE:
         return Placed(source, mount.target, mount.mode is MountMode.WRITABLE)
@@ -127,7 +130,7 @@ def _placed(job: Job, mount: Mount, private: Private, folder: Path) -> Placed:
         upper.mkdir()
         work.mkdir()
         upper.chmod(source.stat().st_mode & 0o777 | 0o700)  # the merged folder shows the upper one's mode and owner
-        _hand_over([upper], job.user)
+        _hand_over([upper], user)
         return Placed(source, mount.target, writable=True, overlay=private, upper=upper, work=work)
     copy = folder / "copy"
     try:
@@ -137,7 +140,7 @@ def _placed(job: Job, mount: Mount, private: Private, folder: Path) -> Placed:
             f"job '{job.name}': {source} could not be copied for {mount.target}: {error}",
             hint=f"Check that it is readable and that {job.scratch} has room for it.",
         ) from error
-    _hand_over([copy, *copy.rglob("*")] if copy.is_dir() else [copy], job.user)
+    _hand_over([copy, *copy.rglob("*")] if copy.is_dir() else [copy], user)
     return Placed(copy, mount.target, writable=True)
 
 

@@ -1,0 +1,108 @@
+"""The processes of a sandbox, as /proc shows them: who they are and how much memory they hold."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+MEMORY_FOLDERS = ("", "dev/shm")  # what a sandbox has in RAM: its root folder and its shared memory
+
+
+NOT_YET = "bwrap"  # the name of a process that makes the sandbox, or becomes the command in a moment
+
+
+@dataclass(slots=True)
+class Memory:
+    """The memory of a sandbox, looked at now and then; a sample, so a peak between two looks may be missed.
+
+    Counted: the anonymous pages of all processes, and the files in the sandbox's own memory file systems. Not counted:
+    pages of mapped files, which the kernel can drop. `peak` is None when no process was caught alive.
+    """
+
+    first: int
+    peak: int | None = None
+
+    def sample(self) -> int:
+        """Look once, and give the bytes held now. Pages that forked processes share count for each of them."""
+        processes = members(self.first)
+        anonymous = [held for process in processes if (held := _anonymous(process))]
+        if not anonymous:
+            return 0
+        now = sum(current for current, _ in anonymous) + _in_memory_files(self.first)
+        self.peak = max(self.peak or 0, now, *(highest for _, highest in anonymous))
+        return now
+
+    def exceeds(self, limit: int) -> bool:
+        """Tell whether it is more than a limit, with the pages that processes share counted once: that takes longer."""
+        return sum(map(_proportional, members(self.first))) + _in_memory_files(self.first) > limit
+
+
+def members(first: int) -> list[int]:
+    """Give a process and all its descendants; orphans are children of a sandbox's first process."""
+    found, new = [first], [first]
+    while new:
+        new = [child for parent in new for child in children(parent) if child not in found]
+        found += new
+    return found
+
+
+def children(process: int) -> list[int]:
+    """Give the children of a process, oldest first; none when it has ended."""
+    with suppress(OSError):
+        tasks = [int(task.name) for task in (PROC / str(process) / "task").iterdir()]
+        return [child for task in sorted(tasks) for child in _children_of_task(process, task)]
+    return []
+
+
+def _children_of_task(process: int, task: int) -> Sequence[int]:
+    with suppress(OSError):
+        return [int(child) for child in (PROC / str(process) / "task" / str(task) / "children").read_text().split()]
+    return ()
+
+
+def _anonymous(process: int) -> tuple[int, int] | None:
+    """Give the anonymous bytes of a process, now and at its height (VmHWM, less the files mapped now)."""
+    try:
+        status = (PROC / str(process) / "status").read_text()
+    except OSError:
+        return None
+    if status.startswith(f"Name:\t{NOT_YET}\n"):
+        return None
+    now, files, highest = (_field(name, status) for name in ("RssAnon", "RssFile", "VmHWM"))
+    return now, max(highest - files, now)
+
+
+def _proportional(process: int) -> int:
+    """Give the anonymous bytes of a process, a page that n processes share counting for 1/n (Linux 5.5)."""
+    try:
+        return _field("Pss_Anon", (PROC / str(process) / "smaps_rollup").read_text())
+    except OSError:
+        return 0
+
+
+def _in_memory_files(first: int) -> int:
+    used = 0
+    for folder in MEMORY_FOLDERS:
+        with suppress(OSError):
+            system = os.statvfs(PROC / str(first) / "root" / folder)
+            used += (system.f_blocks - system.f_bfree) * system.f_frsize
+    return used
+
+
+def _field(name: str, text: str) -> int:
+    match = re.search(rf"^{name}:\s+(\d+) kB$", text, re.MULTILINE)
+    return int(match[1]) * 1024 if match else 0
+
+
+def birth(process: int) -> int | None:
+    """Give when a process was born, in ticks since boot: no later one of its number has that. None when it is dead."""
+    try:
+        state, *fields = (PROC / str(process) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state in "ZX" else int(fields[18])  # fields 3 and 22 of proc(5)
