@@ -1,7 +1,7 @@
 """A root file system with Debian bookworm and its Python 3.11, made from packages where no registry answers.
 
-The packages come from where this machine's own apt gets them, through its proxy and certificates; nothing of that stays in
-the result, which therefore has no apt sources.
+The packages come from where this machine's own apt gets them, through its proxy and certificates; nothing of that stays
+in the result, which therefore has no apt sources.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from terminal import BuildError, run, say
 
 SUITE = "bookworm"
 PACKAGES = ("ca-certificates", "netbase", "python-is-python3", "python3", "python3-pip", "python3-venv", "tzdata")
-# Documentation and translations, as in Debian's slim images; and the marker of PEP 668, because scripts call pip themselves.
+# Documentation and translations, as in Debian's slim images; and the marker of PEP 668: scripts call pip themselves.
 LEFT_OUT = (
     "/usr/share/doc/*",
     "/usr/share/info/*",
@@ -27,30 +27,44 @@ LEFT_OUT = (
     "/usr/lib/python3*/EXTERNALLY-MANAGED",
 )
 KEPT = "/usr/share/doc/*/copyright"
-OF_THIS_MACHINE = ("etc/resolv.conf", "etc/hostname", "etc/apt/sources.list", "etc/apt/apt.conf.d/99mmdebstrap")
+DOWNLOADED = ("/var/cache/apt/archives/*.deb", "/var/lib/apt/lists/*")
+OF_THIS_MACHINE = (
+    "/etc/hostname",
+    "/etc/resolv.conf",
+    "/etc/apt/apt.conf.d/99mmdebstrap",
+    "/etc/apt/sources.list",
+    "/etc/apt/sources.list.d/*",
+)
 KEYRINGS = Path("/usr/share/keyrings")
+TOOL = ("mmdebstrap", "debian-archive-keyring")
 
 
 def recipe() -> str:
-    """A digest over what the result is made from, this module included; the packages' own versions are not in it."""
-    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    """A digest over what the result is made from; the packages' versions, which are the day's, are not in it."""
+    return hashlib.sha256(" ".join(mmdebstrap(Path("debian.tar"), [], [])).encode()).hexdigest()
 
 
 def archive(folder: Path) -> Path:
-    """Make the root file system and give the tar archive that holds it, in `folder`."""
+    """Make the root file system and give the tar archive that holds it, in `folder`.
+
+    mmdebstrap makes it, installed first if need be and may be; debootstrap where there is no apt.
+    """
     tar = folder / "debian.tar"
-    if not (shutil.which("mmdebstrap") or shutil.which("debootstrap")):
+    if not shutil.which("mmdebstrap") and shutil.which("apt-get") and os.geteuid() == 0:
         install_mmdebstrap()
     if shutil.which("mmdebstrap"):
-        command = mmdebstrap(tar, sources(), acquire_options())
-        run(command, show=r"^I: (?!cleaning|keeping|automatically)", failed="Debian's packages could not be installed")
-        return tar
-    root = folder / "root"
-    run(debootstrap(root), show=r"^I: (Installing|Configuring|Extracting) ", failed="debootstrap failed")
-    for name in OF_THIS_MACHINE:
-        (root / name).unlink(missing_ok=True)
-    patterns = [f"--exclude=.{pattern}" for pattern in LEFT_OUT]
-    run(["tar", "--create", "--numeric-owner", *patterns, f"--file={tar}", f"--directory={root}", "."], show="^$", failed="tar")
+        show = r"^I: (running apt-get|downloading|extracting|installing|creating)|^[EW]: "
+        run(mmdebstrap(tar, sources(), acquire_options()), show=show, failed="Debian's packages could not be installed")
+    elif shutil.which("debootstrap"):
+        root = folder / "root"
+        show = r"^I: (Retrieving InRelease|Extracting base|Installing core|Configuring python3\.)|^[EW]: "
+        run(debootstrap(root), show=show, failed="Debian's packages could not be installed")
+        run(packed(tar, root), show="^tar: ", failed=f"{root} could not be packed")
+    else:
+        raise BuildError(
+            "The base can't be made from Debian packages: neither mmdebstrap nor debootstrap is installed.\n"
+            f"  On Debian or Ubuntu, as root: apt-get install {' '.join(TOOL)}"
+        )
     return tar
 
 
@@ -64,8 +78,7 @@ def mmdebstrap(tar: Path, sources: list[str], options: list[str]) -> list[str]:
         f"--dpkgopt=path-include={KEPT}",
         *(f"--aptopt={option}" for option in options),
         *([f"--keyring={KEYRINGS}"] if KEYRINGS.is_dir() else []),
-        *(f'--customize-hook=rm -f "$1/{name}"' for name in OF_THIS_MACHINE),
-        '--customize-hook=rm -rf "$1"/etc/apt/sources.list.d/*',
+        f'--customize-hook=cd "$1" && rm -f {" ".join(f".{pattern}" for pattern in OF_THIS_MACHINE)}',
         SUITE,
         str(tar),
         *sources,
@@ -73,19 +86,25 @@ def mmdebstrap(tar: Path, sources: list[str], options: list[str]) -> list[str]:
 
 
 def debootstrap(root: Path) -> list[str]:
-    """The same with debootstrap, for root on a system that has no apt."""
+    """The command that makes the root file system on a machine without apt; only root may run it."""
     return ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(root)]
 
 
+def packed(tar: Path, root: Path) -> list[str]:
+    """The command that makes the archive of a root file system."""
+    excluded = [f"--exclude=.{pattern}" for pattern in (*LEFT_OUT, *DOWNLOADED, *OF_THIS_MACHINE)]
+    return ["tar", "--create", f"--file={tar}", "--numeric-owner", "--anchored", *excluded, f"--directory={root}", "."]
+
+
 def sources() -> list[str]:
-    """This machine's Debian mirrors, as apt source lines for bookworm; empty (mmdebstrap's own) where it has none."""
+    """The Debian mirrors of this machine, as apt source lines for bookworm; without any, the tool has its own."""
     listed = apt("apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI) $(CODENAME)", "Created-By: Packages")
     found = re.findall(r"^Debian (\S+) [a-z]+((?:-updates|-security)?)$", listed, re.MULTILINE)
     return list(dict.fromkeys(f"deb {uri} {SUITE}{part} main" for uri, part in found))
 
 
 def acquire_options() -> list[str]:
-    """This machine's apt settings about proxies, certificates, retries and dates."""
+    """What this machine's apt is told about proxies, certificates, retries and dates."""
     dump = apt("apt-config", "dump", "--no-empty")
     return re.findall(r'^(Acquire::(?:https?|Check-|Retries|ForceIP).* ".*");$', dump, re.MULTILINE)
 
@@ -98,15 +117,9 @@ def apt(*argv: str) -> str:
 
 
 def install_mmdebstrap() -> None:
-    """Install mmdebstrap through apt-get, for root on Debian and its kin; for others say how to get it."""
-    packages = ["mmdebstrap", "debian-archive-keyring"]
-    if os.geteuid() or not shutil.which("apt-get"):
-        raise BuildError(
-            "The base can't be made from Debian packages: neither mmdebstrap nor debootstrap is installed.\n"
-            f"  On Debian or Ubuntu, as root: apt-get install {' '.join(packages)}"
-        )
+    """Install mmdebstrap through apt-get."""
     say("mmdebstrap is not installed: installing it with apt-get")
-    failed = f"apt-get could not install {' '.join(packages)}"
+    failed = f"apt-get could not install {' '.join(TOOL)}"
     run(["apt-get", "update"], show="^[EW]: ", failed=failed)
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
-    run(["env", "DEBIAN_FRONTEND=noninteractive", *install], show="^Setting up", failed=failed)
+    install = ["apt-get", "install", "--yes", "--no-install-recommends", *TOOL]
+    run(["env", "DEBIAN_FRONTEND=noninteractive", *install], show="^Setting up|^[EW]: ", failed=failed)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from terminal import BuildError, run, say
 
-SHOW = r"^\s*(Downloading|Building wheel)"
+SHOW = r"^\s*(Downloading|Building wheel for .* started)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,9 @@ class Target:
     def platforms(self) -> list[str]:
         """The platform tags that run there, newest first; pip wants each by name."""
         major, minor = self.glibc.split(".")[:2]
-        return [f"manylinux_{major}_{n}_{self.machine}" for n in range(int(minor), 16, -1)] + [f"manylinux2014_{self.machine}"]
+        return [f"manylinux_{major}_{n}_{self.machine}" for n in range(int(minor), 16, -1)] + [
+            f"manylinux2014_{self.machine}"
+        ]
 
 
 def wheels(requirements: Path, target: Target) -> Path:
@@ -49,10 +51,10 @@ def wheels(requirements: Path, target: Target) -> Path:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as temporary:
         fetched = Path(temporary, "wheels")
         fetch(requirements, target, fetched)
-        others = [other for other in folder.parent.iterdir() if not other.name.startswith("fetching-")]
         fetched.replace(folder)
-    for other in others:
-        shutil.rmtree(other)
+    for other in folder.parent.iterdir():
+        if other != folder:
+            shutil.rmtree(other)
     return folder
 
 
