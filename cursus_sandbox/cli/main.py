@@ -75,7 +75,7 @@ Examples:
 
   cursus-sandbox run dag.yaml --engine local --jobs 4
 
-    typer.Option("--source-dir", metavar="DIR", help="The folder of the scripts, if the document does not say."),
+  cursus-sandbox run xgb.dag.json --contracts steps/ --source-dir scripts/ --input TabularPreprocessing:DATA=data
 
   cursus-sandbox run dag.yaml --from XGBoostTraining
 

@@ -10,15 +10,18 @@ _STEP = 1024
 
 def plain(text: str) -> str:
     """Text from outside for rich: control characters shown as escapes, nothing taken for markup."""
-    return escape(_printable(text))
+    return escape(printable(text))
 
 
 def plain_lines(text: str) -> str:
     """Text from outside for a stream: as `plain`, but its line ends stay and there is no markup to escape."""
-    return "\n".join(_printable(line) for line in text.split("\n"))
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Text with control characters shown as escapes."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
