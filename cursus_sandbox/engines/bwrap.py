@@ -53,16 +53,16 @@ def _user(job: Job, caller: tuple[int, int]) -> list[str]:
 
 
 def _system(job: Job, machine: Machine, tmp: Path, hosts: Path | None) -> list[str]:
-    options = []
-    for name, target in machine.links.items():
-        options += ["--symlink", target, str(name)]
+    options: list[str] = []
+    for link, leads_to in machine.links.items():
+        options += ["--symlink", leads_to, str(link)]
     options += ["--proc", "/proc", "--dev", "/dev"]
     options += ["--perms", "1777", "--size", str(job.limits.shm_size or GIB), "--tmpfs", "/dev/shm"]  # noqa: S108
     if job.limits.gpus:
         for device in machine.gpus:
             options += ["--dev-bind", str(device), str(device)]
-    for folder in FOLDERS:
-        options += ["--dir", folder]
+    for empty in FOLDERS:
+        options += ["--dir", empty]
     options += ["--bind", str(tmp), "/tmp"]  # noqa: S108
     for folder in machine.folders:
         options += ["--ro-bind", str(folder), str(folder)]

@@ -1,0 +1,93 @@
+"""Every engine that is here, jobs for it, and what came of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from image import test_image as image_for
+
+from cursus_sandbox.engines.docker import DockerEngine
+from cursus_sandbox.engines.engine import Engine, Exit, Job
+from cursus_sandbox.engines.local import LocalEngine
+from cursus_sandbox.errors import EngineError
+
+REQUIRED = os.environ.get("CURSUS_SANDBOX_REQUIRE", "").replace(" ", "").split(",")
+ENGINES = ["local", pytest.param("docker", marks=pytest.mark.docker)]
+
+
+@dataclass
+class Bench:
+    """An engine, and a short way to run a line of shell on it."""
+
+    engine: Engine
+    folder: Path
+    image: str | None
+    log: bytearray = field(default_factory=bytearray)
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def job(self, script: str, **settings: Any) -> Job:
+        scratch = self.folder / f"scratch-{next(self._numbers)}"
+        scratch.mkdir()
+        settings = {"image": self.image, "argv": ("sh", "-c", script)} | settings
+        return Job(name="test", scratch=scratch, **settings)
+
+    def run(self, script: str, **settings: Any) -> Exit:
+        return self.engine.run(self.job(script, **settings), self.log.extend)
+
+    def output(self, script: str, **settings: Any) -> str:
+        """What a script that must succeed writes."""
+        before = len(self.log)
+        ended = self.run(script, **settings)
+        said = self.log[before:].decode()
+        assert ended.code == 0, said
+        return said
+
+
+def engine_or_skip(name: str, **settings: Any) -> Engine:
+    """The engine of that name; skips with the sentence that says how to get it, or fails where it is required."""
+    try:
+        return LocalEngine.connect(**settings) if name == "local" else DockerEngine.connect(**settings)
+    except EngineError as error:
+        if name in REQUIRED:
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def docker_image() -> Callable[[], str]:
+    """The test image, made when it is first asked for."""
+    made: list[str] = []
+
+    def image() -> str:
+        if not made:
+            with closing(docker.from_env().api) as client:
+                made.append(image_for(client))
+        return made[0]
+
+    return image
+
+
+@pytest.fixture(params=ENGINES)
+def bench(request: pytest.FixtureRequest, tmp_path: Path, docker_image: Callable[[], str]) -> Iterator[Bench]:
+    with engine_or_skip(request.param, grace=0.5) as engine:
+        yield Bench(engine, tmp_path, docker_image() if engine.runs_images else None)
+
+
+@pytest.fixture
+def docker_bench(tmp_path: Path, docker_image: Callable[[], str]) -> Iterator[Bench]:
+    with engine_or_skip("docker", grace=0.5) as engine:
+        yield Bench(engine, tmp_path, docker_image())
+
+
+@pytest.fixture
+def local_bench(tmp_path: Path) -> Iterator[Bench]:
+    with engine_or_skip("local", grace=0.5) as engine:
+        yield Bench(engine, tmp_path, None)

@@ -1,0 +1,436 @@
+"""The eight promises of an engine, each held by every engine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+import docker
+import pytest
+
+from cursus_sandbox.engines.docker import LABEL
+from cursus_sandbox.engines.engine import Exit, Limits, Mount, MountMode, Why
+from cursus_sandbox.errors import EngineError
+
+IN = PurePosixPath("/opt/ml/processing/input/data")
+OUT = PurePosixPath("/opt/ml/processing/output/data")
+MIB = 1024**2
+TMP = PurePosixPath("/tmp")
+
+
+def folder(path: Path, **files: str) -> Path:
+    path.mkdir(parents=True)
+    for name, text in files.items():
+        (path / name).write_text(text)
+    return path
+
+
+def private(source: Path, target: PurePosixPath = IN) -> Mount:
+    return Mount(source, target, MountMode.PRIVATE)
+
+
+def writable(source: Path, target: PurePosixPath = OUT) -> Mount:
+    return Mount(source, target, MountMode.WRITABLE)
+
+
+def processes(word: str) -> list[str]:
+    """The command lines of living processes on this machine that hold a word."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if word in line:
+            lines.append(line)
+    return lines
+
+
+class TestMounts:
+    """1. The command sees each mount at its container path; a private input may be written without its source changing."""
+
+    def test_what_is_written_to_a_writable_mount_lands_in_its_source(self, bench, tmp_path):
+        """A step reads its input and its output is on the host, owned by the caller."""
+        source, out = folder(tmp_path / "in", f="hello\n"), folder(tmp_path / "out")
+        bench.output(f"cat {IN}/f > {OUT}/copy", mounts=(private(source), writable(out)))
+        assert (out / "copy").read_text() == "hello\n"
+        assert (out / "copy").stat().st_uid == os.geteuid()
+
+    def test_a_private_folder_is_changed_for_the_job_only(self, bench, tmp_path):
+        """A step changes, adds and deletes files of a private input; the source keeps its bytes and its entries."""
+        source = folder(tmp_path / "in", changed="a\n", deleted="b\n")
+        script = f"cd {IN}; echo x >> changed; rm deleted; echo n > new; mkdir -p d/e; cat changed new; ls"
+        assert bench.output(script, mounts=(private(source),)) == "a\nx\nn\nchanged\nd\nnew\n"
+        assert {path.name: path.read_text() for path in source.iterdir()} == {"changed": "a\n", "deleted": "b\n"}
+
+    def test_a_private_file_is_changed_for_the_job_only(self, bench, tmp_path):
+        """A single file is a mount too: the step may write it and its source keeps its bytes."""
+        source = folder(tmp_path / "in", f="a\n") / "f"
+        assert bench.output(f"echo x >> {IN}/f; cat {IN}/f", mounts=(private(source, IN / "f"),)) == "a\nx\n"
+        assert source.read_text() == "a\n"
+
+    def test_a_read_only_mount_refuses_writes(self, bench, tmp_path):
+        """A step can't write, add, rename or delete in a read-only mount."""
+        source = folder(tmp_path / "in", f="a\n")
+        script = f"cd {IN}; for c in 'touch f' 'touch n' 'mv f g' 'rm f' 'chmod 777 f'; do $c && echo did $c; done; true"
+        assert "did" not in bench.output(script, mounts=(Mount(source, IN, MountMode.READ_ONLY),))
+        assert [path.name for path in source.iterdir()] == ["f"]
+
+    def test_a_private_mount_inside_a_private_mount_leaves_both_sources_alone(self, bench, tmp_path):
+        """Nested channels work in any order given, and no mount point is left behind in the outer one's source."""
+        outer, inner = folder(tmp_path / "outer", o="o\n"), folder(tmp_path / "inner", i="i\n")
+        file = folder(tmp_path / "file", f="f\n") / "f"
+        mounts = (private(file, IN / "deep/er/f"), private(inner, IN / "model"), private(outer, IN))
+        script = f"cd {IN}; echo x >> o; echo x >> model/i; cat o model/i deep/er/f"
+        assert bench.output(script, mounts=mounts) == "o\nx\ni\nx\nf\n"
+        assert [path.name for path in outer.iterdir()] == ["o"]
+        assert (inner / "i").read_text() == "i\n"
+
+    def test_odd_names_are_mounted_like_any_other(self, bench, tmp_path):
+        """Spaces, colons, commas, backslashes, quotes and accents in a source's path mean nothing."""
+        source = folder(tmp_path / "a b:c,d\\e'f\"é", f="odd\n")
+        mounts = (private(source), Mount(source, OUT, MountMode.READ_ONLY))
+        assert bench.output(f"echo x >> {IN}/f; cat {IN}/f {OUT}/f", mounts=mounts) == "odd\nx\nodd\n"
+
+    def test_a_link_as_source_is_followed(self, bench, tmp_path):
+        """A source that is a symbolic link to a folder is that folder."""
+        (tmp_path / "link").symlink_to(folder(tmp_path / "in", f="a\n"))
+        assert bench.output(f"cat {IN}/f", mounts=(private(tmp_path / "link"),)) == "a\n"
+
+    def test_a_source_of_closed_folders_is_copied_on_write(self, bench, tmp_path):
+        """Folders the step closes in its private input don't keep scratch from being deleted."""
+        source = folder(tmp_path / "in", f="a\n")
+        job = bench.job(f"cd {IN}; mkdir -p x/y; touch x/y/z; chmod 0 x/y x", mounts=(private(source),))
+        assert bench.engine.run(job, bench.log.extend).code == 0
+        shutil.rmtree(job.scratch)
+
+
+class TestEnvironment:
+    """2. It sees the job's environment and nothing of the host's."""
+
+    def test_variables_of_the_host_stay_out(self, bench, monkeypatch):
+        """A variable of the calling process isn't there; the job's own are, with any bytes a value may have."""
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "do-not-leak")
+        said = bench.output("env", environment={"MODE": "a=b c\n'd' é"})
+        assert "MODE=a=b c\n'd' é\n" in said
+        assert "AWS" not in said
+        assert "do-not-leak" not in said
+
+    def test_home_can_be_written(self, bench):
+        """HOME is a folder the step can write to, whoever it runs as."""
+        assert bench.output("touch $HOME/x && echo well") == "well\n"
+
+    def test_home_can_be_chosen(self, bench):
+        """The job's own HOME is kept."""
+        assert bench.output("echo $HOME", environment={"HOME": "/opt/home"}) == "/opt/home\n"
+
+    def test_files_of_the_host_stay_out(self, bench, tmp_path):
+        """What lies in the host's /tmp and in the caller's folders isn't there."""
+        secret = folder(tmp_path / "secret", f="s")
+        assert bench.output(f"ls {secret} 2>/dev/null; ls -A /tmp /run; ls -A /home /var/run 2>/dev/null || true").find(
+            "secret"
+        ) == -1
+
+    def test_no_rights_are_left(self, bench):
+        """A step has no capability, can gain none, and runs as the caller."""
+        status = bench.output("cat /proc/self/status; echo uid $(id -u):$(id -g)")
+        assert "CapEff:\t0000000000000000" in status
+        assert "CapBnd:\t0000000000000000" in status
+        assert "NoNewPrivs:\t1" in status
+        assert f"uid {os.geteuid()}:{os.getegid()}" in status
+
+    def test_a_step_sees_its_own_processes_only(self, bench):
+        """The process table holds the step and nothing of the host's."""
+        assert len(bench.output("ls /proc | grep -c '^[0-9]'").strip()) == 1
+
+    def test_shared_memory_has_the_size_asked_for(self, bench):
+        """/dev/shm takes what the job asks for and not more."""
+        limits = Limits(shm_size=2 * MIB)
+        script = "head -c 1m /dev/zero > /dev/shm/a && ! head -c 3m /dev/zero 2>/dev/null > /dev/shm/b"
+        bench.output(script, limits=limits)
+
+    def test_the_working_folder_is_the_jobs(self, bench, tmp_path):
+        """A job starts in its working folder."""
+        source = folder(tmp_path / "in")
+        assert bench.output("pwd", mounts=(private(source),), working_dir=IN) == f"{IN}\n"
+
+
+class TestNetwork:
+    """3. It has no network unless the job asks for one."""
+
+    def test_only_the_loopback_is_there(self, bench):
+        """A step sees no interface but lo."""
+        lines = bench.output("cat /proc/net/dev").splitlines()[2:]
+        assert [line.split(":")[0].strip() for line in lines] == ["lo"]
+
+    def test_the_host_is_algo_1(self, bench):
+        """The step's own name is algo-1, and resolves to itself."""
+        assert bench.output("hostname; getent hosts algo-1").split()[:2] == ["algo-1", "127.0.0.1"]
+
+    def test_a_network_is_there_when_asked_for(self, bench):
+        """A job that asks for a network gets an interface more, where this machine has one to give."""
+        host = {line.split(":")[0].strip() for line in Path("/proc/net/dev").read_text().splitlines()[2:]}
+        if host == {"lo"}:
+            pytest.skip("this machine has no network itself")
+        assert len(bench.output("cat /proc/net/dev", network=True).splitlines()) > 3
+
+
+class TestLog:
+    """4. Its stdout and stderr reach `log` as bytes, in order, while it runs."""
+
+    def test_bytes_are_kept_and_nothing_is_lost(self, bench):
+        """Invalid UTF-8, NUL, carriage returns and an unterminated last line arrive as they were written."""
+        assert bench.run(r"printf 'a\377b\000c\r\nlast'").code == 0
+        assert bytes(bench.log) == b"a\xffb\0c\r\nlast"
+
+    def test_the_last_line_is_never_lost(self, bench):
+        """An unterminated last line arrives each time, also when it is all there is."""
+        for _ in range(5):
+            assert bench.output("printf end") == "end"
+
+    def test_both_streams_are_heard(self, bench):
+        """stdout and stderr both arrive, each in its order."""
+        said = bench.output("echo 1; echo a >&2; echo 2; echo b >&2")
+        assert [line for line in said.split() if line.isdigit()] == ["1", "2"]
+        assert [line for line in said.split() if line.isalpha()] == ["a", "b"]
+
+    def test_output_arrives_while_the_step_runs(self, bench, tmp_path):
+        """A line is delivered before the step goes on: the step waits for a file that its own output brings about."""
+        gate = folder(tmp_path / "gate")
+        job = bench.job(
+            f"echo ready; until [ -e {OUT}/go ]; do sleep 0.01; done; echo on",
+            mounts=(writable(gate),),
+            limits=Limits(timeout=20),
+        )
+        log = bytearray()
+
+        def hear(data: bytes) -> None:
+            log.extend(data)
+            (gate / "go").touch()
+
+        assert bench.engine.run(job, hear).why is None
+        assert bytes(log) == b"ready\non\n"
+
+    def test_much_output_arrives_whole(self, bench):
+        """Megabytes, and lines longer than a daemon's buffer, arrive byte for byte."""
+        script = "head -c 20000 /dev/zero; echo; echo next; head -c 5000000 /dev/zero; printf end"
+        assert bench.run(script).code == 0
+        assert bytes(bench.log) == b"\0" * 20000 + b"\nnext\n" + b"\0" * 5000000 + b"end"
+
+    def test_an_error_of_the_reader_ends_the_job(self, bench):
+        """When the log can't be written, the error comes out of `run` and the step doesn't go on."""
+
+        def full(data: bytes) -> None:
+            raise OSError(28, "No space left on device")
+
+        with pytest.raises(OSError, match="No space left"):
+            bench.engine.run(bench.job("echo x; sleep 4321.5"), full)
+        assert processes("4321.5") == []
+
+
+class TestExit:
+    """5. Its exit code comes back in Exit; 128+n if a signal ended it; `why` says timeout, out of memory, interrupted."""
+
+    @pytest.mark.parametrize(
+        ("script", "code"),
+        [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("kill -15 $$", 143), ("exit 137", 137), ("exit 255", 255)],
+    )
+    def test_the_code_is_the_steps_own(self, bench, script, code):
+        """The exit code is the command's, 128+n for a signal, and says nothing about why."""
+        ended = bench.run(script)
+        assert (ended.code, ended.why) == (code, None)
+
+    def test_a_missing_command_is_127(self, bench):
+        """A command that isn't there is the step's failure, as a shell counts it, and the log says so."""
+        assert bench.run("", argv=("/nonexistent/command",)).code == 127
+        assert b"/nonexistent/command" in bench.log
+
+    def test_a_command_that_is_no_program_is_126(self, bench):
+        """A command that can't be executed is the step's failure, as a shell counts it."""
+        assert bench.run("", argv=("/etc",)).code == 126
+
+    def test_arguments_are_not_read_by_a_shell(self, bench):
+        """Entrypoint and arguments are executed as they stand: no variable, glob or quote is expanded."""
+        assert bench.output("", entrypoint=("env", "echo"), argv=("$HOME", "*", "'")) == "$HOME * '\n"
+
+    def test_a_timeout_is_said(self, bench):
+        """A step that is too slow gets TERM, and its end is a timeout."""
+        ended = bench.run("sleep 4322", limits=Limits(timeout=0.3))
+        assert (ended.code, ended.why) == (143, Why.TIMEOUT)
+        assert 0.3 <= ended.seconds < 5
+
+    def test_a_timeout_that_is_handled_is_still_a_timeout(self, bench):
+        """A step that tidies up on TERM and exits 0 has timed out all the same."""
+        ended = bench.run("trap 'echo bye; exit 0' TERM; while :; do sleep 0.02; done", limits=Limits(timeout=0.4))
+        assert (ended.code, ended.why) == (0, Why.TIMEOUT)
+        assert bench.log == b"bye\n"
+
+    def test_a_timeout_that_is_ignored_is_a_kill(self, bench):
+        """A step that ignores TERM is killed when the grace is over."""
+        ended = bench.run("trap '' TERM; while :; do sleep 0.02; done", limits=Limits(timeout=0.3))
+        assert (ended.code, ended.why) == (137, Why.TIMEOUT)
+
+    def test_out_of_memory_is_said(self, bench):
+        """A step that takes more memory than it may is killed, and that is why."""
+        ended = bench.run("head -c 1000m /dev/zero | tail", limits=Limits(memory=64 * MIB))
+        assert (ended.code, ended.why) == (137, Why.OUT_OF_MEMORY)
+
+    def test_a_limit_that_is_kept_is_no_reason(self, bench):
+        """A step within its limits ends as it would without them."""
+        limits = Limits(memory=256 * MIB, cpus=0.5, timeout=60)
+        ended = bench.run("head -c 8m /dev/zero | tail > /dev/null", limits=limits)
+        assert (ended.code, ended.why) == (0, None)
+
+    def test_peak_memory_is_measured(self, bench):
+        """A step of a third of a second has a peak: what it held, within reason."""
+        ended = bench.run("sleep 0.3 & { head -c 60m /dev/zero; sleep 0.3; } | tail >/dev/null")
+        assert 50 * MIB < ended.peak_memory < 200 * MIB
+
+    @pytest.mark.parametrize(("calls", "code"), [(1, 143), (2, 137)])
+    def test_an_interruption_is_said(self, bench, calls, code):
+        """Another thread ends the job: with TERM first, and at once when it insists. Later jobs don't start."""
+        trap = "trap '' TERM;" if calls == 2 else ""
+
+        def hear(data: bytes) -> None:
+            for _ in range(calls):
+                bench.engine.interrupt()
+
+        ended = bench.engine.run(bench.job(f"{trap} echo ready; while :; do sleep 4323; done"), hear)
+        assert (ended.code, ended.why) == (code, Why.INTERRUPTED)
+        later = bench.engine.run(bench.job("echo never"), bench.log.extend)
+        assert (later.why, bytes(bench.log)) == (Why.INTERRUPTED, b"")
+
+
+class TestHonesty:
+    """6. What it could not learn it does not invent: it raises EngineError."""
+
+    def test_a_missing_source_is_named(self, bench, tmp_path):
+        """All sources that aren't there are named, and nothing is made in their place."""
+        mounts = (private(tmp_path / "no"), writable(tmp_path / "none"))
+        with pytest.raises(EngineError, match=r"(?s)/no .*does not exist.*/none .*does not exist"):
+            bench.run("true", mounts=mounts)
+        assert not (tmp_path / "no").exists()
+
+    def test_a_special_file_is_no_source(self, bench, tmp_path):
+        """Sockets, pipes and devices are refused, also behind a link."""
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(tmp_path / "socket"))
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "link").symlink_to("/dev/null")
+        (tmp_path / "nowhere").symlink_to("gone")
+        kinds = {"socket": "a socket", "pipe": "a pipe", "link": "a device", "nowhere": "does not exist"}
+        for name, kind in kinds.items():
+            with pytest.raises(EngineError, match=kind):
+                bench.run("true", mounts=(private(tmp_path / name),))
+
+    def test_targets_are_absolute_and_single(self, bench, tmp_path):
+        """A relative target and two mounts at one place are refused."""
+        for targets in ([PurePosixPath("a")], [IN / "..", OUT], [IN, IN]):
+            with pytest.raises(EngineError, match="job 'test' can't be given its mounts"):
+                bench.run("true", mounts=tuple(private(tmp_path, target) for target in targets))
+
+    def test_a_mount_inside_a_read_only_one_needs_its_place(self, bench, tmp_path):
+        """A mount point that would have to be made in a read-only mount is an error that says so."""
+        outer = Mount(folder(tmp_path / "outer"), IN, MountMode.READ_ONLY)
+        with pytest.raises(EngineError, match="read-only and has no such entry"):
+            bench.run("true", mounts=(outer, private(folder(tmp_path / "inner"), IN / "x")))
+
+
+class TestThreads:
+    """7. `run` may be called from several threads at once."""
+
+    def test_jobs_run_at_the_same_time(self, bench, tmp_path):
+        """Four jobs that wait for one another all end, each with its own code and log."""
+        meeting = folder(tmp_path / "meeting")
+        script = f"touch {OUT}/$N; until [ $(ls {OUT} | wc -l) = 4 ]; do sleep 0.02; done; echo $N; exit $N"
+        jobs = [
+            bench.job(script, environment={"N": str(n)}, mounts=(writable(meeting),), limits=Limits(timeout=30))
+            for n in range(4)
+        ]
+        logs = [bytearray() for _ in jobs]
+        with ThreadPoolExecutor(4) as threads:
+            exits = list(threads.map(lambda job, log: bench.engine.run(job, log.extend), jobs, logs))
+        assert [ended.code for ended in exits] == [0, 1, 2, 3]
+        assert [bytes(log) for log in logs] == [b"0\n", b"1\n", b"2\n", b"3\n"]
+
+    def test_an_interruption_ends_them_all(self, bench):
+        """One call ends every job that runs."""
+        ready = threading.Barrier(3)
+
+        def run(n: int) -> Exit:
+            return bench.engine.run(bench.job(f"echo {n}; sleep 4324"), lambda _: ready.wait(20) and None)
+
+        with ThreadPoolExecutor(2) as threads:
+            runs = [threads.submit(run, n) for n in range(2)]
+            ready.wait(20)
+            bench.engine.interrupt()
+            assert {ended.result().why for ended in runs} == {Why.INTERRUPTED}
+
+
+class TestLeaving:
+    """8. Leaving the `with` block leaves nothing running and nothing behind."""
+
+    def test_background_processes_end_with_the_step(self, bench):
+        """What a step leaves in the background is gone when `run` returns, even when it let go of its output."""
+        assert bench.run("sleep 4325 >/dev/null 2>&1 & sleep 4325.5 & exit 5").code == 5
+        assert processes("4325") == []
+
+    def test_scratch_is_empty_afterwards(self, bench, tmp_path):
+        """Nothing is left in scratch, and its owner can delete it."""
+        job = bench.job(f"echo x > {IN}/new; touch /tmp/t", mounts=(private(folder(tmp_path / "in", f="a")),))
+        bench.engine.run(job, bench.log.extend)
+        assert list(job.scratch.iterdir()) == []
+        shutil.rmtree(job.scratch)
+
+    def test_file_descriptors_are_closed(self, bench, tmp_path):
+        """A second run opens nothing that the first hasn't closed."""
+        mounts = (private(folder(tmp_path / "in")),)
+        bench.run("true", mounts=mounts)
+        before = len(os.listdir("/proc/self/fd"))
+        bench.run("true", mounts=mounts)
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    def test_leaving_ends_what_runs(self, bench):
+        """A job that still runs when the block is left is killed, and its `run` returns."""
+        started, exits = threading.Event(), []
+
+        def run() -> None:
+            exits.append(bench.engine.run(bench.job("echo ready; sleep 4326"), lambda _: started.set()))
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert started.wait(20)
+        bench.engine.__exit__(None, None, None)
+        thread.join(20)
+        assert [ended.why for ended in exits] == [Why.INTERRUPTED]
+        assert processes("4326") == []
+
+    @pytest.mark.docker
+    def test_no_container_and_no_volume_is_left(self, docker_bench, tmp_path):
+        """After runs that succeed, fail, time out and never start, the daemon holds nothing of this engine."""
+        mounts = (private(folder(tmp_path / "in")),)
+        docker_bench.run("true", mounts=mounts)
+        docker_bench.run("false", mounts=mounts)
+        docker_bench.run("sleep 4327", mounts=mounts, limits=Limits(timeout=0.1))
+        docker_bench.run("", argv=("/nonexistent",), mounts=mounts)
+        with pytest.raises(EngineError):
+            docker_bench.run("true", image="cursus-sandbox-test:none", mounts=mounts)
+        mine = {"label": f"{LABEL}={docker_bench.engine.id}"}
+        client = docker.from_env().api
+        try:
+            assert client.containers(all=True, filters=mine) == []
+            assert not client.volumes(filters=mine)["Volumes"]
+        finally:
+            client.close()
+
+
+def test_a_run_takes_the_time_it_takes(bench):
+    """`seconds` is the time from start to end on a clock that doesn't jump."""
+    before = time.monotonic()
+    ended = bench.run("sleep 0.2")
+    assert 0.2 <= ended.seconds <= time.monotonic() - before
