@@ -54,7 +54,7 @@ class _Name(NamedTuple):
     kind: Format
 
 
-def _table(content: bytes, name: _Name, *, whole: bool, nulls: tuple[str, ...]) -> ObservedTable | Mismatch | None:  # noqa: PLR0911
+def _table(content: bytes, name: _Name, *, whole: bool, nulls: tuple[str, ...]) -> ObservedTable | Mismatch | None:
     """Look into the start of a file (all of it when `whole`); None when its first row doesn't end in it."""
     file, kind = name
     if problem := _not_text(content, name):

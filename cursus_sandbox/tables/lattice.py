@@ -130,7 +130,7 @@ def _integer_fits(have: str, want: str) -> bool:
     return signs == (True, False) and INTEGER_BITS[have] < INTEGER_BITS[want]
 
 
-def _number_gap(have: ArrowType, want: ArrowType) -> Difference | None:  # noqa: PLR0911 - a table
+def _number_gap(have: ArrowType, want: ArrowType) -> Difference | None:
     """Compare a number with what isn't the same number: the order of the cases matters."""
     bits = INTEGER_BITS.get(have.name)
     if want.name in FLOAT_BITS:

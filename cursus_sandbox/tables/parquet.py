@@ -14,10 +14,11 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from cursus_sandbox.tables.arrow_types import family_of, observed_type
+from cursus_sandbox.tables.footer import null_counts
 from cursus_sandbox.tables.mismatch import Mismatch
 from cursus_sandbox.tables.observed import Format, ObservedColumn, ObservedTable, unreadable
 
-_SHORTEST = 12  # PAR1, a footer's length, PAR1
+_SHORTEST = 12  # PAR1, the length of the footer, PAR1
 _LARGEST_UNPACKED = 256 << 20
 
 
@@ -37,16 +38,15 @@ def parquet_table(stream: IO[bytes], *, file: str) -> ObservedTable | Mismatch:
     stream.seek(0)
     try:
         parquet = pq.ParquetFile(stream)
-        return _table(parquet, file)
+        schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
         return unreadable(file, f"its footer is damaged ({_first_line(error)})", kind=Format.PARQUET)
-
-
-def _table(parquet: pq.ParquetFile, file: str) -> ObservedTable:
-    schema, footer = parquet.schema_arrow, parquet.metadata
-    nulls = _null_counts(footer, schema)
+    stream.seek(size - 8)
+    length = int.from_bytes(stream.read(4), "little")
+    stream.seek(size - 8 - length)
+    nulls = _null_counts(stream.read(length), schema)
     columns = tuple(_column(field, count) for field, count in zip(schema, nulls, strict=True))
-    return ObservedTable(file, Format.PARQUET, columns, footer.num_rows)
+    return ObservedTable(file, Format.PARQUET, columns, rows)
 
 
 def _column(field: pa.Field, nulls: int | None) -> ObservedColumn:
@@ -57,24 +57,16 @@ def _column(field: pa.Field, nulls: int | None) -> ObservedColumn:
     return ObservedColumn(field.name, text, family_of(observed_type(text)), nulls if field.nullable else 0)
 
 
-def _null_counts(footer: pq.FileMetaData, schema: pa.Schema) -> list[int | None]:
-    """Sum the statistics of each top-level column over the row groups; None where some have none.
+def _null_counts(footer: bytes, schema: pa.Schema) -> list[int | None]:
+    """Give the nulls of each top-level column, None where the footer doesn't tell.
 
     A nested column's own nulls aren't counted in the footer; but when one of its leaves has no null, nor has it.
     """
-    leaves = [_leaves(field.type) for field in schema]
-    if sum(leaves) != footer.num_columns:
-        return [None] * len(leaves)
-    sums: list[int | None] = [0] * footer.num_columns
-    for group in range(footer.num_row_groups):
-        row_group = footer.row_group(group)
-        for leaf, total in enumerate(sums):
-            statistics = row_group.column(leaf).statistics
-            known = total is not None and statistics is not None and statistics.has_null_count
-            sums[leaf] = total + statistics.null_count if known else None
+    widths = [_leaves(field.type) for field in schema]
+    leaves = null_counts(footer, columns=sum(widths))
     counts: list[int | None] = []
-    for field, width in zip(schema, leaves, strict=True):
-        own, sums = sums[:width], sums[width:]
+    for field, width in zip(schema, widths, strict=True):
+        own, leaves = leaves[:width], leaves[width:]
         nested = pa.types.is_nested(field.type)
         counts.append((0 if 0 in own else None) if nested else own[0])
     return counts

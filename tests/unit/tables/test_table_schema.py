@@ -76,7 +76,11 @@ def test_merged_refines_a_schema():
     base = schema(fields=[{"name": "a", "type": "string"}, {"name": "b"}], fieldsMatch="exact", glob="*.csv")
     over = schema(fields=[{"name": "c"}, {"name": "a", "type": "integer"}], missingValues=["NA"])
     refined = merged(base, over)
-    assert [(field.name, field.type.value) for field in refined.fields] == [("a", "integer"), ("b", "any"), ("c", "any")]
+    assert [(field.name, field.type.value) for field in refined.fields] == [
+        ("a", "integer"),
+        ("b", "any"),
+        ("c", "any"),
+    ]
     assert (refined.fields_match, refined.glob, refined.nulls) == (FieldsMatch.EXACT, "*.csv", ("NA",))
     assert merged(base, schema(fieldsMatch="subset")).fields_match is FieldsMatch.SUBSET
     assert merged(base, TableSchema()) == base
