@@ -85,7 +85,8 @@ def _table(content: bytes, name: _Name, *, whole: bool, nulls: tuple[str, ...]) 
     if block.ragged and not other:
         findings.append(_ragged(file, len(header), block.ragged))
     columns = tuple(text_column(label, cells, nulls) for label, cells in zip(header, block.columns, strict=True))
-    return ObservedTable(file, kind, columns, len(block.columns[0]) if whole else None, tuple(findings))
+    rows = len(block.columns[0]) + len(block.ragged) if whole else None
+    return ObservedTable(file, kind, columns, rows, tuple(findings))
 
 
 class _Block(NamedTuple):

@@ -45,6 +45,7 @@ def parquet_table(stream: IO[bytes], *, file: str) -> ObservedTable | Mismatch:
     length = int.from_bytes(stream.read(4), "little")
     stream.seek(size - 8 - length)
     nulls = _null_counts(stream.read(length), schema)
+    nulls = [rows if field.type == pa.null() else count for field, count in zip(schema, nulls, strict=True)]
     columns = tuple(_column(field, count) for field, count in zip(schema, nulls, strict=True))
     return ObservedTable(file, Format.PARQUET, columns, rows)
 

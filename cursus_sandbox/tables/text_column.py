@@ -50,6 +50,7 @@ def text_column(name: str, cells: pa.Array, nulls: tuple[str, ...]) -> ObservedC
     values = cells.filter(pc.and_(cells.is_valid(), pc.invert(blank)))
     low, high = None, None
     misfits: dict[Family, tuple[str, int]] = {}
+    rows: dict[str, int] = {}
     for family, pattern in _PATTERNS.items():
         misfit = _first_misfit(values, pattern)
         if misfit is None and family is Family.INTEGER:
@@ -57,7 +58,9 @@ def text_column(name: str, cells: pa.Array, nulls: tuple[str, ...]) -> ObservedC
         if misfit is None and family in {Family.DATE, Family.DATETIME}:
             misfit = _no_such_day(values)
         if misfit is not None:
-            misfits[family] = (misfit if len(misfit) <= _SHOWN else misfit[:_SHOWN] + "…", _row(cells, misfit))
+            if misfit not in rows:
+                rows[misfit] = _row(cells, misfit)
+            misfits[family] = (misfit if len(misfit) <= _SHOWN else misfit[:_SHOWN] + "…", rows[misfit])
     narrowest = next((family for family in _PATTERNS if family not in misfits), Family.STRING)
     if len(values) == 0:
         return ObservedColumn(name, "null", None, cells.null_count, TextFacts({}, pc.sum(blank).as_py() or 0))
