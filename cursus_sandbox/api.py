@@ -159,7 +159,7 @@ def _docker() -> Engine:
 def _local() -> Engine:
     from cursus_sandbox.engines.local import LocalEngine
 
-    return LocalEngine()
+    return LocalEngine.connect()
 
 
 def _document(document: Document) -> Path | Pipeline | PipelineDAG:
