@@ -51,13 +51,13 @@ class DockerEngine:
         self._runs = Runs()
 
     @classmethod
-    def connect(cls, *base_urls: str | None, grace: float = 10.0) -> Self:
+    def connect(cls, *base_urls: str | None, grace: float = 10.0, patience: float = 10.0) -> Self:
         """Give an engine on the first daemon that answers; without addresses, the one DOCKER_HOST or the default gives.
 
-        None among `base_urls` stands for that too. `grace` is the seconds between TERM and KILL. EngineError names each
-        address that was tried and what to do.
+        None among `base_urls` stands for that too. `grace` is the seconds between TERM and KILL, `patience` those to
+        wait for a daemon that went away during a job. EngineError names each address that was tried and what to do.
         """
-        return cls(Daemon.first(*(base_urls or (None,))), grace=grace)
+        return cls(Daemon.first(*(base_urls or (None,)), patience=patience), grace=grace)
 
     def __enter__(self) -> Self:
         return self
@@ -68,6 +68,9 @@ class DockerEngine:
         self._runs.end(SECONDS_TO_LEAVE)
         try:
             self._daemon.sweep(f"{LABEL}={self.id}")
+        except EngineError:
+            if error is None:  # else the first error is the one to tell
+                raise
         finally:
             self._daemon.client.close()
 
@@ -137,7 +140,7 @@ class DockerEngine:
         for mount in placed:
             if mount.overlay:
                 volume = client.create_volume(driver="local", driver_opts=overlay_options(mount), labels=labels)["Name"]
-                cleanup.callback(self._daemon.remove_volume, volume)
+                cleanup.push(_removal(self._daemon.remove_volume, volume))
                 volumes[mount.target] = volume
         settings = creation(
             job,
@@ -149,7 +152,7 @@ class DockerEngine:
             facts=self._daemon.facts,
         )
         container: str = client.create_container_from_config(settings)["Id"]  # type: ignore[no-untyped-call]
-        cleanup.callback(self._daemon.remove_container, container)
+        cleanup.push(_removal(self._daemon.remove_container, container))
         return container
 
     def _judged(self, refused: Refused, container: str, log: Callable[[bytes], None], *, overlaid: bool) -> Exit:
@@ -227,6 +230,19 @@ def podman_sockets(runtime_dir: Path | None) -> tuple[str, ...]:
     """Give the addresses of Podman's service, to try after Docker's; `runtime_dir` is the user's XDG_RUNTIME_DIR."""
     folders = (runtime_dir, Path("/run")) if runtime_dir else (Path("/run"),)
     return tuple(f"unix://{folder}/podman/podman.sock" for folder in folders)
+
+
+def _removal(
+    remove: Callable[[str], None], thing: str
+) -> Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], None]:
+    def leave(_: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        try:
+            remove(thing)
+        except EngineError:
+            if error is None:  # else the first error is the one to tell; what stays is swept on leaving
+                raise
+
+    return leave
 
 
 def _follow(log: ContainerLog) -> None:

@@ -46,16 +46,20 @@ class Refused(EngineError):  # noqa: N818 - an answer
 class Daemon:
     """One daemon, its address and its facts; safe to ask from several threads."""
 
-    def __init__(self, client: docker.APIClient, facts: DaemonFacts, *, address: str) -> None:
+    def __init__(
+        self, client: docker.APIClient, facts: DaemonFacts, *, address: str, patience: float = SECONDS_TO_RECONNECT
+    ) -> None:
         self.client = client
         self.facts = facts
         self.address = address
+        self._patience = patience
 
     @classmethod
-    def first(cls, *base_urls: str | None) -> Self:
+    def first(cls, *base_urls: str | None, patience: float = SECONDS_TO_RECONNECT) -> Self:
         """Give the first daemon that answers; None is the one that DOCKER_HOST names, or the default socket.
 
-        EngineError names each address that was tried, why it didn't answer, and what to do.
+        EngineError names each address that was tried, why it didn't answer, and what to do. `patience`
+        is the seconds to wait for a daemon that went away.
         """
         tried = []
         for base_url in base_urls:
@@ -69,7 +73,7 @@ class Daemon:
             with cls(client, DaemonFacts(cpus=1, local_log=False), address=address).asking("say what it is"):
                 info = client.info()
             facts = DaemonFacts(cpus=info["NCPU"], local_log="local" in (info.get("Plugins") or {}).get("Log", ()))
-            return cls(client, facts, address=address)
+            return cls(client, facts, address=address, patience=patience)
         raise EngineError(
             "no Docker daemon answers at " + ", nor at ".join(tried),
             hint="Start the daemon, join the group that owns its socket, or set DOCKER_HOST; "
@@ -106,7 +110,7 @@ class Daemon:
     def end_of(self, container: str) -> dict[str, Any]:
         """Wait for a *started* container and give its last state.
 
-        A connection that breaks is not an end: the daemon is asked again, for ten seconds. A daemon that stops kills
+        A connection that breaks is not an end: the daemon is asked again for a while. A daemon that stops kills
         its containers, so 137 after a lost connection says nothing about the job.
         """
         lost = False
@@ -170,7 +174,7 @@ class Daemon:
 
     def _state_in_the_end(self, container: str) -> tuple[dict[str, Any], bool]:
         """Give the state of a container, and whether the daemon had to be asked again for it."""
-        give_up = time.monotonic() + SECONDS_TO_RECONNECT
+        give_up = time.monotonic() + self._patience
         again = False
         while True:
             try:

@@ -79,7 +79,9 @@ class Sandbox:
         while self._is_alive() and time.monotonic() < give_up:
             time.sleep(0.001)  # the kernel is killing what was left in the namespace; its first process goes last
         if self.first is not None:
-            with suppress(ChildProcessError):  # its parent is the machine's first process, or we, if that is what we are
+            with suppress(
+                ChildProcessError
+            ):  # its parent is the machine's first process, or we, if that is what we are
                 os.waitpid(self.first, os.WNOHANG)
 
     def hear(self, data: bytes) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import docker
 
 TOOLS = (
-    *("sh", "cat", "chmod", "env", "getent", "grep", "head", "hostname", "id", "ln", "ls"),
+    *("sh", "cat", "chmod", "echo", "env", "getent", "grep", "head", "hostname", "id", "ln", "ls"),
     *("mkdir", "mv", "rm", "rmdir", "sleep", "stat", "tail", "touch", "wc"),
 )
 

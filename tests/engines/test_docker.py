@@ -1,0 +1,326 @@
+"""What only the docker engine has: images, a daemon that may be away, and the body of its requests."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import struct
+import threading
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from cursus_sandbox.engines.docker import DockerEngine, podman_sockets, why_absent
+from cursus_sandbox.engines.docker_create import DaemonFacts, creation, overlay_options
+from cursus_sandbox.engines.docker_log import PIECE, Pieces, frames
+from cursus_sandbox.engines.docker_memory import files_of, from_stats
+from cursus_sandbox.engines.engine import Job, Limits, Mount, MountMode
+from cursus_sandbox.engines.mounts import Placed, Private
+from cursus_sandbox.errors import EngineError, ExitCode
+
+IN = PurePosixPath("/opt/ml/in")
+FACTS = DaemonFacts(cpus=2, local_log=True)
+GIB = 1024**3
+
+
+def settings(job: Job, *placed: Placed, facts: DaemonFacts = FACTS, user: str = "1000:1000") -> dict:
+    volumes = {mount.target: "v1" for mount in placed if mount.overlay}
+    hosts = Path("/s/hosts")
+    return creation(job, placed, volumes=volumes, hosts=hosts, user=user, labels={"a": "b"}, facts=facts)
+
+
+def job(**settings) -> Job:
+    return Job(**{"name": "j", "scratch": Path("/s"), "image": "i:1"} | settings)
+
+
+class TestCreation:
+    def test_least_rights_are_the_default(self):
+        """A job that asks for nothing gets no network, no capability, the caller's user and bounded resources."""
+        made = settings(job(argv=("a", "b")))
+        assert made == {
+            "Image": "i:1",
+            "Hostname": "algo-1",
+            "Env": ["HOME=/tmp"],
+            "Labels": {"a": "b"},
+            "NetworkDisabled": True,
+            "Tty": False,
+            "Cmd": ["a", "b"],
+            "User": "1000:1000",
+            "HostConfig": {
+                "Mounts": [{"Type": "bind", "Source": "/s/hosts", "Target": "/etc/hosts", "ReadOnly": True}],
+                "CapDrop": ["ALL"],
+                "SecurityOpt": ["no-new-privileges"],
+                "Init": True,
+                "PidsLimit": 1024,
+                "ShmSize": GIB,
+                "AutoRemove": False,
+                "NetworkMode": "none",
+                "LogConfig": {"Type": "local", "Config": {"max-size": "1g", "max-file": "1", "compress": "false"}},
+            },
+        }
+
+    @pytest.mark.parametrize(
+        ("entrypoint", "argv", "keys"),
+        [
+            ((), (), {}),
+            (("e",), (), {"Entrypoint": ["e"]}),
+            ((), ("a",), {"Cmd": ["a"]}),
+            (("e",), ("a",), {"Entrypoint": ["e"], "Cmd": ["a"]}),
+        ],
+    )
+    def test_entrypoint_and_arguments_follow_sagemaker(self, entrypoint, argv, keys):
+        """What isn't given is left out, so that the image's own stays, but for the command an entrypoint drops."""
+        made = settings(job(entrypoint=entrypoint, argv=argv))
+        assert {key: made[key] for key in ("Entrypoint", "Cmd") if key in made} == keys
+
+    def test_limits_are_handed_on(self):
+        """Memory is a limit with no swap beyond it, processors are no more than there are, GPUs are a request."""
+        made = settings(job(limits=Limits(cpus=8, memory=GIB, gpus=1, shm_size=5)))["HostConfig"]
+        assert (made["Memory"], made["MemorySwap"], made["NanoCpus"], made["ShmSize"]) == (GIB, GIB, 2 * 10**9, 5)
+        assert made["DeviceRequests"] == [{"Driver": "", "Count": 1, "Capabilities": [["gpu"]]}]
+
+    def test_the_images_user_is_left_to_the_image(self):
+        """With user "image" none is set, and the rights that such images need to step down are kept."""
+        made = settings(job(user="image"))
+        assert "User" not in made
+        assert made["Env"] == []
+        assert "SETUID" in made["HostConfig"]["CapAdd"]
+
+    def test_root_keeps_its_home(self):
+        """Root has a home in every image; a bare number gets /tmp, unless the job says otherwise."""
+        assert settings(job(), user="0:0")["Env"] == []
+        assert settings(job(environment={"HOME": "/h"}))["Env"] == ["HOME=/h"]
+
+    def test_mounts_are_binds_and_overlay_volumes(self):
+        """Overlays become volumes that take nothing from the image; all else is bound."""
+        overlay = Placed(Path("/a"), IN, writable=True, overlay=Private.OVERLAY, upper=Path("/u"), work=Path("/w"))
+        bound = Placed(Path("/b"), IN / "b", writable=False)
+        assert settings(job(), overlay, bound)["HostConfig"]["Mounts"][:2] == [
+            {"Type": "volume", "Source": "v1", "Target": "/opt/ml/in", "VolumeOptions": {"NoCopy": True}},
+            {"Type": "bind", "Source": "/b", "Target": "/opt/ml/in/b", "ReadOnly": True},
+        ]
+
+    def test_paths_are_escaped_in_overlay_options(self):
+        """Colons, commas and backslashes of a path don't part layers or options."""
+        placed = Placed(Path("/a:b,c\\d"), IN, writable=True, upper=Path("/u"), work=Path("/w"))
+        assert overlay_options(placed)["o"] == r"lowerdir=/a\:b\,c\\d,upperdir=/u,workdir=/w"
+
+    def test_a_daemon_without_that_log_driver_uses_its_own(self):
+        """Podman has no `local` log driver: nothing is said about logs then."""
+        assert "LogConfig" not in settings(job(), facts=DaemonFacts(cpus=1, local_log=False))["HostConfig"]
+
+
+class TestLogFrames:
+    def test_frames_are_read_one_by_one(self):
+        """Stream and bytes of each frame come out; empty frames don't."""
+        raw = b"".join(struct.pack(">BxxxL", n, len(data)) + data for n, data in [(1, b"a\n"), (2, b""), (2, b"b")])
+        buffer = memoryview(raw)
+        position = 0
+
+        def read(size: int) -> bytes:
+            nonlocal position
+            position += size
+            return bytes(buffer[position - size : position])
+
+        assert list(frames(read)) == [(1, b"a\n"), (2, b"b")]
+
+    def test_a_long_line_gets_its_newline_back(self):
+        """The newline the `local` driver drops after a line in pieces comes before what follows, also on the other stream."""
+        pieces = Pieces()
+        came = [(1, b"x" * PIECE), (1, b"y"), (2, b"e\n"), (1, b"z\n"), (1, b"last")]
+        assert b"".join(map(pieces.joined, came)) == b"x" * PIECE + b"y\ne\nz\nlast"
+
+    def test_a_driver_that_keeps_newlines_is_left_alone(self):
+        """Nothing is added where nothing was dropped."""
+        pieces = Pieces()
+        came = [(1, b"x" * PIECE), (1, b"y\n"), (1, b"z\n")]
+        assert b"".join(map(pieces.joined, came)) == b"x" * PIECE + b"y\nz\n"
+
+
+class TestMemory:
+    @pytest.mark.parametrize(
+        ("line", "folder", "usage", "inactive"),
+        [
+            ("4:memory:/docker/abc", "memory/docker/abc", "memory.usage_in_bytes", "total_inactive_file"),
+            ("0::/system.slice/docker-abc.scope", "system.slice/docker-abc.scope", "memory.current", "inactive_file"),
+        ],
+    )
+    def test_the_cgroup_is_found_in_both_versions(self, tmp_path, line, folder, usage, inactive):
+        """The working set is the usage less inactive file pages, in version 1 and 2."""
+        (tmp_path / "proc/7").mkdir(parents=True)
+        (tmp_path / "proc/7/cgroup").write_text(f"9:cpu:/docker/abc\n{line}\n")
+        group = tmp_path / "cgroup" / folder
+        group.mkdir(parents=True)
+        (group / usage).write_text("1000\n")
+        (group / "memory.stat").write_text(f"cache 5\n{inactive} 400\n")
+        assert files_of("abc", 7, cgroups=tmp_path / "cgroup", proc=tmp_path / "proc")() == 600
+        assert files_of("other", 7, cgroups=tmp_path / "cgroup", proc=tmp_path / "proc") is None
+        assert files_of("abc", 8, cgroups=tmp_path / "cgroup", proc=tmp_path / "proc") is None
+
+    def test_stats_of_an_ended_container_say_nothing(self):
+        """The daemon's numbers count when there are any."""
+        assert from_stats({"memory_stats": {"usage": 1000, "stats": {"inactive_file": 400}}}) == 600
+        assert from_stats({"memory_stats": {}}) is None
+
+
+class TestAbsence:
+    def test_a_socket_that_is_not_there_is_named(self):
+        """Without a daemon the error names the socket, the reason and the remedy, and is the machine's."""
+        with pytest.raises(EngineError, match=r"unix:///nonexistent/d.sock \(No such file or directory\)") as caught:
+            DockerEngine.connect("unix:///nonexistent/d.sock")
+        assert "DOCKER_HOST" in caught.value.hint
+        assert caught.value.exit_code == ExitCode.MACHINE
+
+    def test_an_address_that_is_none_is_named(self, monkeypatch):
+        """A DOCKER_HOST that makes no sense is an error like an absent daemon."""
+        monkeypatch.setenv("DOCKER_HOST", "foo://bar")
+        assert "foo://bar" in why_absent()
+
+    def test_all_addresses_are_tried(self, tmp_path):
+        """Every address that was tried is in the sentence."""
+        sockets = podman_sockets(tmp_path)
+        assert sockets == (f"unix://{tmp_path}/podman/podman.sock", "unix:///run/podman/podman.sock")
+        reason = why_absent("unix:///nonexistent/d.sock", *sockets[:1])
+        assert "/nonexistent/d.sock" in reason
+        assert "podman.sock" in reason
+
+
+@pytest.mark.docker
+class TestImages:
+    def test_missing_images_are_all_named(self, docker_bench):
+        """Images that are there get their ids; one error names all that aren't, and how to get them."""
+        found = docker_bench.engine.require([docker_bench.image, docker_bench.image])
+        assert found[docker_bench.image].startswith("sha256:")
+        with pytest.raises(EngineError, match=r"no image 'no/such:1', no image 'nor:2'") as caught:
+            docker_bench.engine.require(["no/such:1", docker_bench.image, "nor:2"])
+        assert "make images" in caught.value.hint
+        assert "--pull" in caught.value.hint
+
+    def test_a_missing_image_starts_nothing(self, docker_bench):
+        """A job whose image isn't there is an error of the machine; nothing is pulled."""
+        with pytest.raises(EngineError, match="No such image"):
+            docker_bench.run("true", image="cursus-sandbox-test:none")
+
+    def test_an_overlay_the_daemon_refuses_becomes_a_copy(self, docker_bench, tmp_path, monkeypatch):
+        """Where the daemon can't overlay, inputs are copied from then on, and the engine says so."""
+        refused = {"type": "nonesuch", "device": "nonesuch", "o": ""}
+        monkeypatch.setattr("cursus_sandbox.engines.docker.overlay_options", lambda placed: refused)
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in/f").write_text("a\n")
+        mounts = (Mount(tmp_path / "in", IN, MountMode.PRIVATE),)
+        assert docker_bench.output(f"echo x >> {IN}/f; cat {IN}/f", mounts=mounts) == "a\nx\n"
+        assert (tmp_path / "in/f").read_text() == "a\n"
+        assert docker_bench.engine.private_folders is Private.COPY
+
+    def test_another_user_may_write_its_private_inputs(self, docker_bench, tmp_path):
+        """A job that runs under a number of its own can add to a private folder."""
+        (tmp_path / "in").mkdir()
+        mounts = (Mount(tmp_path / "in", IN, MountMode.PRIVATE),)
+        assert docker_bench.output(f"touch {IN}/n; id -u", mounts=mounts, user="4321:4321") == "4321\n"
+
+    def test_the_images_user_is_root_here(self, docker_bench):
+        """With user "image" the image decides."""
+        assert docker_bench.output("id -u", user="image") == "0\n"
+
+
+@pytest.mark.docker
+def test_a_daemon_that_goes_away_is_no_failure_of_the_step(docker_bench, tmp_path):
+    """When the connection breaks while a job runs, that is what the error says: no exit code is made up."""
+    with Relay(tmp_path / "d.sock", Path("/var/run/docker.sock")) as relay:
+        engine = DockerEngine.connect(f"unix://{relay.path}", patience=0.2)
+        with pytest.raises(EngineError, match=r"connection to the Docker daemon .* was lost"), engine:
+            engine.run(docker_bench.job("echo ready; sleep 4328"), lambda _: relay.cut())
+    sweep(docker_bench, engine)
+
+
+@pytest.mark.docker
+def test_a_daemon_that_comes_back_is_asked_again(docker_bench, tmp_path):
+    """A connection that breaks for a moment is no end: the job goes on, and nothing of its log is lost."""
+    gate = tmp_path / "gate"
+    gate.mkdir()
+    mounts = (Mount(gate, IN, MountMode.WRITABLE),)
+    log = bytearray()
+    with Relay(tmp_path / "d.sock", Path("/var/run/docker.sock")) as relay:
+
+        def hear(data: bytes) -> None:
+            log.extend(data)
+            if data == b"ready\n":
+                relay.cut()
+                relay.open()
+                (gate / "go").touch()
+
+        with DockerEngine.connect(f"unix://{relay.path}", patience=10) as engine:
+            script = f"echo ready; until [ -e {IN}/go ]; do sleep 0.02; done; echo on; exit 7"
+            assert engine.run(docker_bench.job(script, mounts=mounts), hear).code == 7
+    assert bytes(log) == b"ready\non\n"
+
+
+def sweep(bench, engine: DockerEngine) -> None:
+    """Remove what an engine that lost its daemon had to leave."""
+    with DockerEngine.connect() as helper:
+        helper.id = engine.id
+    assert bench.engine.id != engine.id
+
+
+class Relay:
+    """A socket that hands everything on to a daemon's, and can be cut like a cable."""
+
+    def __init__(self, path: Path, daemon: Path) -> None:
+        self.path = path
+        self._daemon = daemon
+        self._pairs: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Relay:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cut()
+        for thread in self._threads:
+            thread.join(10)
+
+    def open(self) -> None:
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(self.path))
+        self._listening.listen(50)
+        self._start(self._accept, self._listening)
+
+    def cut(self) -> None:
+        self.path.unlink(missing_ok=True)
+        for one in (self._listening, *self._pairs):
+            with suppress(OSError):  # closed already
+                one.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self, listening: socket.socket) -> None:
+        with listening:
+            while True:
+                try:
+                    near, _ = listening.accept()
+                except OSError:
+                    return
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(str(self._daemon))
+                self._pairs += [near, far]
+                self._start(self._hand_on, near, far)
+
+    def _hand_on(self, near: socket.socket, far: socket.socket) -> None:
+        with near, far, selectors.DefaultSelector() as selector:
+            selector.register(near, selectors.EVENT_READ, far)
+            selector.register(far, selectors.EVENT_READ, near)
+            while True:
+                for key, _ in selector.select():
+                    try:
+                        data = key.fileobj.recv(65536)
+                        if data:
+                            key.data.sendall(data)
+                            continue
+                    except OSError:
+                        pass
+                    return
+
+    def _start(self, target, *arguments) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        thread.start()
+        self._threads.append(thread)
