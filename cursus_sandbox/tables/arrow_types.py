@@ -126,9 +126,9 @@ def family_of(kind: ArrowType) -> Family | None:
         return Family.NUMBER
     if name == "dictionary":
         return family_of(kind.children[0][1])
-    if name in _LISTS:
+    if name.partition("<")[0] in _LISTS:
         return Family.ARRAY
-    return _FAMILIES.get(name)
+    return _FAMILIES.get(name.partition("<")[0])  # a type whose text we could not read is known by its first word
 
 
 _FAMILIES = {

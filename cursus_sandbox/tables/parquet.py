@@ -51,11 +51,22 @@ def parquet_table(stream: IO[bytes], *, file: str) -> ObservedTable | Mismatch:
 
 
 def _column(field: pa.Field, nulls: int | None) -> ObservedColumn:
-    kind = field.type
-    while isinstance(kind, pa.BaseExtensionType):
-        kind = kind.storage_type
-    text = str(kind)
+    text = _text(field.type)
     return ObservedColumn(field.name, text, family_of(observed_type(text)), nulls if field.nullable else 0)
+
+
+def _text(kind: pa.DataType) -> str:
+    """Write a type as its storage is. pyarrow's own text of a map holds the column's name, whatever is in it."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _text(kind.storage_type)
+    if pa.types.is_map(kind):
+        return f"map<{_text(kind.key_type)}, {_text(kind.item_type)}>"
+    if pa.types.is_struct(kind):
+        return f"struct<{', '.join(f'{field.name}: {_text(field.type)}' for field in kind)}>"
+    if pa.types.is_nested(kind) and hasattr(kind, "value_type"):
+        head, size = str(kind).partition("<")[0], getattr(kind, "list_size", None)
+        return f"{head}<{_text(kind.value_type)}>" + (f"[{size}]" if size is not None else "")
+    return str(kind)
 
 
 def _null_counts(footer: bytes, schema: pa.Schema) -> list[int | None]:

@@ -72,6 +72,14 @@ def test_parquet_nested_columns(tmp_path):
     assert [column.null_count for column in observe(path).columns] == [None, None, 0, 1]
 
 
+def test_parquet_odd_names_inside_types(tmp_path):
+    """Names with brackets and quotes, of columns or inside them, don't hide what family a column belongs to."""
+    odd = pa.struct([("x, y<", pa.int8()), ("(", pa.list_(pa.float32(), 2))])
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table([pa.array([None], pa.map_(pa.string(), odd)), pa.array([None], odd)], ["'", "a<"]), path)
+    assert [column.family for column in observe(path).columns] == [Family.OBJECT, Family.OBJECT]
+
+
 def test_gzipped_parquet(written, parquet):
     """A gzipped Parquet file is looked into as well."""
     table = observe(written("a.parquet.gz", gzip.compress(parquet.read_bytes())))
