@@ -37,6 +37,16 @@ def bwrap_argv(
     ]
 
 
+def system_options(machine: Machine) -> list[str]:
+    """Give the options that show a machine's folders, read-only. Its root as a whole has mounts that come and go."""
+    options: list[str] = []
+    for link, leads_to in machine.links.items():
+        options += ["--symlink", leads_to, str(link)]
+    for folder in machine.folders:
+        options += ["--ro-bind", str(folder), str(folder)]
+    return options
+
+
 def environment(job: Job, machine: Machine) -> dict[str, str]:
     """Give the job's variables, over a PATH that finds this interpreter first and a HOME that can be written."""
     path = f"{machine.python.parent}:{PATH}:{TOOLS}"
@@ -53,10 +63,7 @@ def _user(job: Job, caller: tuple[int, int]) -> list[str]:
 
 
 def _system(job: Job, machine: Machine, tmp: Path, hosts: Path | None) -> list[str]:
-    options: list[str] = []
-    for link, leads_to in machine.links.items():
-        options += ["--symlink", leads_to, str(link)]
-    options += ["--proc", "/proc", "--dev", "/dev"]
+    options = ["--proc", "/proc", "--dev", "/dev"]
     options += ["--perms", "1777", "--size", str(job.limits.shm_size or GIB), "--tmpfs", "/dev/shm"]  # noqa: S108
     if job.limits.gpus:
         for device in machine.gpus:
@@ -64,8 +71,7 @@ def _system(job: Job, machine: Machine, tmp: Path, hosts: Path | None) -> list[s
     for empty in FOLDERS:
         options += ["--dir", empty]
     options += ["--bind", str(tmp), "/tmp"]  # noqa: S108
-    for folder in machine.folders:
-        options += ["--ro-bind", str(folder), str(folder)]
+    options += system_options(machine)
     for program in ("python", "python3"):
         options += ["--symlink", str(machine.python), f"{TOOLS}/{program}"]
     if hosts is not None:

@@ -171,11 +171,11 @@ class DockerEngine:
     ) -> Exit:
         """Wait for a started container, feeding `log`, looking at its memory and at the clock."""
         started = time.monotonic()
+        with self._daemon.asking(f"inspect container {container[:12]}"):
+            memory = WorkingSet(self._daemon.client, container, self._daemon.state(container)["Pid"])
         ended = threads.submit(self._daemon.end_of, container)
         whole_log = ContainerLog(self._daemon.client, container, log)
         followed = threads.submit(_follow, whole_log)
-        with self._daemon.asking(f"inspect container {container[:12]}"):
-            memory = WorkingSet(self._daemon.client, container, self._daemon.state(container)["Pid"])
         ending = Ending(None if job.limits.timeout is None else started + job.limits.timeout, self._grace)
         self._look_after(container, ended, followed, ending=ending, memory=memory)
         state = ended.result()

@@ -84,6 +84,10 @@ class Daemon:
     def asking(self, what: str) -> Iterator[None]:
         """Turn what goes wrong while asking into an EngineError that says what was asked."""
         try:
+            _knock(self.address)
+        except OSError as error:
+            raise self._lost(what, error) from error
+        try:
             yield
         except ImageNotFound as error:
             hint = "Build the images with `make images`, or let them be fetched with --pull."
@@ -91,10 +95,7 @@ class Daemon:
         except APIError as error:
             raise Refused(f"the Docker daemon could not {what}", error.explanation or str(error)) from error
         except (DockerException, requests.exceptions.RequestException, *LOST) as error:
-            raise EngineError(
-                f"the connection to the Docker daemon at {self.address} was lost: could not {what} ({_cause(error)})",
-                hint="Look after the daemon, then run it again.",
-            ) from error
+            raise self._lost(what, error) from error
 
     def state(self, container: str) -> dict[str, Any]:
         """`State` of `GET /containers/{id}/json`; raises what the SDK raises, EngineError for a vanished container."""
@@ -172,16 +173,23 @@ class Daemon:
         for volume in volumes:
             self.remove_volume(volume["Name"])
 
+    def _lost(self, what: str, error: Exception) -> EngineError:
+        return EngineError(
+            f"the connection to the Docker daemon at {self.address} was lost: could not {what} ({_cause(error)})",
+            hint="Look after the daemon, then run it again.",
+        )
+
     def _state_in_the_end(self, container: str) -> tuple[dict[str, Any], bool]:
         """Give the state of a container, and whether the daemon had to be asked again for it."""
         give_up = time.monotonic() + self._patience
         again = False
         while True:
             try:
+                _knock(self.address)
                 return self.state(container), again
-            except LOST:
+            except (*LOST, FileNotFoundError) as error:
                 if time.monotonic() > give_up:
-                    raise
+                    raise self._lost(f"learn how container {container[:12]} ended", error) from error
                 again = True
                 time.sleep(0.2)
 

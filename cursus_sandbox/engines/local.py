@@ -21,7 +21,7 @@ from signal import Signals
 from types import TracebackType
 from typing import Self
 
-from cursus_sandbox.engines.bwrap import bwrap_argv
+from cursus_sandbox.engines.bwrap import bwrap_argv, system_options
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs
 from cursus_sandbox.engines.engine import Exit, Job, MountMode, Why
 from cursus_sandbox.engines.machine import Machine, this_machine
@@ -66,10 +66,11 @@ class LocalEngine:
         is the seconds between TERM and KILL.
         """
         bwrap = _bubblewrap()
-        failure = _attempt(bwrap)
+        machine = this_machine(also=also)
+        failure = _attempt(bwrap, machine)
         if failure:
             raise EngineError(f"bubblewrap can't make a sandbox here: {failure}", hint=_remedy(failure))
-        return cls(bwrap, this_machine(also=also), grace=grace)
+        return cls(bwrap, machine, grace=grace)
 
     def __enter__(self) -> Self:
         return self
@@ -128,9 +129,9 @@ class LocalEngine:
                 for folder in (lower, upper, work):
                     folder.mkdir()
                 into = ("--tmpfs", "/tmp", "--overlay-src", str(lower))  # noqa: S108 - the sandbox's own
-                if not _attempt(self._bwrap, *into, "--overlay", str(upper), str(work), "/tmp/x"):  # noqa: S108
+                if not _attempt(self._bwrap, self._machine, *into, "--overlay", str(upper), str(work), "/tmp/x"):  # noqa: S108
                     self.private_folders = Private.OVERLAY
-                elif not _attempt(self._bwrap, *into, "--tmp-overlay", "/tmp/x"):  # noqa: S108
+                elif not _attempt(self._bwrap, self._machine, *into, "--tmp-overlay", "/tmp/x"):  # noqa: S108
                     self.private_folders = Private.MEMORY_OVERLAY
                 else:
                     self.private_folders = Private.COPY
@@ -249,9 +250,9 @@ def _bubblewrap() -> Path:
     )
 
 
-def _attempt(bwrap: Path, *options: str) -> str:
+def _attempt(bwrap: Path, machine: Machine, *options: str) -> str:
     """Try to make a sandbox with these options: bubblewrap's complaint, empty when it could."""
-    argv = [str(bwrap), "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", *options, "--", "true"]
+    argv = [str(bwrap), "--unshare-all", "--die-with-parent", *system_options(machine), *options, "--", "true"]
     done = subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, check=False)
     return done.stderr.decode(errors="replace").strip() or "no reason given" if done.returncode else ""
 

@@ -8,6 +8,7 @@ import struct
 import threading
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 import pytest
 
@@ -126,7 +127,7 @@ class TestLogFrames:
         assert list(frames(read)) == [(1, b"a\n"), (2, b"b")]
 
     def test_a_long_line_gets_its_newline_back(self):
-        """The newline the `local` driver drops after a line in pieces comes before what follows, also on the other stream."""
+        """The newline that the `local` driver drops after a line in pieces comes before whatever follows."""
         pieces = Pieces()
         came = [(1, b"x" * PIECE), (1, b"y"), (2, b"e\n"), (1, b"z\n"), (1, b"last")]
         assert b"".join(map(pieces.joined, came)) == b"x" * PIECE + b"y\ne\nz\nlast"
@@ -229,9 +230,12 @@ def test_a_daemon_that_goes_away_is_no_failure_of_the_step(docker_bench, tmp_pat
     """When the connection breaks while a job runs, that is what the error says: no exit code is made up."""
     with Relay(tmp_path / "d.sock", Path("/var/run/docker.sock")) as relay:
         engine = DockerEngine.connect(f"unix://{relay.path}", patience=0.2)
-        with pytest.raises(EngineError, match=r"connection to the Docker daemon .* was lost"), engine:
-            engine.run(docker_bench.job("echo ready; sleep 4328"), lambda _: relay.cut())
-    sweep(docker_bench, engine)
+        try:
+            with pytest.raises(EngineError, match=r"connection to the Docker daemon .* was lost"), engine:
+                engine.run(docker_bench.job("echo ready; sleep 4328"), lambda _: relay.cut())
+        finally:  # what an engine that lost its daemon had to leave
+            with DockerEngine.connect() as successor:
+                successor.id = engine.id
 
 
 @pytest.mark.docker
@@ -256,13 +260,6 @@ def test_a_daemon_that_comes_back_is_asked_again(docker_bench, tmp_path):
     assert bytes(log) == b"ready\non\n"
 
 
-def sweep(bench, engine: DockerEngine) -> None:
-    """Remove what an engine that lost its daemon had to leave."""
-    with DockerEngine.connect() as helper:
-        helper.id = engine.id
-    assert bench.engine.id != engine.id
-
-
 class Relay:
     """A socket that hands everything on to a daemon's, and can be cut like a cable."""
 
@@ -272,7 +269,7 @@ class Relay:
         self._pairs: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
 
-    def __enter__(self) -> Relay:
+    def __enter__(self) -> Self:
         self.open()
         return self
 

@@ -37,66 +37,17 @@ def follows(part: list[str], whole: list[str]) -> bool:
 class TestOptions:
     def test_everything_is_decided_in_one_list(self):
         """A job that asks for nothing sees the system read-only, a /tmp of its own, and its name in /etc/hosts."""
-        assert options() == [
-            "--unshare-all",
-            "--hostname",
-            "algo-1",
-            "--new-session",
-            "--die-with-parent",
-            "--cap-drop",
-            "ALL",
-            "--symlink",
-            "usr/bin",
-            "/bin",
-            "--proc",
-            "/proc",
-            "--dev",
-            "/dev",
-            "--perms",
-            "1777",
-            "--size",
-            "1073741824",
-            "--tmpfs",
-            "/dev/shm",
-            "--dir",
-            "/opt/ml",
-            "--dir",
-            "/root",
-            "--dir",
-            "/run",
-            "--dir",
-            "/var/tmp",
-            "--bind",
-            "/s/tmp",
-            "/tmp",
-            "--ro-bind",
-            "/usr",
-            "/usr",
-            "--ro-bind",
-            "/etc",
-            "/etc",
-            "--ro-bind",
-            "/home/me/venv",
-            "/home/me/venv",
-            "--symlink",
-            "/home/me/venv/bin/python3",
-            "/run/cursus-sandbox/bin/python",
-            "--symlink",
-            "/home/me/venv/bin/python3",
-            "/run/cursus-sandbox/bin/python3",
-            "--ro-bind",
-            "/s/hosts",
-            "/etc/hosts",
-            "--chdir",
-            "/",
-            "--clearenv",
-            "--setenv",
-            "PATH",
-            "/home/me/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/cursus-sandbox/bin",
-            "--setenv",
-            "HOME",
-            "/tmp",
-        ]
+        assert " ".join(options()) == (
+            "--unshare-all --hostname algo-1 --new-session --die-with-parent --cap-drop ALL "
+            "--proc /proc --dev /dev --perms 1777 --size 1073741824 --tmpfs /dev/shm "
+            "--dir /opt/ml --dir /root --dir /run --dir /var/tmp --bind /s/tmp /tmp "
+            "--symlink usr/bin /bin --ro-bind /usr /usr --ro-bind /etc /etc --ro-bind /home/me/venv /home/me/venv "
+            "--symlink /home/me/venv/bin/python3 /run/cursus-sandbox/bin/python "
+            "--symlink /home/me/venv/bin/python3 /run/cursus-sandbox/bin/python3 "
+            "--ro-bind /s/hosts /etc/hosts --chdir / --clearenv --setenv PATH "
+            "/home/me/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/cursus-sandbox/bin "
+            "--setenv HOME /tmp"
+        )
 
     def test_mounts_come_last_and_in_order(self):
         """Each kind of mount has its own option."""
@@ -106,27 +57,10 @@ class TestOptions:
             Placed(Path("/c"), IN / "c", writable=True),
             Placed(Path("/d"), IN / "d", writable=False),
         )
-        mounts = [
-            "--overlay-src",
-            "/a",
-            "--overlay",
-            "/u",
-            "/w",
-            "/opt/ml/in",
-            "--overlay-src",
-            "/b",
-            "--tmp-overlay",
-            "/opt/ml/in/b",
-            "--bind",
-            "/c",
-            "/opt/ml/in/c",
-            "--ro-bind",
-            "/d",
-            "/opt/ml/in/d",
-            "--chdir",
-            "/",
-        ]
-        assert follows(mounts, made)
+        assert (
+            "--overlay-src /a --overlay /u /w /opt/ml/in --overlay-src /b --tmp-overlay /opt/ml/in/b "
+            "--bind /c /opt/ml/in/c --ro-bind /d /opt/ml/in/d --chdir /"
+        ) in " ".join(made)
 
     def test_a_network_brings_its_resolver(self):
         """With a network the host's resolver is seen where /etc/resolv.conf leads, and its hosts file stays."""
@@ -160,7 +94,7 @@ def test_the_machine_is_seen_without_homes_and_sockets():
 
 def test_python_is_the_one_that_runs_here(local_bench):
     """`python` and `python3` in the sandbox are this interpreter, with its libraries."""
-    script = "for p in python python3; do $p -c 'import sys, pytest; print(sys.prefix)'; done"
+    script = "for p in python python3; do $p -c 'import sys; print(sys.prefix)'; done"
     assert local_bench.output(script) == f"{sys.prefix}\n" * 2
 
 

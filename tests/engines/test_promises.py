@@ -53,7 +53,7 @@ def processes(word: str) -> list[str]:
 
 
 class TestMounts:
-    """1. The command sees each mount at its container path; a private input may be written without its source changing."""
+    """1. The command sees each mount at its container path; a private input's source never changes."""
 
     def test_what_is_written_to_a_writable_mount_lands_in_its_source(self, bench, tmp_path):
         """A step reads its input and its output is on the host, owned by the caller."""
