@@ -108,7 +108,7 @@ def run(
         fail_fast=fail_fast,
         pull=pull,
         notes=notes,
-        **({"observer": observer} if observer else {}),
+        observer=observer,
     )
     return executor.execute_pipeline(planned, data_source, selection=selection)
 

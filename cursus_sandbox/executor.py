@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from cursus_sandbox.engines.engine import Engine
-from cursus_sandbox.errors import DocumentError, ExitCode, MachineError, Problem, Terminated, WorkspaceError
+from cursus_sandbox.errors import DocumentError, ExitCode, Problem, SandboxError, Terminated
 from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, Source, StepOutput
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
 from cursus_sandbox.pipeline.result import (
@@ -23,10 +24,12 @@ from cursus_sandbox.pipeline.result import (
 )
 from cursus_sandbox.pipeline.schedule import Schedule
 from cursus_sandbox.pipeline.selection import Selection
-from cursus_sandbox.planning import create_plan
+from cursus_sandbox.planning import Overrides, create_plan
 from cursus_sandbox.step_run import StepRun
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
-from cursus_sandbox.workspace import RunFolder, Workspace
+from cursus_sandbox.workspace import RunFolder, Workspace, unwritable
+
+AnyPath = str | os.PathLike[str]
 
 
 def _nobody_listens(_: object) -> None:
@@ -34,35 +37,41 @@ def _nobody_listens(_: object) -> None:
 
 
 class PipelineExecutor:
-    """Runs pipelines in a workspace, on an engine.
+    """Runs pipelines in a workspace, on an engine: the local one if none is given.
 
     `jobs` is how many steps may run at once (default: one per processor). With `fail_fast` the first failure stops
-    the steps that run and starts no other; without, only what depends on the failed step is skipped. `notes` are
-    carried into the result.
+    the steps that run and starts no other; without, only what depends on the failed step is skipped. `observer` is
+    called from several threads. `notes` are carried into the result. `contracts`, `source_dir` and `image` are for a
+    document or graph that doesn't name its own, such as a bare PipelineDAG. An engine serves one run at a time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- options are many
         self,
-        workspace_dir: str | os.PathLike[str],
+        workspace_dir: AnyPath,
         *,
-        engine: Engine,
+        engine: Engine | None = None,
+        contracts: Iterable[AnyPath] = (),
+        source_dir: AnyPath | None = None,
+        image: str | None = None,
         jobs: int | None = None,
         fail_fast: bool = False,
         pull: bool = False,
-        observer: Observer = _nobody_listens,
+        observer: Observer | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
         self.workspace_dir = Path(workspace_dir)
         self.engine = engine
+        self.contracts = tuple(Path(folder) for folder in contracts)
+        self.overrides = Overrides(image=image, source_dir=Path(source_dir) if source_dir is not None else None)
         self.jobs = jobs
         self.fail_fast = fail_fast
         self.pull = pull
-        self.observer = observer
+        self.observer = observer or _nobody_listens
         self.notes = notes
 
     def execute_pipeline(
         self,
-        dag: PipelineExecutionPlan | Pipeline | PipelineDAG | str | os.PathLike[str],
+        dag: PipelineExecutionPlan | Pipeline | PipelineDAG | AnyPath,
         data_source: str = "local",
         *,
         selection: Selection = Selection(),
@@ -76,26 +85,36 @@ class PipelineExecutor:
             raise DocumentError(
                 [Problem(f"there is no data source '{data_source}'", hint="'local' binds files and folders.")]
             )
-        plan = dag if isinstance(dag, PipelineExecutionPlan) else _planned(dag)
+        plan = dag if isinstance(dag, PipelineExecutionPlan) else self._planned(dag)
         chosen = selection.steps(plan)
         with Workspace(self.workspace_dir) as workspace:
             reused = _earlier_outputs(plan, chosen, workspace)
-            images = _images(plan, chosen, self.engine)
-            with self.engine:
-                digests = self.engine.require(images, pull=self.pull)
+            engine = self.engine or _local_engine()
+            images = _images(plan, chosen, engine)
+            with engine:
+                digests = engine.require(images, pull=self.pull)
                 started = datetime.now().astimezone()
                 folder = workspace.new_run(started)
                 folder.write("plan.json", plan.as_json())
-                walk = _Walk(self, plan, folder, digests, chosen=chosen, reused=reused, started=started)
+                walk = _Walk(self, engine, plan, folder, digests, chosen=chosen, reused=reused, started=started)
                 return walk.result()
+
+    def _planned(self, dag: Pipeline | PipelineDAG | AnyPath) -> PipelineExecutionPlan:
+        document = dag if isinstance(dag, Pipeline | PipelineDAG) else Path(dag)
+        return create_plan(document, contract_folders=self.contracts, overrides=self.overrides, runnable=True)
 
 
 class _Walk:
-    """One walk through a plan. Results are kept in one thread; only StepRun works in others."""
+    """One walk through a plan.
+
+    It has a thread of its own, in which results are kept and files are written: a signal's KeyboardInterrupt strikes
+    the main thread between any two instructions, but only there, where nothing is done but to wait.
+    """
 
     def __init__(
         self,
         executor: PipelineExecutor,
+        engine: Engine,
         plan: PipelineExecutionPlan,
         folder: RunFolder,
         images: Mapping[str, str],
@@ -105,6 +124,7 @@ class _Walk:
         started: datetime,
     ) -> None:
         self.executor = executor
+        self.engine = engine
         self.plan = plan
         self.folder = folder
         self.images = images
@@ -115,91 +135,106 @@ class _Walk:
         self.schedule = Schedule(plan.dependencies)
         self.results: dict[str, StepExecutionResult] = {}
         self.running: dict[Future[StepExecutionResult], str] = {}
+        self.stopped: str | None = None  # why nothing more is started
         self.interrupted: ExitCode | None = None
-        self.broken: MachineError | None = None
+        self.broken: BaseException | None = None
 
     def result(self) -> PipelineExecutionResult:
+        """Walk to the end; what a signal or a broken machine leaves undone is in the result that is saved."""
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="walk") as thread:
+            walk = thread.submit(self._saved_result)
+            while not walk.done():
+                try:
+                    wait([walk])
+                except KeyboardInterrupt as signal:
+                    self.interrupted = ExitCode.TERMINATED if isinstance(signal, Terminated) else ExitCode.INTERRUPTED
+                    self._stop("interrupted")
+            return walk.result()
+
+    def _saved_result(self) -> PipelineExecutionResult:
         clock = time.monotonic()
-        jobs = self.executor.jobs or os.cpu_count() or 1
-        with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="step") as threads:
-            try:
-                self._walk(threads)
-            except KeyboardInterrupt as signal:
-                self.interrupted = ExitCode.TERMINATED if isinstance(signal, Terminated) else ExitCode.INTERRUPTED
-                self._stop()
+        with ThreadPoolExecutor(self.executor.jobs or os.cpu_count(), thread_name_prefix="step") as threads:
+            with self._unbroken("walk through the plan"):
+                self._start_ready(threads)
+            while self.running:
+                done, _ = wait(self.running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    self._end(future)
+                with self._unbroken("walk through the plan"):
+                    self._start_ready(threads)
         for name in self.plan.execution_order:
             if name not in self.results:
-                why = "interrupted" if self.interrupted else "the run was stopped"
-                self._keep(StepExecutionResult(step=name, status=StepStatus.SKIPPED, why=f"not started: {why}"))
+                self._keep(self._not_started(name))
         result = PipelineExecutionResult(
             pipeline=self.plan.name,
             run=self.folder.name,
             folder=self.folder.path,
-            engine=self.executor.engine.name,
+            engine=self.engine.name,
             notes=self.executor.notes,
             images=dict(self.images),
             started_at=self.started,
             seconds=time.monotonic() - clock,
-            interrupted=self.interrupted,
+            interrupted=self.interrupted or _exit_code_of(self.broken),
             steps=tuple(self.results[name] for name in self.plan.execution_order),
         )
-        self.folder.write("result.json", result.model_dump(mode="json"))
+        with self._unbroken("save the result"):
+            self.folder.write("result.json", result.model_dump(mode="json"))
         if self.broken:
             raise self.broken
         return result
 
-    def _walk(self, threads: ThreadPoolExecutor) -> None:
-        self._start_ready(threads)
-        while self.running:
-            done, _ = wait(self.running, return_when=FIRST_COMPLETED)
-            for future in done:
-                self._end(future)
-            if self.broken or (self.executor.fail_fast and not all(one.success for one in self.results.values())):
-                self._stop()
-                return
-            self._start_ready(threads)
+    def _stop(self, why: str) -> None:
+        """Start nothing more and end what runs; a second time, at once."""
+        self.stopped = self.stopped or why
+        self.engine.interrupt()
 
-    def _stop(self) -> None:
-        """End what runs, and wait until it has ended; a second Ctrl-C makes it end at once."""
-        self.executor.engine.interrupt()
-        for future in [one for one in self.running if one.cancel()]:
-            del self.running[future]
-        while self.running:
-            try:
-                done, _ = wait(self.running, return_when=FIRST_COMPLETED)
-            except KeyboardInterrupt:
-                self.executor.engine.interrupt()
-            else:
-                for future in done:
-                    self._end(future)
+    @contextmanager
+    def _unbroken(self, doing: str) -> Iterator[None]:
+        """Go on after an error, but only to stop what runs and to save what there is; it is raised in the end."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 -- raised in the end
+            self._break(unwritable(error, doing) if isinstance(error, OSError) else error)
+
+    def _break(self, error: BaseException) -> None:
+        self.broken = self.broken or error
+        self._stop("this machine could not go on")
 
     def _start_ready(self, threads: ThreadPoolExecutor) -> None:
         """Start every ready step; those with nothing to run end at once and may make others ready."""
-        while ready := self.schedule.ready():
+        while not self.stopped and (ready := self.schedule.ready()):
             for name in ready:
                 step = self.plan.step_configs[name]
                 if ended := self._without_running(step):
                     self._keep(ended)
                     self.schedule.succeeded(name)
                 else:
-                    sources = {one.channel: self._source(one.source) for one in step.inputs}
-                    run = StepRun(step, sources, self.folder, self.executor.engine, self.validator)
-                    self.running[threads.submit(self._run, run)] = name
+                    self.running[threads.submit(self._run, step)] = name
 
-    def _run(self, run: StepRun) -> StepExecutionResult:
-        self.executor.observer(StepStarted(run.step.name))
-        return run.result()
+    def _run(self, step: PlannedStep) -> StepExecutionResult:
+        if self.stopped:
+            return self._not_started(step.name)
+        sources = {one.channel: self._source(one.source) for one in step.inputs}
+        run = StepRun(step, sources, self.folder, self.engine, self.validator)
+        return run.result(lambda: self.executor.observer(StepStarted(step.name)))
+
+    def _not_started(self, name: str) -> StepExecutionResult:
+        return StepExecutionResult(step=name, status=StepStatus.SKIPPED, why=f"not started: {self.stopped}")
 
     def _end(self, future: Future[StepExecutionResult]) -> None:
         name = self.running.pop(future)
-        try:
+        error = future.exception()
+        if error is None:
             ended = future.result()
-        except MachineError as error:
-            self.broken = self.broken or error
-            ended = StepExecutionResult(step=name, status=StepStatus.STOPPED, why=error.what)
-        except OSError as error:
-            self.broken = self.broken or WorkspaceError(f"step '{name}': {error}", hint="Is the disk full?")
-            ended = StepExecutionResult(step=name, status=StepStatus.STOPPED, why=str(error))
+        else:
+            if isinstance(error, OSError):
+                error = unwritable(error, f"run step '{name}'")
+            why = error.what if isinstance(error, SandboxError) else f"{type(error).__name__}: {error}"
+            log = self.folder.step(name).log
+            ended = StepExecutionResult(
+                step=name, status=StepStatus.STOPPED, why=why, log=log if log.exists() else None
+            )
+            self._break(error)
         self._keep(ended)
         if ended.success:
             self.schedule.succeeded(name)
@@ -207,11 +242,15 @@ class _Walk:
         for lost in self.schedule.failed(name):
             why = f"it depends on '{name}', which {ended.status}"
             self._keep(StepExecutionResult(step=lost, status=StepStatus.SKIPPED, why=why))
+        if self.executor.fail_fast and not self.stopped:
+            self._stop(f"step '{name}' failed")
 
     def _keep(self, ended: StepExecutionResult) -> None:
         self.results[ended.step] = ended
-        self.folder.step(ended.step).write("step.json", ended.model_dump(mode="json"))
-        self.executor.observer(StepEnded(ended))
+        with self._unbroken(f"keep the result of step '{ended.step}'"):
+            if ended.status not in (StepStatus.SKIPPED, StepStatus.REUSED):
+                self.folder.step(ended.step).write("step.json", ended.model_dump(mode="json"))
+            self.executor.observer(StepEnded(ended))
 
     def _without_running(self, step: PlannedStep) -> StepExecutionResult | None:
         """The result of a step for which no container is started; None if it is to run."""
@@ -220,7 +259,7 @@ class _Walk:
             outputs = {one.name: one for one in sorted(folder.iterdir())}
             why = f"outputs of run {folder.parents[2].name}"
             return StepExecutionResult(step=step.name, status=StepStatus.REUSED, why=why, outputs=outputs)
-        bound = {output.channel: output.bound for output in step.outputs if output.bound}
+        bound = {output.channel: output.bound.resolve() for output in step.outputs if output.bound}
         if step.skip is not None:
             return StepExecutionResult(step=step.name, status=StepStatus.SKIPPED, why=step.skip, outputs=bound)
         if step.name not in self.chosen:
@@ -239,9 +278,16 @@ class _Walk:
                 )
 
 
-def _planned(dag: Pipeline | PipelineDAG | str | os.PathLike[str]) -> PipelineExecutionPlan:
-    graph = dag if isinstance(dag, Pipeline | PipelineDAG) else Path(dag)
-    return create_plan(graph, runnable=True)
+def _exit_code_of(error: BaseException | None) -> ExitCode | None:
+    if error is None:
+        return None
+    return error.exit_code if isinstance(error, SandboxError) else ExitCode.BUG
+
+
+def _local_engine() -> Engine:
+    from cursus_sandbox.engines.local import LocalEngine  # noqa: PLC0415 -- only where it is wanted
+
+    return LocalEngine.connect()
 
 
 def _earlier_outputs(plan: PipelineExecutionPlan, chosen: frozenset[str], workspace: Workspace) -> dict[str, Path]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from cursus_sandbox.engines.engine import Engine, Exit, Why
-from cursus_sandbox.pipeline.dag import StepOutput
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
 from cursus_sandbox.sagemaker.artifacts import archive_name, pack
@@ -35,8 +34,11 @@ class StepRun:
     engine: Engine
     validator: DataCompatibilityValidator
 
-    def result(self) -> StepExecutionResult:
-        """Run the step, again if it may be, and say what came of it. Raises EngineError and OSError only."""
+    def result(self, starting: Callable[[], None]) -> StepExecutionResult:
+        """Run the step, again if it may be, and say what came of it. Raises EngineError and OSError only.
+
+        `starting` is called when its inputs are well and its container is about to start.
+        """
         step = self._without_absent_inputs()
         read = tuple(self._checked_inputs(step))
         folder = self.run.step(step.name)
@@ -48,6 +50,7 @@ class StepRun:
                 data_broken=True,
                 reports=read,
             )
+        starting()
         started = datetime.now().astimezone()
         with folder.log.open("wb", buffering=0) as log:
             for number in range(1, step.retries + 2):
@@ -56,6 +59,7 @@ class StepRun:
                 if (ended.code == 0 and ended.why is None) or ended.why is Why.INTERRUPTED or number > step.retries:
                     break
                 log.write(f"\n--- attempt {number} ended: {_sentence(step, ended)}; once more ---\n\n".encode())
+                folder.discard(attempt)
         result = StepExecutionResult(
             step=step.name,
             status=StepStatus.FAILED,
@@ -90,11 +94,13 @@ class StepRun:
                 schema_from=f"contract '{step.step_type}'",
             )
             for one in step.inputs
-            if one.table_schema or one.parts or not isinstance(one.source, StepOutput) or self._absent(one)
+            if one.table_schema or one.parts or self._is_news(one)
         ]
 
-    def _absent(self, one: PlannedInput) -> bool:
-        return not self.sources[one.channel].exists()
+    def _is_news(self, one: PlannedInput) -> bool:
+        """Whether nobody has looked at it in this run: it comes from outside, or an optional output was not left."""
+        source = self.sources[one.channel]
+        return not source.is_relative_to(self.run.path) or not source.exists()
 
     def _attempt(self, step: PlannedStep, folders: StepFolders, log: BinaryIO) -> Exit:
         labels = {"cursus-sandbox.run": self.run.name, "cursus-sandbox.step": step.name}
@@ -182,6 +188,15 @@ def _metrics(outputs: Path) -> dict[str, float]:
         except (ValueError, RecursionError):
             continue
         if isinstance(content, dict):
-            numbers = {name: value for name, value in content.items() if type(value) in (int, float)}
-            found |= {name: float(value) for name, value in numbers.items() if math.isfinite(value)}
+            found |= {name: number for name, value in content.items() if (number := _number(value)) is not None}
     return found
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

@@ -13,8 +13,10 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -102,35 +104,37 @@ class Workspace:
             ignored = self.folder / ".gitignore"
             if not ignored.exists():
                 ignored.write_text(_NOT_FOR_GIT, encoding="utf-8")
-            lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+            self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+            self._take(self._lock)
         except OSError as error:
+            self._let_go()
             raise _unusable(self.folder, error) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.pread(lock, 200, 0).decode("utf-8", "replace").strip()
-            os.close(lock)
-            raise WorkspaceError(
-                f"the workspace {self.folder} is in use by {holder or 'another process'}",
-                hint="Wait for it, or give this run a folder of its own:  --workspace DIR",
-            ) from error
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"process {os.getpid()}, since {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}\n".encode(), 0)
-        self._lock = lock
+        except WorkspaceError:
+            self._let_go()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._lock is not None:
-            os.ftruncate(self._lock, 0)
-            os.close(self._lock)
-            self._lock = None
+            with suppress(OSError):
+                os.ftruncate(self._lock, 0)
+        self._let_go()
 
     def new_run(self, started: datetime) -> RunFolder:
-        """An empty folder for a run; names sort by time."""
-        path = self._runs / f"{started:%Y%m%d-%H%M%S}-{started.microsecond // 1000:03d}"
-        path.mkdir()
+        """An empty folder for a run; names sort by time. WorkspaceError if it can't be made."""
+        name = f"{started:%Y%m%d-%H%M%S}-{started.microsecond // 1000:03d}"
+        path = self._runs / name
+        for number in count(2):
+            try:
+                path.mkdir()
+            except FileExistsError:  # the clock was set back
+                path = self._runs / f"{name}-{number}"
+            except OSError as error:
+                raise unwritable(error, "make the folder of the run") from error
+            else:
+                break
         return RunFolder(path)
 
     def published(self, pipeline: str, step: str) -> Path | None:
@@ -140,6 +144,24 @@ class Workspace:
             if outputs.is_dir() and _pipeline_of(run) == pipeline:
                 return outputs
         return None
+
+    def _take(self, lock: int) -> None:
+        """Take the lock, and write down who has it."""
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(lock, 200, 0).decode("utf-8", "replace").strip()
+            raise WorkspaceError(
+                f"the workspace {self.folder} is in use by {holder or 'another process'}",
+                hint="Wait for it, or give this run a folder of its own:  --workspace DIR",
+            ) from error
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"process {os.getpid()}, since {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}\n".encode(), 0)
+
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     @property
     def _runs(self) -> Path:
@@ -169,16 +191,32 @@ def _unusable(folder: Path, error: OSError) -> WorkspaceError:
     return WorkspaceError(what, hint="Choose another folder:  --workspace DIR")
 
 
+def unwritable(error: OSError, doing: str) -> WorkspaceError:
+    """What an error of the file system means, met while doing something in a run's folder."""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            hint = "Free some space, or use another disk:  --workspace DIR"
+        case errno.EMFILE | errno.ENFILE:
+            hint = "Allow more open files (ulimit -n), or run fewer steps at once:  --jobs N"
+        case _:
+            hint = ""
+    where = f": {error.filename}" if error.filename else ""
+    return WorkspaceError(f"could not {doing}: {error.strerror or error}{where}", hint=hint)
+
+
 def _write_json(file: Path, content: Any) -> None:
-    """Written beside and renamed over, both on disk before the old one is gone."""
+    """Written beside and renamed over, both on disk before the old one is gone; WorkspaceError if it can't be."""
     beside = file.with_name(f".{file.name}.tmp")
-    with beside.open("w", encoding="utf-8") as opened:
-        json.dump(content, opened, indent=2, ensure_ascii=False)
-        opened.write("\n")
-        opened.flush()
-        os.fsync(opened.fileno())
-    beside.replace(file)
-    _sync(file.parent)
+    try:
+        with beside.open("w", encoding="utf-8") as opened:
+            json.dump(content, opened, indent=2, ensure_ascii=False)
+            opened.write("\n")
+            opened.flush()
+            os.fsync(opened.fileno())
+        beside.replace(file)
+        _sync(file.parent)
+    except OSError as error:
+        raise unwritable(error, f"write {file.name}") from error
 
 
 def _sync(folder: Path) -> None:

@@ -1,14 +1,17 @@
-"""A run in a terminal: a line as each step starts and ends, then the summary."""
+"""A run in a terminal: a line as each step starts and ends, then the summary.
+
+Lines are laid out here: rich's tables take seconds for a thousand steps.
+"""
 
 from __future__ import annotations
 
-import os
+import textwrap
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterator
 from threading import Lock
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from cursus_sandbox.pipeline.result import (
     Event,
@@ -18,9 +21,9 @@ from cursus_sandbox.pipeline.result import (
     StepStarted,
     StepStatus,
 )
-from cursus_sandbox.reports.text import heading, plain, size
-from cursus_sandbox.tables.mismatch import Mismatch, Severity
-from cursus_sandbox.tables.report import DataCompatibilityReport
+from cursus_sandbox.reports.findings import finding_lines
+from cursus_sandbox.reports.text import log_end, number, printable, shown, size
+from cursus_sandbox.tables.mismatch import Severity
 
 _STYLES = {
     StepStatus.SUCCEEDED: "green",
@@ -29,8 +32,11 @@ _STYLES = {
     StepStatus.SKIPPED: "dim",
     StepStatus.REUSED: "cyan",
 }
-_LAST_LINES = 15
-_TAIL = 64 * 1024
+_SEVERITIES = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
+_STATUS = max(len(status) for status in StepStatus)
+_FIGURES = 9 + 11 + 2 * 2  # columns of the seconds and of the peak memory, each after two spaces
+_FINDINGS = 20  # of one check
+_NARROW = 30  # a reason in fewer columns is hard to read
 
 
 class ProgressLines:
@@ -42,114 +48,119 @@ class ProgressLines:
 
     def __call__(self, event: Event) -> None:
         """Say it."""
+        match event:
+            case StepStarted():
+                line = _line(("started", "dim"), event.step)
+            case StepEnded():
+                ended = event.result
+                said = ended.why or f"{ended.seconds:.1f} s"
+                line = _line((str(ended.status), _STYLES[ended.status]), f"{ended.step}  {said}")
         with self.lock:
-            match event:
-                case StepStarted():
-                    self.console.print(f"  started    {plain(event.step)}", highlight=False)
-                case StepEnded():
-                    ended = event.result
-                    style = _STYLES[ended.status]
-                    said = f"  {plain(ended.why)}" if ended.why else f"  {ended.seconds:.1f} s"
-                    self.console.print(f"  [{style}]{ended.status:<9}[/]  {plain(ended.step)}{said}", highlight=False)
+            self.console.print(line, soft_wrap=True)
 
 
 def print_summary(result: PipelineExecutionResult, console: Console) -> None:
     """Every step's status, seconds and peak memory; what failed and why; the metrics; where things are."""
-    console.print()
-    heading(console, f"{result.pipeline} on the {result.engine} engine")
-    for note in result.notes:
-        console.print(f"note: {plain(note)}", highlight=False)
-    console.print(_steps(result))
+    columns = console.width  # asks the system each time
+    console.print(Text("\n").join(_summary(result, columns)), soft_wrap=True)
+
+
+def _summary(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
+    yield Text()
+    yield _bold(f"{result.pipeline} on the {result.engine} engine")
+    yield from (_plain(f"note: {note}") for note in result.notes)
+    yield from _steps(result, columns)
     for step in result.steps:
-        _print_findings(step, console)
+        yield from _findings(step, result)
     for step in result.steps:
         if step.status is StepStatus.FAILED:
-            _print_failure(step, console)
-    _print_metrics(result, console)
-    counts = Counter(str(step.status) for step in result.steps)
-    console.print()
-    said = ", ".join(f"{number} {status}" for status, number in counts.items())
-    outcome = "interrupted" if result.interrupted else "ok" if result.success else "failed"
-    style = "bold green" if result.success else "bold red"
-    console.print(f"[{style}]{outcome}[/]: {said} in {result.seconds:.1f} s", highlight=False)
-    console.print(f"outputs and logs: {plain(shown(result.folder))}", highlight=False, soft_wrap=True)
+            yield from _failure(step)
+    yield from _metrics(result, columns)
+    yield Text()
+    yield _outcome(result)
+    yield _plain(f"outputs and logs: {shown(result.folder)}")
 
 
-def shown(path: Path) -> str:
-    """A path as short as it can be typed from here."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _steps(result: PipelineExecutionResult) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("step", overflow="fold")
-    table.add_column("status", no_wrap=True)
-    table.add_column("seconds", justify="right", no_wrap=True)
-    table.add_column("peak memory", justify="right", no_wrap=True)
-    table.add_column("", overflow="fold", style="dim")
+def _steps(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
+    """One line a step; a reason that doesn't fit beside the figures goes below them."""
+    width = max([len("step"), *(len(step.step) for step in result.steps)])
+    beside = width + 2 + _STATUS + _FIGURES + 2
+    yield _bold(f"{'step':<{width}}  {'status':<{_STATUS}}  {'seconds':>9}  {'peak memory':>11}")
     for step in result.steps:
-        ran = step.started_at is not None
-        table.add_row(
-            plain(step.step),
-            f"[{_STYLES[step.status]}]{step.status}[/]",
-            f"{step.seconds:.1f}" if ran else "-",
-            size(step.peak_memory),
-            plain(step.why or (f"{step.attempts} attempts" if step.attempts > 1 else "")),
-        )
-    return table
+        seconds = f"{step.seconds:.1f}" if step.started_at is not None else "-"
+        line = Text(f"{printable(step.step):<{width}}  ")
+        line.append(f"{step.status:<{_STATUS}}", _STYLES[step.status])
+        line.append(f"  {seconds:>9}  {size(step.peak_memory):>11}")
+        why = step.why or (f"{step.attempts} attempts" if step.attempts > 1 else "")
+        if why and columns - beside >= min(len(why), _NARROW):
+            folded = textwrap.wrap(printable(why), columns - beside, break_on_hyphens=False)
+            line.append("  " + f"\n{' ' * beside}".join(folded), "dim")
+        elif why:
+            folded = textwrap.wrap(printable(why), max(columns - 4, _NARROW), break_on_hyphens=False)
+            line.append("".join(f"\n    {part}" for part in folded), "dim")
+        yield line
 
 
-def _print_failure(step: StepExecutionResult, console: Console) -> None:
-    console.print()
-    heading(console, f"{step.step}: {step.why}")
+def _findings(step: StepExecutionResult, result: PipelineExecutionResult) -> Iterator[Text]:
+    """The data findings, each with what to do."""
+    for report in step.reports:
+        for finding in report.findings[:_FINDINGS]:
+            first, *more = finding_lines(report, finding, result)
+            yield Text()
+            yield _line((f"data {finding.severity}:", _SEVERITIES[finding.severity]), first, indent=0)
+            yield from (_plain(f"  {line}") for line in more)
+        if len(report.findings) > _FINDINGS:
+            yield _plain(f"  and {len(report.findings) - _FINDINGS} findings more, all in result.json")
+
+
+def _failure(step: StepExecutionResult) -> Iterator[Text]:
+    yield Text()
+    yield _bold(f"{step.step}: {step.why}")
     if step.message:
-        console.print(f"  it says: {plain(step.message)}", highlight=False)
+        yield _plain(f"  its message: {step.message}")
     if step.log is None:
         return
     if not step.data_broken:
-        lines = _last_lines(step.log)
-        console.print(f"  the last {len(lines)} lines of its log:" if lines else "  it wrote no log", highlight=False)
-        for line in lines:
-            console.print(f"    {plain(line)}", highlight=False, soft_wrap=True)
-    console.print(f"  log: {plain(shown(step.log))}", highlight=False, soft_wrap=True)
+        lines = log_end(step.log)
+        yield _plain("  the end of its log:" if lines else "  it wrote no log")
+        yield from (_plain(f"    {line}") for line in lines)
+    yield _plain(f"  log: {shown(step.log)}")
 
 
-def _print_findings(step: StepExecutionResult, console: Console) -> None:
-    """The data findings, as `data -> reader: file: what`."""
-    for report in step.reports:
-        for finding in report.findings:
-            console.print()
-            style, word = ("red", "data error") if finding.severity is Severity.ERROR else ("yellow", "data warning")
-            console.print(f"[{style}]{word}[/]: {plain(place(report, finding))}", highlight=False, soft_wrap=True)
-            console.print(f"  {plain(finding.message)}", highlight=False, soft_wrap=True)
-            if finding.hint:
-                console.print(f"  {plain(finding.hint)}", highlight=False, soft_wrap=True)
-
-
-def place(report: DataCompatibilityReport, finding: Mismatch) -> str:
-    """Where a finding is: whose data, for whom, which file."""
-    edge = f"{report.data} -> {report.reader}" if report.reader else report.data
-    file = f" > {finding.file}" if finding.file else ""
-    more = f" (and {finding.files - 1} more)" if finding.files > 1 else ""
-    return f"{edge}{file}{more}"
-
-
-def _last_lines(log: Path) -> list[str]:
-    """The end of a log, without reading the rest of it."""
-    with log.open("rb") as opened:
-        length = opened.seek(0, os.SEEK_END)
-        opened.seek(max(0, length - _TAIL))
-        text = opened.read().decode("utf-8", "replace")
-    return text.splitlines()[-_LAST_LINES:]
-
-
-def _print_metrics(result: PipelineExecutionResult, console: Console) -> None:
+def _metrics(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
+    """The numbers of each step, as many side by side as there is room for."""
     measured = [step for step in result.steps if step.metrics]
     if not measured:
         return
-    console.print()
-    table = Table("metrics of", "", box=None, header_style="bold", pad_edge=False)
-    table.columns[1].overflow = "fold"
+    names = [name for step in measured for name in step.metrics]
+    width = max(len(printable(name)) for name in names)
+    figures = max(len(number(value)) for step in measured for value in step.metrics.values())
+    abreast = max((columns - 2) // (width + figures + 5), 1)
+    yield Text()
     for step in measured:
-        table.add_row(plain(step.step), ", ".join(f"{plain(name)} {value:.4g}" for name, value in step.metrics.items()))
-    console.print(table)
+        yield _bold(f"metrics of {step.step}")
+        cells = [f"{printable(name):<{width}}  {number(value):>{figures}}" for name, value in step.metrics.items()]
+        for first in range(0, len(cells), abreast):
+            yield _plain("  " + "   ".join(cells[first : first + abreast]))
+
+
+def _outcome(result: PipelineExecutionResult) -> Text:
+    counts = Counter(step.status for step in result.steps)
+    said = ", ".join(f"{times} {status}" for status, times in counts.items())
+    outcome = "interrupted" if result.interrupted else "ok" if result.success else "failed"
+    line = Text(outcome, "bold green" if result.success else "bold red")
+    return line.append(f": {said} in {result.seconds:.1f} s", "not bold default")
+
+
+def _line(word: tuple[str, str], said: str, *, indent: int = 2) -> Text:
+    text, style = word
+    line = Text(" " * indent).append(f"{text:<{_STATUS}}" if indent else text, style)
+    return line.append("  " if indent else " ").append(printable(said))
+
+
+def _plain(text: str) -> Text:
+    return Text(printable(text))
+
+
+def _bold(text: str) -> Text:
+    return Text(printable(text), "bold")

@@ -1,20 +1,18 @@
-"""What every terminal report shares: sizes and times in words, and text that can't command the terminal."""
+"""What every terminal report shares: numbers, sizes and paths in words, and text that can't command the terminal."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.markup import escape
+import os
+from pathlib import Path
 
 _STEP = 1024
-
-
-def plain(text: str) -> str:
-    """Text from outside for rich: control characters shown as escapes, nothing taken for markup."""
-    return escape(printable(text))
+_LARGEST_PLAIN = 1e15
+_TAIL = 64 * 1024
+_LINE = 1000  # characters
 
 
 def plain_lines(text: str) -> str:
-    """Text from outside for a stream: as `plain`, but its line ends stay and there is no markup to escape."""
+    """Text from outside for a stream: as `printable`, but its line ends stay."""
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
@@ -37,6 +35,24 @@ def size(number: int | None) -> str:
     return f"{value:.1f} GB"
 
 
-def heading(console: Console, text: str) -> None:
-    """A line that stands out."""
-    console.print(plain(text), style="bold", highlight=False)
+def number(value: float) -> str:
+    """A metric: whole numbers plain, others with four significant digits."""
+    return f"{value:.0f}" if value.is_integer() and abs(value) < _LARGEST_PLAIN else f"{value:.4g}"
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be typed from here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def log_end(log: Path, *, lines: int = 15) -> list[str]:
+    """The last lines of a log, without reading the rest of it; of a line drawn over and over, what was last drawn."""
+    with log.open("rb") as opened:
+        length = opened.seek(0, os.SEEK_END)
+        opened.seek(max(0, length - _TAIL))
+        text = opened.read().decode("utf-8", "replace")
+    found = text.rstrip().split("\n")
+    if length > _TAIL and len(found) > 1:
+        del found[0]  # its beginning is missing
+    drawn = [line.rstrip("\r").rpartition("\r")[2] for line in found[-lines:]]
+    return [line if len(line) <= _LINE else f"… {line[-_LINE:]}" for line in drawn] if text.strip() else []
