@@ -36,6 +36,7 @@ OF_THIS_MACHINE = (
     "/etc/apt/sources.list.d/*",
 )
 KEYRINGS = Path("/usr/share/keyrings")
+MERGED = Path("/usr/share/mmdebstrap/hooks/merged-usr")  # else /usr is merged by a package that needs all of Perl
 TOOL = ("mmdebstrap", "debian-archive-keyring")
 
 
@@ -54,7 +55,7 @@ def archive(folder: Path) -> Path:
         install_mmdebstrap()
     if shutil.which("mmdebstrap"):
         show = r"^I: (running apt-get|downloading|extracting|installing|creating)|^[EW]: "
-        run(mmdebstrap(tar, sources(), acquire_options()), show=show, failed="Debian's packages could not be installed")
+        run(mmdebstrap(tar, sources(), settings()), show=show, failed="Debian's packages could not be installed")
     elif shutil.which("debootstrap"):
         root = folder / "root"
         show = r"^I: (Retrieving InRelease|Extracting base|Installing core|Configuring python3\.)|^[EW]: "
@@ -68,7 +69,7 @@ def archive(folder: Path) -> Path:
     return tar
 
 
-def mmdebstrap(tar: Path, sources: list[str], options: list[str]) -> list[str]:
+def mmdebstrap(tar: Path, sources: list[str], settings: list[str]) -> list[str]:
     """The command that makes the archive: as root, or as a user whom the kernel gives a user namespace."""
     return [
         "mmdebstrap",
@@ -76,8 +77,7 @@ def mmdebstrap(tar: Path, sources: list[str], options: list[str]) -> list[str]:
         f"--include={','.join(PACKAGES)}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT),
         f"--dpkgopt=path-include={KEPT}",
-        *(f"--aptopt={option}" for option in options),
-        *([f"--keyring={KEYRINGS}"] if KEYRINGS.is_dir() else []),
+        *settings,
         f'--customize-hook=cd "$1" && rm -f {" ".join(f".{pattern}" for pattern in OF_THIS_MACHINE)}',
         SUITE,
         str(tar),
@@ -103,10 +103,13 @@ def sources() -> list[str]:
     return list(dict.fromkeys(f"deb {uri} {SUITE}{part} main" for uri, part in found))
 
 
-def acquire_options() -> list[str]:
-    """What this machine's apt is told about proxies, certificates, retries and dates."""
+def settings() -> list[str]:
+    """The options that depend on this machine: its keys, and its apt's proxies, certificates, retries and dates."""
     dump = apt("apt-config", "dump", "--no-empty")
-    return re.findall(r'^(Acquire::(?:https?|Check-|Retries|ForceIP).* ".*");$', dump, re.MULTILINE)
+    acquire = re.findall(r'^(Acquire::(?:https?|Check-|Retries|ForceIP).* ".*");$', dump, re.MULTILINE)
+    folders = {"--keyring": KEYRINGS, "--hook-dir": MERGED}
+    there = [f"{option}={folder}" for option, folder in folders.items() if folder.is_dir()]
+    return [*there, *(f"--aptopt={option}" for option in acquire)]
 
 
 def apt(*argv: str) -> str:
