@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from cursus_sandbox.errors import Problem
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.dag import PipelineDefaults, StepConfiguration
 from cursus_sandbox.pipeline.plan import Setting
-from cursus_sandbox.pipeline.values import Written, text
 
 
 def environment(
@@ -33,37 +31,31 @@ def environment(
 def arguments(contract: ScriptContract, step: StepConfiguration, job_type: str | None) -> tuple[str, ...]:
     """The command line after the script.
 
-    A list in the document is taken as it is. Otherwise, in this order: the contract's `job_arguments` that have a
-    value (the step's `arguments` by flag or by source, or `job_type`), the contract's other `arguments` with their
-    defaults, the step's remaining `arguments`. An entry of `arguments` that is a `job_arguments` flag too is only its
-    description there (Cursus' Bedrock contracts), and is left out while it has no value.
+    A list in the document is taken as it is, also an empty one. Otherwise, in this order: the contract's
+    `job_arguments` that have a value (the step's `arguments` by flag or by source, or `job_type`), the contract's other
+    `arguments` with their defaults, the step's remaining `arguments`. An entry of `arguments` that is a `job_arguments`
+    flag too is only its description there (Cursus' Bedrock contracts), and is left out while it has no value.
     """
-    if isinstance(step.arguments, tuple) and step.arguments:
+    if isinstance(step.arguments, tuple) and "arguments" in step.model_fields_set:
         return step.arguments
-    given = dict(step.arguments) if isinstance(step.arguments, Mapping) else {}
+    written = dict(step.arguments) if isinstance(step.arguments, Mapping) else {}
+    given = {flag.lstrip("-"): value for flag, value in written.items()}
     words: list[str] = []
-    flags = set()
+    taken = set()
     for argument in contract.job_arguments:
         flag = argument.flag.lstrip("-")
-        flags |= {flag, argument.source}
+        taken |= {flag, argument.source}
         value = given.get(flag, given.get(argument.source, job_type if argument.source == "job_type" else None))
         if value is not None:
             words += [argument.flag, value]
-    rest = {key: value for key, value in contract.arguments.items() if key not in flags}
-    rest |= {key: value for key, value in given.items() if key.lstrip("-") not in flags}
-    for key, value in rest.items():
-        words += [key if key.startswith("-") else f"--{key}", value]
+    flags = {flag.lstrip("-"): flag for flag in (*contract.arguments, *written)}
+    values = {flag.lstrip("-"): value for flag, value in contract.arguments.items()} | given
+    for name, flag in flags.items():
+        if name not in taken:
+            words += [flag if flag.startswith("-") else f"--{flag}", values[name]]
     return tuple(words)
 
 
 def hyperparameters(step: StepConfiguration) -> dict[str, str]:
     """Each value as the text that CreateTrainingJob takes: text as it is, everything else as JSON."""
-    return {key: _hyperparameter(value) for key, value in step.hyperparameters.items()}
-
-
-def _hyperparameter(value: Any) -> str:
-    match value:
-        case str() | Written():
-            return text(value)
-        case _:
-            return json.dumps(value)
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in step.hyperparameters.items()}

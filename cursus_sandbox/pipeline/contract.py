@@ -7,7 +7,7 @@ optional `schema:` of a channel.
 from __future__ import annotations
 
 from enum import StrEnum
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Self
 
@@ -15,6 +15,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from cursus_sandbox.pipeline.values import ContainerPath, EnvironmentName, StepName, Text
 from cursus_sandbox.tables.schema import TableSchema
+
+_TRAINING_DATA = PurePosixPath("/opt/ml/input/data")
+_SPLITS = ("train", "val", "test")
+
+# Where the platform itself puts something, and where it puts the code.
+_PLATFORM = (
+    ("the step's messages", PurePosixPath("/opt/ml/output")),
+    ("the job's settings", PurePosixPath("/opt/ml/input/config")),
+)
+_CODE = (
+    ("the code", PurePosixPath("/opt/ml/processing/input/code")),
+    ("the code", PurePosixPath("/opt/ml/code")),
+)
 
 
 class StepKind(StrEnum):
@@ -98,22 +111,45 @@ class ScriptContract(_Tolerant):
 
     @model_validator(mode="after")
     def _paths_apart(self) -> Self:
-        """Outputs may not share a folder, nor lie in one another: it could not be told whose a file is."""
-        outputs = [(name, port.path) for name, port in self.outputs.items() if port.path]
-        for (name, path), (other, other_path) in combinations(outputs, 2):
+        """It can always be told whose a file is: no two channels share a folder, and nothing else lies in an output.
+
+        An input may lie inside another, or at the code's own path: it then brings the code.
+        """
+        outputs = [(f"output '{name}'", port.path) for name, port in self.outputs.items() if port.path]
+        inputs = [(f"input '{name}'", path) for name in self.inputs for path in self.paths_of(name)]
+        for (one, path), (other, other_path) in combinations((*inputs, *outputs), 2):
             if path == other_path:
-                raise ValueError(f"outputs '{name}' and '{other}' share the path {path}")
-            if path in other_path.parents or other_path in path.parents:
-                raise ValueError(f"outputs '{name}' ({path}) and '{other}' ({other_path}) overlap")
-        inputs = [(name, port.path) for name, port in self.inputs.items() if port.path]
-        for (name, path), (other, other_path) in combinations(inputs, 2):
-            if path == other_path:
-                raise ValueError(f"inputs '{name}' and '{other}' share the path {path}")
-        for name, path in inputs:
-            for other, other_path in outputs:
-                if path == other_path:
-                    raise ValueError(f"input '{name}' and output '{other}' share the path {path}")
+                raise ValueError(f"{one} and {other} share the path {path}")
+        for one, path in outputs:
+            for other, other_path in (*inputs, *outputs, *_PLATFORM, *_CODE):
+                if path in other_path.parents:
+                    raise ValueError(f"{one} ({path}) holds {other} ({other_path})")
+        for (one, path), (what, taken) in (*product(inputs, _PLATFORM), *product(outputs, (*_PLATFORM, *_CODE))):
+            if path == taken:
+                raise ValueError(f"{one} lies at {path}, the place of {what}")
         return self
+
+    def fan_out(self, channel: str) -> tuple[str, ...]:
+        """The training channels of an input at /opt/ml/input/data itself, which is none: the folders below it are.
+
+        Cursus fans `input_path` out to train, val and test even where the contract names no channels, and makes of any
+        other input there the channel of its name (cursus/steps/builders: the training handlers).
+        """
+        port = self.inputs[channel]
+        if self.kind is not StepKind.TRAINING or port.path != _TRAINING_DATA:
+            return ()
+        return port.channels or (_SPLITS if channel == "input_path" else ())
+
+    def paths_of(self, channel: str) -> tuple[PurePosixPath, ...]:
+        """Where an input shows: one path, or one for each of the folders it fans out to."""
+        path = self.inputs[channel].path
+        if path is None:
+            return ()
+        if parts := self.fan_out(channel):
+            return tuple(path / part for part in parts)
+        if self.kind is StepKind.TRAINING and path == _TRAINING_DATA:
+            return (path / channel,)
+        return (path,)
 
 
 def contract_fields(tree: dict[str, Any]) -> dict[str, Any]:

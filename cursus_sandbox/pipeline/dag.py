@@ -8,7 +8,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from cursus_sandbox.pipeline.values import Duration, EnvironmentName, Size, StepName, Text, text
+from cursus_sandbox.pipeline.values import (
+    Duration,
+    EntryPoint,
+    EnvironmentName,
+    HostPath,
+    Size,
+    StepName,
+    Text,
+    host_path,
+    text,
+)
 from cursus_sandbox.tables.schema import TableSchema
 
 _REFERENCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]*):([A-Za-z0-9_.-]+)")
@@ -56,22 +66,27 @@ def source(value: Any) -> Any:
         raise ValueError(f"{written}: only files and folders of this machine can be bound")
     if found := _REFERENCE.fullmatch(written):
         return StepOutput(step=found[1], channel=found[2])
-    return Located(path=Path(written))
+    return Located(path=host_path(written))
 
 
 def located(value: Any) -> Any:
     """A path of this machine, where no step can be meant."""
-    return value if isinstance(value, Located) else Located(path=Path(text(value)))
+    return value if isinstance(value, Located) else Located(path=host_path(value))
 
 
 def _names(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _hyperparameter(value: Any) -> Any:
+    """Anything JSON has; text is what a step can be told."""
+    return text(value) if isinstance(value, str) else value
+
+
 class Resources(_Ours):
     """What a step may use. `memory` and `shm_size` in bytes."""
 
-    cpus: Annotated[float | None, Field(gt=0)] = None
+    cpus: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
     memory: Size | None = None
     gpus: Annotated[int | None, Field(ge=0)] = None
     shm_size: Size | None = None
@@ -89,9 +104,9 @@ class StepConfiguration(_Ours):
     env: dict[EnvironmentName, Text] = Field(default_factory=dict)
     arguments: dict[Text, Text] | tuple[Text, ...] = ()
     image: Text | None = None
-    source_dir: Path | None = None
-    entry_point: Text | None = None
-    hyperparameters: dict[Text, Any] = Field(default_factory=dict)
+    source_dir: HostPath | None = None
+    entry_point: EntryPoint | None = None
+    hyperparameters: dict[Text, Annotated[Any, BeforeValidator(_hyperparameter)]] = Field(default_factory=dict)
     timeout: Duration | None = None
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     resources: Resources = Resources()
@@ -105,7 +120,7 @@ class PipelineDefaults(_Ours):
 
     image: Text | None = None
     env: dict[EnvironmentName, Text] = Field(default_factory=dict)
-    source_dir: Path | None = None
+    source_dir: HostPath | None = None
     timeout: Duration | None = None
     memory: Size | None = None
 

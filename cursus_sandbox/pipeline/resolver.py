@@ -45,11 +45,11 @@ class PipelineDAGResolver:
 
     def get_step_dependencies(self, step: str) -> list[str]:
         """The steps it waits for, in the order of the document."""
-        return sorted(self._graph.predecessors(step), key=self._place.__getitem__)
+        return self._ordered(self._graph.predecessors(step))
 
     def get_dependent_steps(self, step: str) -> list[str]:
         """The steps that wait for it, in the order of the document."""
-        return sorted(self._graph.successors(step), key=self._place.__getitem__)
+        return self._ordered(self._graph.successors(step))
 
     def validate_dag_integrity(self) -> dict[str, list[Problem]]:
         """What is wrong with the graph, by kind: cycles, dangling_dependencies, duplicate_steps, empty.
@@ -65,7 +65,7 @@ class PipelineDAGResolver:
                 if times > 1
             ],
             "dangling_dependencies": self._dangling(),
-            "cycles": [_cycle_problem(self._graph, part) for part in _cyclic_parts(self._graph)],
+            "cycles": [_cycle_problem(self._graph, self._ordered(part)) for part in _cyclic_parts(self._graph)],
             "isolated_nodes": [
                 Problem(f"step '{name}' is connected to nothing", ("steps", name))
                 for name in nx.isolates(self._graph)
@@ -98,6 +98,9 @@ class PipelineDAGResolver:
         if problems:
             raise DocumentError(problems)
         return plan
+
+    def _ordered(self, steps: Iterable[str]) -> list[str]:
+        return sorted(steps, key=self._place.__getitem__)
 
     def _edges(self) -> list[tuple[str, str]]:
         """The document's edges, and those that follow from `depends_on` and from pinned inputs."""
@@ -191,13 +194,14 @@ def _cyclic_parts(graph: nx.DiGraph[str]) -> list[set[str]]:
     ]
 
 
-def _cycle_problem(graph: nx.DiGraph[str], part: set[str]) -> Problem:
-    """One cycle of a part of the graph that has some, with its path."""
-    path = [edge[0] for edge in nx.find_cycle(graph.subgraph(part))]
-    first = path.index(min(path))
-    around = [*path[first:], *path[:first], path[first]]
+def _cycle_problem(graph: nx.DiGraph[str], part: list[str]) -> Problem:
+    """The shortest cycle through the first step of a part of the graph in which each step leads to every other."""
+    first, inside = part[0], set(part)
+    back = nx.single_target_shortest_path(graph, first)
+    nearest = min((step for step in graph.successors(first) if step in inside), key=lambda step: len(back[step]))
+    around = [first, *back[nearest]]
     return Problem(
         f"the steps wait for each other in a circle: {' -> '.join(around)}",
-        ("steps", around[0]),
+        ("steps", first),
         "Take one of these dependencies away.",
     )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
 from cursus_sandbox.errors import ExitCode
 from cursus_sandbox.tables.report import DataCompatibilityReport
@@ -57,7 +58,10 @@ class StepExecutionResult(_Value):
 
 
 class PipelineExecutionResult(_Value):
-    """A run: its steps in the order of the plan. `interrupted` is the exit code of the signal that ended it."""
+    """A run: its steps in the order of the plan.
+
+    `interrupted` is the exit code of what ended it before its time: a signal, or a machine that could not go on.
+    """
 
     pipeline: str
     run: str
@@ -79,13 +83,14 @@ class PipelineExecutionResult(_Value):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def exit_code(self) -> ExitCode:
-        """What the process ends with: a failed step weighs more than broken data."""
+        """What the process ends with: a failed step weighs more than broken data, and either more than one stopped."""
         if self.interrupted is not None:
             return self.interrupted
-        failed = [step for step in self.steps if step.status in (StepStatus.FAILED, StepStatus.STOPPED)]
-        if any(not step.data_broken for step in failed):
-            return ExitCode.STEP_FAILED
-        return ExitCode.DATA if failed else ExitCode.OK
+        failed = [step for step in self.steps if step.status is StepStatus.FAILED]
+        if failed:
+            return ExitCode.DATA if all(step.data_broken for step in failed) else ExitCode.STEP_FAILED
+        stopped = any(step.status is StepStatus.STOPPED for step in self.steps)
+        return ExitCode.STEP_FAILED if stopped else ExitCode.OK
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -99,6 +104,13 @@ class PipelineExecutionResult(_Value):
         """The steps that ran, in the order they started."""
         ran = [step for step in self.steps if step.started_at is not None]
         return tuple(step.step for step in sorted(ran, key=lambda step: step.started_at or self.started_at))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _computed_again(cls, raw: Any) -> Any:
+        """Drop what is computed, so that a result can be read back from its own JSON."""
+        computed = cls.model_computed_fields
+        return {key: value for key, value in raw.items() if key not in computed} if isinstance(raw, dict) else raw
 
     @property
     def step_results(self) -> dict[str, StepExecutionResult]:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 
 from cursus_sandbox.errors import Problem, did_you_mean
 from cursus_sandbox.pipeline.configuration import arguments, environment, hyperparameters
-from cursus_sandbox.pipeline.contract import InputChannel, ScriptContract, StepKind
+from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
 from cursus_sandbox.pipeline.dag import Pipeline, Source, StepConfiguration, StepOutput
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedOutput, PlannedStep
 from cursus_sandbox.pipeline.wiring import outputs_of, wiring
 from cursus_sandbox.tables.schema import TableSchema, merged
-
-_TRAINING_DATA = PurePosixPath("/opt/ml/input/data")
-_SPLITS = ("train", "val", "test")
 
 Contracts = Mapping[str, tuple[ScriptContract, str | None]]
 
@@ -144,14 +140,15 @@ def _inputs(
             continue
         if channel in contract.unmounted_inputs or port.path is None:
             continue
+        parts = contract.fan_out(channel)
         bound.append(
             PlannedInput(
                 channel=channel,
-                path=port.path,
+                path=port.path if parts else contract.paths_of(channel)[0],
                 source=source,
                 reason=reason,
                 required=port.required,
-                parts=_parts(channel, port, contract),
+                parts=parts,
                 table_schema=_schema(port.table_schema, step.schemas.get(channel)),
             )
         )
@@ -177,17 +174,6 @@ def _unreadable(
             f"Bind it to a folder:  steps: {{{source.step}: {{outputs: {{{source.channel}: ./folder}}}}}}",
         )
     return None
-
-
-def _parts(channel: str, port: InputChannel, contract: ScriptContract) -> tuple[str, ...]:
-    """The training channels of an input at /opt/ml/input/data itself.
-
-    Cursus fans `input_path` out to train, val and test even where the contract names no channels
-    (cursus/steps/builders: the training handlers).
-    """
-    if contract.kind is not StepKind.TRAINING or port.path != _TRAINING_DATA:
-        return ()
-    return port.channels or (_SPLITS if channel == "input_path" else ())
 
 
 def _schema(of_contract: TableSchema | None, of_step: TableSchema | None) -> TableSchema | None:

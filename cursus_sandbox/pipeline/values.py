@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
-from typing import Annotated, Any
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator
 
 _STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _STEP_NAME_LENGTH = 128
+_CHANNEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _ENVIRONMENT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)?", re.IGNORECASE)
@@ -18,7 +19,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Written:
-    """A number that remembers how it was written, so that `010` is not taken for the text `8`."""
+    """A number that remembers how it was written, so that `1.10` is not taken for the text `1.1`."""
 
     text: str
 
@@ -26,9 +27,23 @@ class Written:
 class WrittenInt(int, Written):
     """An integer of a document."""
 
+    @classmethod
+    def read(cls, written: str) -> Self:
+        """The number that is written; ValueError if Python won't read that many digits."""
+        value = cls(written)
+        value.text = written
+        return value
+
 
 class WrittenFloat(float, Written):
     """A fraction of a document."""
+
+    @classmethod
+    def read(cls, written: str, name: str = "") -> Self:
+        """The number that is written; `name` is what Python calls it, where that differs."""
+        value = cls(name or written)
+        value.text = written
+        return value
 
 
 def text(value: Any) -> str:
@@ -37,12 +52,14 @@ def text(value: Any) -> str:
         case str():
             if "\0" in value:
                 raise ValueError("text may not hold a NUL character")
+            if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+                raise ValueError("text may not hold half a character (a surrogate without its partner)")
             return value
         case bool():
-            raise ValueError(f"text is meant here, and YAML reads this as {str(value).lower()}; put it in quotes")
+            raise ValueError(f"text is meant here, and this is read as {str(value).lower()}; put it in quotes")
         case Written():
             if str(value) != value.text:
-                raise ValueError(f"text is meant here, and YAML reads {value.text} as {value}; put it in quotes")
+                raise ValueError(f"text is meant here, and {value.text} is read as {value}; put it in quotes")
             return value.text
         case int() | float():
             return str(value)
@@ -59,6 +76,24 @@ def _step_name(name: str) -> str:
         raise ValueError(
             f"{name!r} can't be a step name: letters, digits, '_', '-' and single '.', the first a letter or digit"
         )
+    return name
+
+
+def _channel_name(name: str) -> str:
+    """A channel's name is a folder's too."""
+    if len(name) > _STEP_NAME_LENGTH:
+        raise ValueError(f"a channel's name has at most {_STEP_NAME_LENGTH} characters, this one has {len(name)}")
+    if not _CHANNEL_NAME.fullmatch(name) or ".." in name:
+        raise ValueError(
+            f"{name!r} can't be a channel's name: letters, digits, '_', '-' and single '.', the first none of '-', '.'"
+        )
+    return name
+
+
+def _entry_point(name: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.name:
+        raise ValueError(f"an entry point is a file below its source folder, not {name!r}")
     return name
 
 
@@ -80,6 +115,17 @@ def _environment_name(name: str) -> str:
     return name
 
 
+def host_path(value: Any) -> Path:
+    """A path of this machine; `~` is a home folder."""
+    written = value if isinstance(value, Path) else Path(text(value)) if value != "" else None
+    if written is None:
+        raise ValueError("a path is meant here, and the text is empty; write . for the folder itself")
+    try:
+        return written.expanduser()
+    except RuntimeError as error:  # ~someone who has no home here
+        raise ValueError(f"{written}: there is no such home folder") from error
+
+
 def size(value: Any) -> int:
     """Bytes from `2g`, `512m`, `1.5GiB` or a plain number of bytes; units are powers of 1024, as Docker reads them."""
     found = _SIZE.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
@@ -97,7 +143,10 @@ def duration(value: Any) -> float:
 
 
 Text = Annotated[str, BeforeValidator(text)]
+EntryPoint = Annotated[Text, AfterValidator(_entry_point)]
+HostPath = Annotated[Path, BeforeValidator(host_path)]
 StepName = Annotated[Text, AfterValidator(_step_name)]
+ChannelName = Annotated[Text, AfterValidator(_channel_name)]
 EnvironmentName = Annotated[Text, AfterValidator(_environment_name)]
 ContainerPath = Annotated[PurePosixPath, BeforeValidator(lambda value: _container_path(text(value)))]
 Size = Annotated[int, BeforeValidator(size)]

@@ -71,13 +71,13 @@ def sagemaker_job(
         config = folders.staged / "config"
         texts = {config / name: text for name, text in training_configuration(step).items()}
         mounts.append(Mount(config, INPUT_CONFIG, MountMode.READ_ONLY))
-        created.append(folders.messages / "data")  # the mount point of /opt/ml/output/data
         taken = {mount.target for mount in mounts}
         for path in (MODEL, OUTPUT_DATA, CHECKPOINTS):
             if path not in taken:
                 spare = folders.staged / path.name
                 mounts.append(Mount(spare, path, MountMode.WRITABLE))
                 created.append(spare)
+    points, empty_files = _mount_points(mounts)
     entrypoint, arguments, working_dir = command_of(step)
     job = Job(
         name=step.name,
@@ -99,7 +99,13 @@ def sagemaker_job(
         user=step.user,
         labels=labels or {},
     )
-    return job, Staging(folders=tuple(created), texts=texts, links=tuple(links), copies=tuple(copies))
+    staging = Staging(
+        folders=(*created, *points),
+        texts=dict.fromkeys(empty_files, "") | texts,
+        links=tuple(links),
+        copies=tuple(copies),
+    )
+    return job, staging
 
 
 def script_of(step: PlannedStep) -> Path | None:
@@ -137,14 +143,28 @@ def _options(hyperparameters: Mapping[str, str]) -> Iterable[str]:
 
 
 def _code_mounts(step: PlannedStep, folders: StepFolders) -> tuple[list[Mount], list[tuple[Path, Path]]]:
-    """The code as SageMaker brings it: one file for a plain script, else the whole source folder."""
+    """The code as SageMaker brings it: one file for a plain script, else the whole source folder.
+
+    Where an input has the code's own path (Cursus' GraphSubgraphExtraction), it brings the code, and only the script
+    is laid into it.
+    """
     if step.source_dir is None or step.entry_point is None:
         return [], []
-    if step.ships_source_dir:
-        return [Mount(step.source_dir, path, MountMode.PRIVATE) for path in code_paths(step)], []
-    code = folders.staged / "code"
     script = step.source_dir / step.entry_point
-    return [Mount(code, PROCESSING_CODE, MountMode.WRITABLE)], [(script, code / script.name)]
+    code = folders.staged / "code"
+    brought = {one.path for one in step.inputs}
+    mounts = []
+    copies = []
+    for path in code_paths(step):
+        if path in brought:
+            name = step.entry_point if step.ships_source_dir else script.name
+            mounts.append(Mount(script, path / name, MountMode.PRIVATE))
+        elif step.ships_source_dir:
+            mounts.append(Mount(step.source_dir, path, MountMode.PRIVATE))
+        else:
+            mounts.append(Mount(code, path, MountMode.WRITABLE))
+            copies.append((script, code / script.name))
+    return mounts, copies
 
 
 def _input_mounts(
@@ -157,10 +177,39 @@ def _input_mounts(
         source = sources[one.channel]
         if one.parts:
             mounts += [Mount(source / part, one.path / part, MountMode.PRIVATE) for part in one.parts]
-        elif source.is_dir() or (one.path.suffix and one.path.suffix == source.suffix):
+        elif file := _as_file(source, one.path):
+            mounts.append(Mount(file, one.path, MountMode.PRIVATE))
+        elif source.is_dir():
             mounts.append(Mount(source, one.path, MountMode.PRIVATE))
         else:
             alone = folders.staged / "inputs" / one.channel
             links.append((source, alone / source.name))
             mounts.append(Mount(alone, one.path, MountMode.PRIVATE))
     return mounts, links
+
+
+def _as_file(source: Path, path: PurePosixPath) -> Path | None:
+    """The file that shows at a path like `…/hyperparameters.json`, which names a file; None where a folder does.
+
+    That is the source itself, or in a folder the file of that name, else the only one of its suffix.
+    """
+    if not path.suffix:
+        return None
+    if not source.is_dir():
+        return source if source.suffix == path.suffix else None
+    files = [one for one in source.iterdir() if one.is_file() and not one.is_symlink()]
+    named = [one for one in files if one.name == path.name] or [one for one in files if one.suffix == path.suffix]
+    return named[0] if len(named) == 1 else None
+
+
+def _mount_points(mounts: Iterable[Mount]) -> tuple[list[Path], list[Path]]:
+    """The folders and the files that mounts need to be there in other mounts: what an engine makes may be root's."""
+    points: list[Path] = []
+    files: list[Path] = []
+    by_target = {mount.target: mount for mount in mounts}
+    for mount in by_target.values():
+        around = next((by_target[parent] for parent in mount.target.parents if parent in by_target), None)
+        if around and around.mode is not MountMode.PRIVATE:
+            point = around.source / mount.target.relative_to(around.target)
+            (files if mount.source.is_file() else points).append(point)
+    return points, files

@@ -22,7 +22,7 @@ def stage(staging: Staging) -> None:
     for source, target in staging.links:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            os.link(source, target)
+            os.link(source.resolve(), target)
         except OSError:  # another file system, or one without hard links
             shutil.copyfile(source, target)
     for source, target in staging.copies:
@@ -44,5 +44,7 @@ def _small_file(file: Path) -> bytes | None:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
-    with os.fdopen(descriptor, "rb") as opened:
-        return opened.read(4 * _MESSAGE_LENGTH) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    try:
+        return os.read(descriptor, 4 * _MESSAGE_LENGTH) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    finally:
+        os.close(descriptor)
