@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cursus_sandbox.documents import ContractLibrary, Written, read_pipeline
-from cursus_sandbox.errors import DocumentError, Problem
+from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, StepConfiguration
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
@@ -49,17 +49,41 @@ def create_plan(
     `runnable`, the scripts and files it names must be there as well.
     """
     written = read_pipeline(dag) if isinstance(dag, Path) else _in_memory(dag)
-    library = ContractLibrary([*contract_folders, *written.contract_folders, shipped_contracts()])
+    pipeline, problems = _overridden(written.pipeline, overrides)
+    problems = [*written.problems, *problems]
     try:
-        pipeline = _overridden(written.pipeline, overrides)
+        library = ContractLibrary([*contract_folders, *written.contract_folders, shipped_contracts()])
         contracts = library.contracts(_step_types(pipeline, library))
-        unread = {name: ScriptContract(step_type=name) for name in library.files if name not in contracts}
-        plan = PipelineDAGResolver(pipeline, contracts={**unread, **contracts}).create_execution_plan()
-        if runnable and (problems := missing_sources(plan)):
-            raise DocumentError(problems)
     except DocumentError as error:
-        raise DocumentError(written.located(problem) for problem in error.problems) from None
+        problems += error.problems
+    if problems:
+        raise _error(written, overrides, [*problems, *_graph_problems(pipeline)])
+    unread = {name: ScriptContract(step_type=name) for name in library.files if name not in contracts}
+    try:
+        plan = PipelineDAGResolver(pipeline, contracts={**unread, **contracts}).create_execution_plan()
+    except DocumentError as error:
+        raise _error(written, overrides, error.problems) from None
+    if runnable and (missing := missing_sources(plan)):
+        raise _error(written, overrides, missing)
     return plan
+
+
+def _graph_problems(pipeline: Pipeline) -> list[Problem]:
+    """What is wrong with the graph, whatever the contracts are: said along with what keeps a plan from being made."""
+    found = PipelineDAGResolver(pipeline, contracts={}).validate_dag_integrity()
+    return [one for kind in ("duplicate_steps", "dangling_dependencies", "cycles") for one in found.get(kind, ())]
+
+
+def _error(written: Written, overrides: Overrides, problems: Iterable[Problem]) -> DocumentError:
+    """All problems, each with its file and line, in the order of the lines."""
+    located = []
+    for problem in problems:
+        match problem.at:
+            case ("steps", step, "inputs", channel) if (given := f"{step}:{channel}") in overrides.inputs:
+                located.append(replace(problem, hint=problem.hint or f"It is bound from outside:  {given}=PATH."))
+            case _:
+                located.append(written.located(problem))
+    return DocumentError(sorted(dict.fromkeys(located), key=lambda one: (str(one.file or ""), one.line or 0)))
 
 
 def _in_memory(dag: Pipeline | PipelineDAG) -> Written:
@@ -79,7 +103,7 @@ def _step_types(pipeline: Pipeline, library: ContractLibrary) -> list[str]:
     return found
 
 
-def _overridden(pipeline: Pipeline, overrides: Overrides) -> Pipeline:
+def _overridden(pipeline: Pipeline, overrides: Overrides) -> tuple[Pipeline, list[Problem]]:
     given = {
         "image": overrides.image,
         "source_dir": overrides.source_dir,
@@ -91,12 +115,13 @@ def _overridden(pipeline: Pipeline, overrides: Overrides) -> Pipeline:
     problems = []
     for target, path in overrides.inputs.items():
         name, colon, channel = target.partition(":")
-        if not colon or name not in pipeline.dag.nodes:
-            hint = "Write it as  STEP:CHANNEL=PATH."
-            problems.append(Problem(f"the input '{target}' names no step of the pipeline", hint=hint))
+        if colon and channel and name in pipeline.dag.nodes:
+            step = steps.get(name, StepConfiguration())
+            steps[name] = step.model_copy(update={"inputs": {**step.inputs, channel: Located(path=path)}})
             continue
-        step = steps.get(name, StepConfiguration())
-        steps[name] = step.model_copy(update={"inputs": {**step.inputs, channel: Located(path=path)}})
-    if problems:
-        raise DocumentError(problems)
-    return pipeline.model_copy(update={"defaults": defaults, "steps": steps})
+        what = (
+            f"the input '{target}' names no step of the pipeline" if colon else f"the input '{target}' has no channel"
+        )
+        hint = (did_you_mean(name, pipeline.dag.nodes) if colon and channel else "") or "Write it as STEP:CHANNEL=PATH."
+        problems.append(Problem(what, hint=hint))
+    return pipeline.model_copy(update={"defaults": defaults, "steps": steps}), problems

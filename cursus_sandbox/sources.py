@@ -52,17 +52,21 @@ def _script(step: PlannedStep) -> list[Problem]:
                 "Give the folder of your scripts:  --source-dir DIR, or  source_dir:  in the document.",
             )
         ]
-    if not script.is_file():
-        hint = "Check source_dir and entry_point." if script.parent.is_dir() else "That folder does not exist."
-        return [Problem(f"step '{step.name}' runs {script}, and there is no such file", at, hint)]
-    return []
+    try:
+        if script.is_file():
+            return []
+        hint = "Check source_dir and entry_point." if script.parent.is_dir() else f"There is no folder {script.parent}."
+        what = "that is a folder" if script.is_dir() else "that is no file" if script.exists() else "it does not exist"
+    except OSError as error:
+        what, hint = f"it can't be looked at: {error.strerror}", "Check source_dir and entry_point."
+    return [Problem(f"step '{step.name}' runs the script {script}, and {what}", at, hint)]
 
 
 def _unusable(what: str, path: Path, at: tuple[str, ...], *, folder: bool = False) -> list[Problem]:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        return [Problem(f"{what} is {path}, and there is nothing", at, "Paths are taken from the document's folder.")]
+        return [Problem(f"{what} is {path}, and there is no such file or folder", at)]
     except OSError as error:
         return [Problem(f"{what} is {path}, which can't be looked at: {error.strerror}", at)]
     if stat.S_ISDIR(mode):

@@ -6,23 +6,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from cursus_sandbox.documents.problems import problems_of
-from cursus_sandbox.documents.tree import Place, Tree, read_tree
+from cursus_sandbox.documents.contracts import no_folder
+from cursus_sandbox.documents.problems import validated
+from cursus_sandbox.documents.reading import read_tree
+from cursus_sandbox.documents.tree import Place, Tree
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
 from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, PipelineDefaults, StepConfiguration
-from cursus_sandbox.pipeline.values import Duration, EnvironmentName, Size, StepName, Text
+from cursus_sandbox.pipeline.values import Duration, EnvironmentName, HostPath, Size, StepName, Text
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A pipeline and where it was written: its contract folders, and the file and line of every part."""
+    """A pipeline and where it was written: the file and line of every part, and what is wrong.
+
+    With `problems`, the pipeline is what could be read, good for nothing but to find more of them.
+    """
 
     file: Path | None
     pipeline: Pipeline
     contract_folders: tuple[Path, ...]
     places: dict[Place, tuple[Path, int]]
+    problems: tuple[Problem, ...] = ()
 
     def located(self, problem: Problem) -> Problem:
         """The problem with the file and line of the place it speaks of, or of the nearest one around that."""
@@ -41,11 +47,11 @@ class _Document(BaseModel):
 
     name: Text | None = None
     description: Text | None = None
-    dag: Text | None = None
+    dag: HostPath | None = None
     image: Text | None = None
     env: dict[EnvironmentName, Text] = Field(default_factory=dict)
-    source_dir: Path | None = None
-    contracts: tuple[Text, ...] | Text = ()
+    source_dir: HostPath | None = None
+    contracts: tuple[HostPath, ...] = ()
     config: Text | None = None
     timeout: Duration | None = None
     memory: Size | None = None
@@ -62,63 +68,85 @@ class _Graph(BaseModel):
 
 
 def read_pipeline(file: Path) -> Written:
-    """The pipeline of a file, in whichever form it is written; DocumentError with every problem in it."""
+    """The pipeline of a file, in whichever form it is written.
+
+    Raises DocumentError if nothing can be made of it; else what is wrong is in `problems`, and left out.
+    """
     tree = read_tree(file)
     content = tree.content
     if content is None:
-        raise DocumentError([tree.problem("the document is empty", hint="It needs  steps:  or a Cursus  dag:.")])
+        problem = tree.problem("the document is empty", hint="It needs  steps:  or a Cursus  dag:.")
+        raise DocumentError([*tree.problems, problem])
     if not isinstance(content, dict):
-        raise DocumentError([tree.problem("a pipeline is a mapping with  steps:  or  dag:")])
-    if "nodes" in content:
-        return _cursus(tree, content, ())
-    if isinstance(content.get("dag"), dict):
-        return _cursus(tree, content["dag"], ("dag",))
-    return _ours(tree)
+        raise DocumentError([*tree.problems, tree.problem("a pipeline is a mapping with  steps:  or  dag:")])
+    return _cursus(tree) if _is_cursus(content) else _ours(tree)
 
 
-def _cursus(tree: Tree, graph: dict[str, Any], at: Place) -> Written:
-    try:
-        read = _Graph.model_validate(graph)
-    except ValidationError as error:
-        raise DocumentError(problems_of(error, tree, _Graph, lambda place: (*at, *place))) from error
+def _is_cursus(content: dict[str, Any]) -> bool:
+    return "nodes" in content or isinstance(content.get("dag"), dict)
+
+
+def _cursus(tree: Tree) -> Written:
+    content = tree.content
+    at: Place = () if "nodes" in content else ("dag",)
+    read, wrong = validated(_Graph, content if not at else content["dag"], tree, lambda place: (*at, *place))
+    problems = [*tree.problems, *wrong]
+    problems += [
+        tree.problem(
+            f"'{key}' can't stand in the same document as a graph's nodes",
+            (key,),
+            "Keep the graph in a file of its own, and name that here:  dag: FILE.",
+        )
+        for key in content
+        if key in _OUR_OWN
+    ]
+    if read is None:
+        raise DocumentError(problems)
     places: dict[Place, tuple[Path, int]] = {(): (tree.file, 1)}
     for index, node in enumerate(read.nodes):
         places["steps", node] = (tree.file, tree.line((*at, "nodes", index)) or 1)
     for index in range(len(read.edges)):
         places["dag", "edges", index] = (tree.file, tree.line((*at, "edges", index)) or 1)
-    metadata = tree.content.get("metadata")
+    metadata = content.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
-    stem = tree.file.name.removesuffix(".json").removesuffix(".dag")
     pipeline = Pipeline(
-        name=name if isinstance(name, str) else stem,
+        name=name if isinstance(name, str) else _stem(tree.file),
         dag=PipelineDAG(nodes=read.nodes, edges=read.edges),
         form="cursus",
     )
-    return Written(tree.file, pipeline, (), places)
+    return Written(tree.file, pipeline, (), places, tuple(problems))
+
+
+_OUR_OWN = _Document.model_fields.keys() - {"name", "description", "dag"}
+
+
+def _stem(file: Path) -> str:
+    return file.stem.removesuffix(".dag")
 
 
 def _ours(tree: Tree) -> Written:
-    try:
-        document = _Document.model_validate({**tree.content, **_steps_given(tree.content)})
-    except ValidationError as error:
-        raise DocumentError(problems_of(error, tree, _Document, lambda place: place)) from error
-    if "steps" not in tree.content and document.dag is None:
-        raise DocumentError([tree.problem("the pipeline has no steps", hint="Write them below  steps:.")])
+    document, wrong = validated(_Document, _unfolded(tree.content), tree, lambda place: place)
+    problems = [*tree.problems, *wrong]
+    if "steps" not in tree.content and "dag" not in tree.content:
+        problems.append(tree.problem("the pipeline has no steps", hint="Write them below  steps:."))
+    if document is None:
+        raise DocumentError(problems)
     folder = tree.file.parent
     graph = PipelineDAG()
     places: dict[Place, tuple[Path, int]] = {}
     if document.dag is not None:
-        beneath = read_pipeline(folder / document.dag)
-        if beneath.pipeline.form != "cursus":
-            raise DocumentError([tree.problem(f"{document.dag} is no Cursus graph", ("dag",))])
+        beneath = _beneath(tree, folder / document.dag, problems)
         graph, places = beneath.pipeline.dag, dict(beneath.places)
+        problems += beneath.problems
     places |= {place: (tree.file, line) for place, line in tree.lines.items()}
     added = [name for name in document.steps if name not in graph.nodes]
-    if problems := [_unattached(tree, name, graph) for name in added if graph.nodes and _alone(document.steps[name])]:
-        raise DocumentError(problems)
-    contracts = (document.contracts,) if isinstance(document.contracts, str) else document.contracts
+    problems += [_unattached(tree, name, graph) for name in added if graph.nodes and _alone(document.steps[name])]
+    contracts = [folder / one for one in document.contracts]
+    for index, one in enumerate(contracts):
+        if problem := no_folder(one):
+            problems.append(tree.problem(problem.what, ("contracts", index), problem.hint))
     pipeline = Pipeline(
-        name=document.name or tree.file.stem.removesuffix(".dag"),
+        name=document.name or _stem(tree.file),
         dag=PipelineDAG(nodes=(*graph.nodes, *added), edges=graph.edges),
         steps={name: _rooted(step, folder) for name, step in document.steps.items()},
         defaults=PipelineDefaults(
@@ -129,15 +157,33 @@ def _ours(tree: Tree) -> Written:
             memory=document.memory,
         ),
     )
-    return Written(tree.file, pipeline, tuple(folder / one for one in contracts), places)
+    return Written(tree.file, pipeline, tuple(contracts), places, tuple(problems))
 
 
-def _steps_given(content: dict[str, Any]) -> dict[str, Any]:
-    """`steps:` with nothing below a step's name means a step without configuration of its own."""
-    steps = content.get("steps")
-    if not isinstance(steps, dict):
-        return {"steps": steps} if steps is not None else {}
-    return {"steps": {name: {} if step is None else step for name, step in steps.items()}}
+def _beneath(tree: Tree, file: Path, problems: list[Problem]) -> Written:
+    """The Cursus graph that a document of ours stands on."""
+    try:
+        graph = read_tree(file)
+    except DocumentError as error:  # what has no line of its own is wrong with what names it
+        found = [one if one.line else tree.problem(f"dag: {file}: {one.what}", ("dag",)) for one in error.problems]
+        raise DocumentError([*problems, *found]) from error
+    if not isinstance(graph.content, dict) or not _is_cursus(graph.content):
+        what = f"dag: {file} is no Cursus graph: it has no  nodes:"
+        raise DocumentError([*problems, *graph.problems, tree.problem(what, ("dag",))])
+    return _cursus(graph)
+
+
+def _unfolded(content: dict[str, Any]) -> dict[str, Any]:
+    """The content with short forms written out: one contracts folder; a step, or all of them, with nothing below."""
+    unfolded = dict(content)
+    if not isinstance(content.get("contracts", []), list):
+        unfolded["contracts"] = [content["contracts"]]
+    if "steps" in content:
+        steps = {} if content["steps"] is None else content["steps"]
+        unfolded["steps"] = (
+            {name: {} if step is None else step for name, step in steps.items()} if isinstance(steps, dict) else steps
+        )
+    return unfolded
 
 
 def _alone(step: StepConfiguration) -> bool:
@@ -163,4 +209,4 @@ def _rooted(step: StepConfiguration, folder: Path) -> StepConfiguration:
 
 
 def _at(folder: Path, one: Located) -> Located:
-    return Located(path=folder / one.path.expanduser())
+    return Located(path=folder / one.path)

@@ -2,43 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from cursus_sandbox.documents.tree import Place, Tree
 from cursus_sandbox.errors import Problem, did_you_mean
 
+Model = TypeVar("Model", bound=BaseModel)
 
-def problems_of(
+_UNION_MEMBERS = {"StepOutput", "Located", "float", "int", "str"}
+_MOST_ROUNDS = 10
+_NO_MAPPING = ("dict_type", "model_type", "model_attributes_type")
+_MEANT = {
+    "a mapping is meant here": _NO_MAPPING,
+    "a list is meant here": ("tuple_type", "list_type"),
+    "text is meant here": ("string_type",),
+    "true or false is meant here": ("bool_type", "bool_parsing"),
+    "a whole number is meant here": ("int_type", "int_parsing", "int_from_float"),
+    "a number is meant here": ("float_type", "float_parsing", "finite_number"),
+}
+
+
+def validated(
+    model: type[Model], content: Any, tree: Tree, place_of: Callable[[Place], Place]
+) -> tuple[Model | None, list[Problem]]:
+    """The model of all that is right in the content, and one problem for each finding in the rest.
+
+    `place_of` turns a place in the content into one in the tree. None where too little is right.
+    """
+    problems: list[Problem] = []
+    for _ in range(_MOST_ROUNDS):
+        try:
+            return model.model_validate(content), problems
+        except ValidationError as error:
+            problems = problems or _problems_of(error, tree, model, place_of)
+            wrong = {_written(one["loc"], content): one["type"] for one in error.errors(include_url=False)}
+        if () in wrong:
+            break
+        content = _without(content, wrong, ())
+    return None, problems
+
+
+def _problems_of(
     error: ValidationError, tree: Tree, model: type[BaseModel], place_of: Callable[[Place], Place]
 ) -> list[Problem]:
-    """One problem for each finding; `place_of` turns a place in the model into one in the tree."""
     found: dict[tuple[Place, str], Problem] = {}
     for finding in error.errors(include_url=False):
-        place, fields = _walk(finding["loc"], model)
-        what, hint = _words(finding, fields)
-        where = ".".join(str(part) for part in place)
-        problem = tree.problem(f"{where}: {what}" if where else what, place_of(place), hint)
-        found.setdefault((place, what), problem)
+        place = tuple(part for part in finding["loc"] if not _pydantics_own(part))
+        what, hint = _words(finding, _names(place[:-1], model))
+        at = place_of(place)
+        where = ".".join(str(part) for part in at)
+        found.setdefault((place, what), tree.problem(f"{where}: {what}" if where else what, at, hint))
     return list(found.values())
 
 
-def _walk(loc: Iterable[str | int], model: type[BaseModel]) -> tuple[Place, list[str]]:
-    """The finding's place without pydantic's own parts (union members, `[key]`), and the names known at its end."""
+def _pydantics_own(part: str | int) -> bool:
+    """Whether a part of a finding's place is none of the document's: a union's member, `[key]`, a validator."""
+    return isinstance(part, str) and (part == "[key]" or "[" in part or part in _UNION_MEMBERS)
+
+
+def _written(loc: Iterable[str | int], content: Any) -> Place:
+    """The finding's place as far as the content goes."""
     place: list[str | int] = []
     for part in loc:
-        if isinstance(part, str) and (part == "[key]" or "[" in part or part in _UNION_MEMBERS):
+        inside: Any = content if isinstance(content, dict | list) else {}
+        try:
+            content = inside[part]
+        except (KeyError, IndexError, TypeError):
             continue
         place.append(part)
-    return tuple(place), _names(place[:-1], model)
+    return tuple(place)
 
 
-_UNION_MEMBERS = {"StepOutput", "Located", "float", "int", "str"}
+def _without(content: Any, wrong: Mapping[Place, str], place: Place) -> Any:
+    """The content without what is wrong at these places; what should be a mapping is one, with nothing in it."""
+    if wrong.get(place) in _NO_MAPPING:
+        return {}
+    if isinstance(content, dict):
+        kept = {key: one for key, one in content.items() if wrong.get((*place, key), _NO_MAPPING[0]) in _NO_MAPPING}
+        return {key: _without(one, wrong, (*place, key)) for key, one in kept.items()}
+    if isinstance(content, list):
+        return [
+            _without(one, wrong, (*place, index)) for index, one in enumerate(content) if (*place, index) not in wrong
+        ]
+    return content
 
 
-def _names(place: list[str | int], model: type[BaseModel]) -> list[str]:
+def _names(place: Iterable[str | int], model: type[BaseModel]) -> list[str]:
     """The field names a mapping at this place may have, as far as the model's annotations tell."""
     current: type[BaseModel] | None = model
     for part in place:
@@ -63,21 +115,20 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _words(finding: Any, fields: list[str]) -> tuple[str, str]:
+    """What was found, and a hint."""
+    kind, context = finding["type"], finding.get("ctx", {})
     last = finding["loc"][-1] if finding["loc"] else ""
-    match finding["type"]:
-        case "extra_forbidden":
-            return f"'{last}' is not known here", did_you_mean(str(last), fields)
-        case "missing":
-            return "this is required", ""
-        case "value_error":
-            return str(finding["ctx"]["error"]), ""
-        case "dict_type" | "model_type" | "model_attributes_type":
-            return f"a mapping is meant here, not {_shown(finding['input'])}", ""
-        case "tuple_type" | "list_type":
-            return f"a list is meant here, not {_shown(finding['input'])}", ""
-        case _:
-            message = finding["msg"]
-            return f"{message[0].lower()}{message[1:]}, not {_shown(finding['input'])}", ""
+    if kind == "extra_forbidden":
+        return f"'{last}' is not known here", did_you_mean(str(last), fields)
+    if kind == "missing":
+        return "this is required", ""
+    if kind == "value_error":
+        return str(context["error"]), ""
+    if kind in {"enum", "literal_error"}:
+        return f"{_shown(finding['input'])} is none of {context['expected']}", ""
+    message = finding["msg"]
+    meant = next((words for words, kinds in _MEANT.items() if kind in kinds), f"{message[0].lower()}{message[1:]}")
+    return f"{meant}, not {_shown(finding['input'])}", "Put it in quotes." if kind == "string_type" else ""
 
 
 def _shown(value: Any) -> str:
