@@ -168,9 +168,10 @@ class _Supervision:
                         selector.unregister(key.fileobj)
                 now = time.monotonic()
                 if now >= look:
+                    before = time.thread_time()  # on a busy machine the clock says little of what a look costs
                     self._look(now, interruptions())
                     pause = min(pause * 2, SECONDS_BETWEEN_LOOKS)
-                    look = time.monotonic() + max(pause, (time.monotonic() - now) / SHARE_OF_TIME_TO_LOOK)
+                    look = time.monotonic() + max(pause, (time.thread_time() - before) / SHARE_OF_TIME_TO_LOOK)
         self._seconds = time.monotonic() - self._started
 
     def exit(self) -> Exit:
