@@ -8,15 +8,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypedDict, TypeVar
 
 import typer
 
 from cursus_sandbox import __version__
-from cursus_sandbox.errors import ExitCode, SandboxError, Terminated
-from cursus_sandbox.pipeline.values import duration, size
+from cursus_sandbox.errors import DocumentError, ExitCode, SandboxError, Terminated
 
 Value = TypeVar("Value")
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -38,7 +39,9 @@ class EngineChoice(StrEnum):
     LOCAL = "local"
 
 
-Document = Annotated[Path, typer.Argument(help="dag.yaml, dag.json or a Cursus *.dag.json.", show_default=False)]
+Document = Annotated[
+    Path, typer.Argument(metavar="DOCUMENT", help="dag.yaml, dag.json or a Cursus *.dag.json.", show_default=False)
+]
 Contracts = Annotated[
     list[Path] | None,
     typer.Option(
@@ -68,30 +71,44 @@ Timeout = Annotated[str | None, typer.Option("--timeout", metavar="TIME", help="
 Memory = Annotated[str | None, typer.Option("--memory", metavar="SIZE", help="Most memory of a step: 512m, 2g.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
-RUN_EXAMPLES = """
+# A line with \b alone keeps the lines below it as they are.
+RUN_EXAMPLES = """\b
 Examples:
-
   cursus-sandbox run dag.yaml --image xgb:latest
-
   cursus-sandbox run dag.yaml --engine local --jobs 4
-
-  cursus-sandbox run xgb.dag.json --contracts steps/ --source-dir scripts/ --input TabularPreprocessing:DATA=data
-
   cursus-sandbox run dag.yaml --from XGBoostTraining
+  cursus-sandbox run xgb.dag.json --contracts steps/ --source-dir scripts/ \\
+      --input TabularPreprocessing:DATA=data/
 
-Exit codes: 0 well, 1 a step failed, 2 the documents are wrong, 3 data broke its contract, 4 this machine could not run
-it, 130/143 interrupted.
+\b
+Exit codes:
+  0 well, 1 a step failed, 2 the documents are wrong, 3 data broke its contract,
+  4 this machine could not run it, 130/143 interrupted.
 """
+PLAN_EXAMPLE = """\b
+Example:
+  cursus-sandbox plan dag.yaml --image xgb:latest
+"""
+CHECK_EXAMPLE = """\b
+Example:
+  cursus-sandbox check dag.yaml
+"""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cursus-sandbox {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
 def _top(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
 ) -> None:
-    if version:
-        typer.echo(f"cursus-sandbox {__version__}")
-        raise typer.Exit
+    pass
 
 
 @app.command(epilog=RUN_EXAMPLES)
@@ -128,12 +145,14 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a pipeline, each step in a sandbox of its own."""
-    from rich.console import Console
+    limits = _limits(timeout, memory)
+    bindings = _bindings(inputs)
+    with _interruptible():
+        from rich.console import Console
 
-    from cursus_sandbox import api
-    from cursus_sandbox.reports.run import ProgressLines, print_summary
+        from cursus_sandbox import api
+        from cursus_sandbox.reports.run import ProgressLines, print_summary
 
-    with _terminable():
         result = api.run(
             document,
             engine=engine.value,
@@ -141,9 +160,8 @@ def run(
             contracts=contracts or (),
             image=image,
             source_dir=source_dir,
-            timeout=_parsed("--timeout", timeout, duration),
-            memory=_parsed("--memory", memory, size),
-            inputs=_bindings(inputs),
+            **limits,
+            inputs=bindings,
             data_source=data_source,
             jobs=jobs,
             fail_fast=fail_fast,
@@ -160,7 +178,7 @@ def run(
     raise typer.Exit(result.exit_code)
 
 
-@app.command(epilog="Example:\n\n  cursus-sandbox plan dag.yaml --image xgb:latest")
+@app.command(epilog=PLAN_EXAMPLE)
 def plan(
     document: Document,
     image: Image = None,
@@ -171,29 +189,29 @@ def plan(
     memory: Memory = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what would run: wiring with the reason of each binding, commands, mounts, environment. Starts nothing."""
-    from cursus_sandbox import api
+    """Show what would run, and why. Starts nothing.
 
-    planned = api.plan(
-        document,
-        contracts=contracts or (),
-        image=image,
-        source_dir=source_dir,
-        timeout=_parsed("--timeout", timeout, duration),
-        memory=_parsed("--memory", memory, size),
-        inputs=_bindings(inputs),
-    )
-    if as_json:
-        _print_json(planned.as_json())
-        return
-    from rich.console import Console
+    The wiring with the reason of each binding, then the command, mounts, environment and limits of each step.
+    """
+    limits = _limits(timeout, memory)
+    bindings = _bindings(inputs)
+    with _interruptible():
+        from cursus_sandbox import api
 
-    from cursus_sandbox.reports.plan import print_plan
+        planned = api.plan(
+            document, contracts=contracts or (), image=image, source_dir=source_dir, **limits, inputs=bindings
+        )
+        if as_json:
+            _print_json(planned.as_json())
+            return
+        from rich.console import Console
 
-    print_plan(planned, Console())
+        from cursus_sandbox.reports.plan import print_plan
+
+        print_plan(planned, Console())
 
 
-@app.command(epilog="Example:\n\n  cursus-sandbox check dag.yaml")
+@app.command(epilog=CHECK_EXAMPLE)
 def check(
     document: Document,
     contracts: Contracts = None,
@@ -201,28 +219,45 @@ def check(
     inputs: Inputs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check the documents, and that the scripts and files they name are there. Starts nothing."""
-    from cursus_sandbox import api
+    """Check the documents and what they name. Starts nothing.
 
-    planned = api.check(document, contracts=contracts or (), source_dir=source_dir, inputs=_bindings(inputs))
-    if as_json:
-        _print_json({"ok": True, "name": planned.name, "steps": len(planned.steps)})
-    else:
-        typer.echo(f"{document}: ok, {len(planned.steps)} steps")
+    The scripts, files and folders that the documents name must be there, too.
+    """
+    bindings = _bindings(inputs)
+    with _interruptible():
+        from cursus_sandbox import api
+
+        try:
+            planned = api.check(document, contracts=contracts or (), source_dir=source_dir, inputs=bindings)
+        except DocumentError as error:
+            if as_json:
+                problems = [
+                    {"file": one.file, "line": one.line, "what": one.what, "hint": one.hint} for one in error.problems
+                ]
+                _print_json({"ok": False, "problems": problems})
+            raise
+        if as_json:
+            _print_json({"ok": True, "name": planned.name, "steps": len(planned.steps)})
+        else:
+            typer.echo(f"{document}: ok, {len(planned.steps)} step{'s' * (len(planned.steps) != 1)}")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and end the process with a documented exit code; no traceback unless `--debug`."""
-    words = sys.argv[1:] if arguments is None else arguments
+    given = sys.argv[1:] if arguments is None else arguments
+    words = [word for word in given if word != "--debug"]  # wherever it stands
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name from a document may be more than it can write
     try:
         app(args=words)  # ends the process itself, but for what follows
     except SandboxError as error:
-        if "--debug" in words:
+        if "--debug" in given:
             raise
         _say_error(str(error))
         sys.exit(error.exit_code)
     except Exception as error:
-        if "--debug" in words:
+        if "--debug" in given:
             raise
         _say_error(
             f"this is a bug in cursus-sandbox: {type(error).__name__}: {error}\nRepeat it with --debug and report it."
@@ -231,8 +266,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM stops what runs and saves, as Ctrl-C does, instead of ending this process on the spot."""
+def _interruptible() -> Iterator[None]:
+    """SIGTERM stops what runs and saves, as Ctrl-C does; either ends the process with its own exit code."""
 
     def terminate(number: int, frame: FrameType | None) -> NoReturn:
         raise Terminated
@@ -240,6 +275,9 @@ def _terminable() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
+    except KeyboardInterrupt as error:
+        _say_error("interrupted")
+        raise typer.Exit(ExitCode.TERMINATED if isinstance(error, Terminated) else ExitCode.INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -252,7 +290,19 @@ def _say_error(text: str) -> None:
 
 
 def _print_json(content: Any) -> None:
-    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(content, indent=2, default=str) + "\n")
+
+
+class _Limits(TypedDict):
+    timeout: float | None
+    memory: int | None
+
+
+def _limits(timeout: str | None, memory: str | None) -> _Limits:
+    """What `--timeout` and `--memory` say, in seconds and bytes."""
+    from cursus_sandbox.pipeline.values import duration, size
+
+    return {"timeout": _parsed("--timeout", timeout, duration), "memory": _parsed("--memory", memory, size)}
 
 
 def _parsed(option: str, value: str | None, parse: Callable[[str], Value]) -> Value | None:
@@ -267,10 +317,13 @@ def _parsed(option: str, value: str | None, parse: Callable[[str], Value]) -> Va
 
 def _bindings(inputs: list[str] | None) -> dict[str, Path]:
     """`STEP:CHANNEL=PATH` options as a mapping."""
-    bindings = {}
+    bindings: dict[str, Path] = {}
     for one in inputs or ():
-        target, equals, path = one.partition("=")
-        if not (equals and target and path):
+        target, _, path = one.partition("=")
+        step, _, channel = target.partition(":")
+        if not (step and channel and path):
             raise typer.BadParameter(f"{one!r} is not STEP:CHANNEL=PATH", param_hint="--input")
-        bindings[target] = Path(path)
+        if target in bindings:
+            raise typer.BadParameter(f"{target} is bound twice", param_hint="--input")
+        bindings[target] = Path(path).expanduser()
     return bindings

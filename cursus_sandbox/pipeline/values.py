@@ -12,9 +12,11 @@ _STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _STEP_NAME_LENGTH = 128
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _ENVIRONMENT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h|d)?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_MOST_BYTES = 2**63
+_LONGEST = 366 * 86400
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -129,17 +131,24 @@ def host_path(value: Any) -> Path:
 def size(value: Any) -> int:
     """Bytes from `2g`, `512m`, `1.5GiB` or a plain number of bytes; units are powers of 1024, as Docker reads them."""
     found = _SIZE.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
-    if not found or not (number := float(found[1]) * 1024 ** _POWERS[found[2].lower()]):
-        raise ValueError(f"a size looks like 512m or 2g, not {value!r}")
+    number = float(found[1]) * 1024 ** _POWERS[found[2].lower()] if found else 0
+    if not 1 <= number < _MOST_BYTES:
+        raise ValueError(f"a size looks like 512m or 2g, not {_short(value)}")
     return int(number)
 
 
 def duration(value: Any) -> float:
-    """Seconds from `90`, `90s`, `15m`, `2h` or `1d`."""
+    """Seconds from `90`, `90s`, `15m`, `2h` or `1d`; at most a year."""
     found = _DURATION.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
-    if not found or not (seconds := float(found[1]) * _SECONDS[(found[2] or "s").lower()]):
-        raise ValueError(f"a duration looks like 90, 15m or 2h, not {value!r}")
+    seconds = float(found[1]) * _SECONDS[(found[2] or "s").lower()] if found else 0
+    if not 0 < seconds <= _LONGEST:
+        raise ValueError(f"a duration looks like 90, 15m or 2h, and is at most a year, not {_short(value)}")
     return seconds
+
+
+def _short(value: Any) -> str:
+    shown = repr(value) if isinstance(value, str) else str(value)
+    return shown if len(shown) <= 40 else f"{shown[:40]}…"  # noqa: PLR2004
 
 
 Text = Annotated[str, BeforeValidator(text)]
