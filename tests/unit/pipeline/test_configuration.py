@@ -1,0 +1,165 @@
+"""What a step is told: environment, arguments, hyperparameters; and what the defaults say for it."""
+
+from pathlib import Path
+
+import pytest
+from small import LOAD, contract, plan, problems
+
+from cursus_sandbox.pipeline.values import WrittenFloat, WrittenInt
+
+FLAGS = [
+    {"flag": "--job_type", "source": "job_type"},
+    {"flag": "--batch-size", "source": "bedrock_batch_size"},
+    {"flag": "-v", "source": "verbosity"},
+]
+
+
+def written(number, text):
+    number.text = text
+    return number
+
+
+def arguments(name="Load", *, job_arguments=(), described=None, **step):
+    """The command line of one step."""
+    made = contract("Load", job_arguments=job_arguments, arguments=described or {})
+    return plan({name: step}, [made]).steps[0].arguments
+
+
+def test_environment():
+    """The contract's defaults, the pipeline's values over them and the step's over both, each with who said so."""
+    step = contract("Load", optional_env_vars={"A": "1", "B": "1", "C": "1"}, required_env_vars=["D"])
+    made = plan({"Load": {"env": {"C": "3", "D": "3"}}}, [step], env={"B": "2", "C": "2", "E": "2"})
+    assert [(name, one.value, one.origin) for name, one in made.steps[0].environment.items()] == [
+        ("A", "1", "contract"),
+        ("B", "2", "pipeline"),
+        ("C", "3", "step"),
+        ("D", "3", "step"),
+        ("E", "2", "pipeline"),
+    ]
+
+
+def test_empty_environment_value():
+    """An empty text is a value: it satisfies a required variable and stands over a default."""
+    step = contract("Load", optional_env_vars={"A": "1"}, required_env_vars=["D"])
+    made = plan({"Load": {"env": {"A": "", "D": ""}}}, [step])
+    assert {name: one.value for name, one in made.steps[0].environment.items()} == {"A": "", "D": ""}
+
+
+def test_missing_environment():
+    """All required variables that nothing sets are named in one problem, with how to set them."""
+    step = contract("Load", required_env_vars=["ID_FIELD", "LABEL_FIELD", "MODE"])
+    (problem,) = problems({"Load": {"env": {"MODE": "x"}}}, [step])
+    assert problem.at == ("steps", "Load", "env")
+    assert problem.what.endswith("environment variables ID_FIELD, LABEL_FIELD, and nothing sets them")
+    assert "env: {ID_FIELD: …, LABEL_FIELD: …}" in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "words"),
+    [
+        ("Load", {}, ()),
+        ("Load_training", {}, ("--job_type", "training")),
+        ("Load_training", {"job_type": "x"}, ("--job_type", "x")),
+        ("Load_training", {"arguments": {"job_type": "y"}}, ("--job_type", "y")),
+        ("Load", {"arguments": {"batch-size": "5"}}, ("--batch-size", "5")),
+        ("Load", {"arguments": {"--batch-size": "5"}}, ("--batch-size", "5")),
+        ("Load", {"arguments": {"bedrock_batch_size": 5}}, ("--batch-size", "5")),
+        ("Load", {"arguments": {"v": "2"}}, ("-v", "2")),
+        ("Load", {"arguments": {"more": "1", "-m": "2"}}, ("--more", "1", "-m", "2")),
+        ("Load_a", {"arguments": {"z": "1", "batch-size": "5"}}, ("--job_type", "a", "--batch-size", "5", "--z", "1")),
+        ("Load_a", {"arguments": ["--only", "this"]}, ("--only", "this")),
+        ("Load_a", {"arguments": []}, ()),
+        ("Load_a", {"arguments": {}}, ("--job_type", "a")),
+    ],
+)
+def test_job_arguments(name, step, words):
+    """A contract's flag is there once it has a value: by flag, by source or from the job type; a list is literal."""
+    assert arguments(name, job_arguments=FLAGS, **step) == words
+
+
+def test_job_type_is_not_passed_unasked():
+    """A script that declares no job type isn't given one."""
+    assert arguments("Load_training") == ()
+
+
+def test_contract_arguments():
+    """A contract's other arguments come with their defaults, the step's values over them, with dashes or without."""
+    described = {"epochs": "10", "batch-size": "how many at once (default: 10)", "lr": "0.1"}
+    assert arguments(job_arguments=FLAGS, described=described) == ("--epochs", "10", "--lr", "0.1")
+    given = {"--lr": "0.2", "seed": "7"}
+    assert arguments(described={"epochs": "10", "lr": "0.1"}, arguments=given) == (
+        *("--epochs", "10"),
+        *("--lr", "0.2"),
+        *("--seed", "7"),
+    )
+
+
+def test_hyperparameters():
+    """Text stays as it is, and every other value becomes its JSON, whichever way a number was written."""
+    given = {
+        "text": "a b",
+        "digits": "010",
+        "yes": True,
+        "none": None,
+        "list": [1, "a"],
+        "mapping": {"a": [0.5]},
+        "depth": written(WrittenInt(6), "6"),
+        "eta": written(WrittenFloat(0.1), "0.10"),
+        "nested": [written(WrittenFloat(0.001), "1.0e-3")],
+    }
+    assert plan({"Load": {"hyperparameters": given}}, [LOAD]).steps[0].hyperparameters == {
+        "text": "a b",
+        "digits": "010",
+        "yes": "true",
+        "none": "null",
+        "list": '[1, "a"]',
+        "mapping": '{"a": [0.5]}',
+        "depth": "6",
+        "eta": "0.1",
+        "nested": "[0.001]",
+    }
+
+
+def test_defaults_and_steps():
+    """What the document says for all steps holds where a step doesn't say otherwise."""
+    defaults = {"image": "base", "source_dir": "scripts", "timeout": "10m", "memory": "2g"}
+    own = {"image": "own", "source_dir": "own", "timeout": "5s", "resources": {"memory": "1g"}, "entry_point": "own.py"}
+    first, second = plan({"Load_a": {}, "Load_b": own}, [LOAD], **defaults).steps
+    assert (first.image, first.source_dir, first.timeout, first.resources.memory, first.entry_point) == (
+        *("base", Path("scripts"), 600, 2 * 1024**3),
+        "script.py",
+    )
+    assert (second.image, second.source_dir, second.timeout, second.resources.memory, second.entry_point) == (
+        *("own", Path("own"), 5, 1024**3),
+        "own.py",
+    )
+
+
+def test_memory_default_beside_other_resources():
+    """A step's other limits leave the default of memory alone."""
+    (step,) = plan({"Load": {"resources": {"cpus": 2}}}, [LOAD], memory="1g").steps
+    assert (step.resources.cpus, step.resources.memory) == (2, 1024**3)
+
+
+def test_ways_to_ship_code():
+    """Training and contracts with a source folder get the whole folder, any other step its one file."""
+    contracts = [
+        contract("Plain"),
+        contract("Whole", source_dir=True),
+        contract("Fit", sagemaker_step_type="Training"),
+    ]
+    made = plan({"Plain": {}, "Whole": {}, "Fit": {}}, contracts)
+    assert [step.ships_source_dir for step in made.steps] == [False, True, True]
+
+
+def test_an_entry_point_makes_a_step_runnable():
+    """A step may bring the script that its contract doesn't name."""
+    step = contract("Load", entry_point=None)
+    assert plan({"Load": {"entry_point": "load.py"}}, [step]).steps[0].runs
+
+
+def test_network_and_user():
+    """There is no network and no other user unless the step asks."""
+    first, second = plan({"Load_a": {}, "Load_b": {"network": True, "user": "image", "retries": 2}}, [LOAD]).steps
+    assert (first.network, first.user, first.retries) == (False, None, 0)
+    assert (second.network, second.user, second.retries) == (True, "image", 2)

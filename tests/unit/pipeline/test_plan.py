@@ -1,0 +1,126 @@
+"""The plan: its views, its schemas, its JSON."""
+
+import json
+
+import pytest
+from pydantic import ValidationError
+from small import IN, OUT, contract, plan, problems, resolver
+
+from cursus_sandbox.pipeline.dag import PipelineDAG
+from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
+
+LOAD = contract("Load", outputs={"rows": OUT})
+SPLIT = contract("Split", {"rows": f"{IN}/rows"}, {"parts": OUT})
+FIT = contract("Fit", {"parts": f"{IN}/parts", "extra?": f"{IN}/extra"}, {"model": OUT})
+STEPS = {
+    "Fit": {"depends_on": ["Split"], "inputs": {"extra": "./extra"}},
+    "Split": {"depends_on": ["Load"]},
+    "Load": {},
+}
+
+
+def schema(**types):
+    return {"fields": [{"name": name, "type": kind} for name, kind in types.items()]}
+
+
+def test_views():
+    """The plan says in which order steps run, what each waits for, what it reads and who reads it."""
+    made = plan(STEPS, [LOAD, SPLIT, FIT])
+    assert made.execution_order == ("Load", "Split", "Fit")
+    assert made.dependencies == {"Load": (), "Split": ("Load",), "Fit": ("Split",)}
+    assert made.data_flow_map == {"Load": {}, "Split": {"rows": "Load:rows"}, "Fit": {"parts": "Split:parts"}}
+    assert made.step_configs["Fit"] is made.steps[2]
+    assert [(step.name, one.channel) for step, one in made.readers("Split", "parts")] == [("Fit", "parts")]
+    assert made.readers("Fit", "model") == ()
+
+
+def test_independent_steps_keep_the_documents_order():
+    """Among steps that could run now, the one written first comes first."""
+    made = plan({"Load_c": {}, "Load_a": {}, "Load_b": {}}, [LOAD], edges=[("Load_b", "Load_a")])
+    assert made.execution_order == ("Load_c", "Load_b", "Load_a")
+
+
+def test_neighbours():
+    """The resolver names a step's neighbours in the document's order, each once."""
+    edges = [("Load_a", "Split"), ("Load_b", "Split"), ("Load_a", "Split")]
+    steps = {"Load_b": {}, "Load_a": {}, "Split": {"depends_on": ["Load_a"], "inputs": {"rows": "Load_b:rows"}}}
+    made = resolver(steps, [LOAD, SPLIT], edges=edges)
+    assert made.get_step_dependencies("Split") == ["Load_b", "Load_a"]
+    assert made.get_dependent_steps("Load_a") == ["Split"]
+
+
+def test_bare_graph():
+    """A graph alone is a pipeline: its names are enough."""
+    dag = PipelineDAG(nodes=("Load", "Split_x"), edges=(("Load", "Split_x"),))
+    made = PipelineDAGResolver(dag, contracts={"Load": LOAD, "Split": SPLIT}).create_execution_plan()
+    assert made.data_flow_map["Split_x"] == {"rows": "Load:rows"}
+
+
+def test_frozen():
+    """Nothing of a plan can be set anew."""
+    made = plan(STEPS, [LOAD, SPLIT, FIT])
+    for value, name in ((made, "steps"), (made.steps[0], "image"), (made.steps[2].inputs[0], "path")):
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(value, name, None)
+
+
+def test_json():
+    """A plan's JSON holds its views and each step without what is as always."""
+    kept = json.loads(json.dumps(plan(STEPS, [LOAD, SPLIT, FIT]).as_json()))
+    assert kept["execution_order"] == ["Load", "Split", "Fit"]
+    assert kept["data_flow_map"]["Fit"] == {"parts": "Split:parts"}
+    assert kept["steps"][1] == {
+        "name": "Split",
+        "step_type": "Split",
+        "kind": "processing",
+        "depends_on": ["Load"],
+        "inputs": [
+            {
+                "channel": "rows",
+                "path": f"{IN}/rows",
+                "source": {"step": "Load", "channel": "rows"},
+                "reason": "same name",
+            }
+        ],
+        "outputs": [{"channel": "parts", "path": OUT}],
+        "entry_point": "script.py",
+    }
+
+
+def test_schema_against_schema():
+    """A promise that can't be enough for a reader is a problem of the plan, at the reader's input."""
+    writer = contract("Load", outputs={"rows": {"path": OUT, "schema": schema(id="string", label="integer")}})
+    reader = contract("Split", {"rows": {"path": f"{IN}/rows", "schema": schema(label="integer")}})
+    steps = {"Load": {}, "Split": {"depends_on": ["Load"]}}
+    assert plan(steps, [writer, reader]).steps[1].inputs[0].table_schema is not None
+    steps["Split"]["schemas"] = {"rows": schema(id="integer")}
+    (problem,) = problems(steps, [writer, reader])
+    assert problem.at == ("steps", "Split", "inputs", "rows")
+    assert problem.what.startswith("step 'Load' promises 'rows', and column 'id'")
+    assert "input 'rows' of step 'Split'" in problem.what
+
+
+@pytest.mark.parametrize("skipped", ["Load", "Split"])
+def test_schemas_of_skipped_steps(skipped):
+    """Where one side doesn't run, its schema promises and asks for nothing."""
+    writer = contract("Load", outputs={"rows": {"path": OUT, "schema": schema(id="string")}})
+    reader = contract("Split", {"rows": {"path": f"{IN}/rows", "schema": schema(id="integer")}})
+    steps = {"Load": {}, "Split": {"depends_on": ["Load"]}}
+    assert len(problems(steps, [writer, reader])) == 1
+    steps[skipped] |= {"outputs": {"rows": "./rows"}} if skipped == "Load" else {"skip": True}
+    assert problems(steps, [writer, reader]) == []
+
+
+def test_step_schemas_refine_the_contracts():
+    """A step's schema is laid over its contract's, field by field; a channel without one takes the step's."""
+    rows = {"path": f"{OUT}/rows", "schema": schema(id="string", x="number")}
+    both = contract("Both", outputs={"rows": rows, "bare": f"{OUT}/bare"})
+    given = {"schemas": {"rows": {"glob": "*.csv", **schema(x="integer", y="any")}, "bare": schema(z="integer")}}
+    rows, bare = plan({"Both": given}, [both]).steps[0].outputs
+    assert {field.name: field.type.value for field in rows.table_schema.fields} == {
+        "id": "string",
+        "x": "integer",
+        "y": "any",
+    }
+    assert rows.table_schema.glob == "*.csv"
+    assert [field.name for field in bare.table_schema.fields] == ["z"]
