@@ -1,0 +1,104 @@
+"""model.tar.gz and output.tar.gz."""
+
+import os
+import tarfile
+import time
+
+import pytest
+
+from cursus_sandbox.pipeline.contract import StepKind
+from cursus_sandbox.pipeline.plan import PlannedOutput, PlannedStep
+from cursus_sandbox.sagemaker.artifacts import archive_name, pack
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A model folder."""
+    folder = tmp_path / "model"
+    (folder / "code/deep").mkdir(parents=True)
+    for name in ("z.json", "a.json", "code/inference.py", "code/deep/x", "code.txt"):
+        (folder / name).write_text(name)
+    return folder
+
+
+def members(archive):
+    """Each member of an archive by its name."""
+    with tarfile.open(archive) as tar:
+        return {member.name: (member, tar.extractfile(member).read()) for member in tar if member.isreg()}
+
+
+def test_members(model, tmp_path):
+    """Members have plain names relative to the folder, and the files' bytes."""
+    pack(model, tmp_path / "out/model.tar.gz")
+    packed = members(tmp_path / "out/model.tar.gz")
+    assert list(packed) == ["a.json", "code.txt", "z.json", "code/inference.py", "code/deep/x"]
+    assert all(content.decode() == name for name, (_, content) in packed.items())
+
+
+def test_only_regular_files(model, tmp_path):
+    """Links, pipes and folders are no members."""
+    (model / "link").symlink_to("a.json")
+    (model / "folder-link").symlink_to("code")
+    os.mkfifo(model / "pipe")
+    (model / "empty").mkdir()
+    pack(model, tmp_path / "model.tar.gz")
+    with tarfile.open(tmp_path / "model.tar.gz") as tar:
+        assert len(tar.getnames()) == 5
+
+
+def test_same_files_same_bytes(model, tmp_path):
+    """The same files give the same bytes, whenever they were written and whoever may read them."""
+    pack(model, tmp_path / "first.tar.gz")
+    for file in model.rglob("*.json"):
+        os.utime(file, (0, 0))
+        file.chmod(0o600)
+    time_before = time.time()
+    pack(model, tmp_path / "second.tar.gz")
+    assert (tmp_path / "first.tar.gz").read_bytes() == (tmp_path / "second.tar.gz").read_bytes()
+    assert all(
+        member.mtime < time_before and member.uid == 0 for member, _ in members(tmp_path / "first.tar.gz").values()
+    )
+
+
+def test_executable(model, tmp_path):
+    """A file that may be executed still may be."""
+    (model / "code/inference.py").chmod(0o700)
+    pack(model, tmp_path / "model.tar.gz")
+    modes = {name: member.mode for name, (member, _) in members(tmp_path / "model.tar.gz").items()}
+    assert (modes["code/inference.py"], modes["a.json"]) == (0o755, 0o644)
+
+
+def test_empty_folder(tmp_path):
+    """An empty folder is an archive without members."""
+    (tmp_path / "model").mkdir()
+    pack(tmp_path / "model", tmp_path / "model.tar.gz")
+    assert members(tmp_path / "model.tar.gz") == {}
+
+
+def test_odd_names(tmp_path):
+    """Long names, accents and bytes that are no UTF-8 keep their names."""
+    folder = tmp_path / "model"
+    names = ["é.json", "n" * 200, os.fsdecode(b"\xff.bin"), "a b\nc"]
+    (folder / ("d" * 120)).mkdir(parents=True)
+    for name in names:
+        (folder / ("d" * 120) / name).write_text("x")
+    pack(folder, tmp_path / "model.tar.gz")
+    assert sorted(members(tmp_path / "model.tar.gz")) == sorted(f"{'d' * 120}/{name}" for name in names)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "archive"),
+    [
+        (StepKind.TRAINING, "/opt/ml/model", "model.tar.gz"),
+        (StepKind.TRAINING, "/opt/ml/output/data", "output.tar.gz"),
+        (StepKind.TRAINING, "/opt/ml/checkpoints", None),
+        (StepKind.TRAINING, "/opt/ml/models", None),
+        (StepKind.TRAINING, None, None),
+        (StepKind.PROCESSING, "/opt/ml/model", None),
+        (StepKind.PROCESSING, "/opt/ml/processing/output", None),
+    ],
+)
+def test_archive_names(kind, path, archive):
+    """A training job's model and output data travel as archives, everything else as it is."""
+    step = PlannedStep(name="s", step_type="S", kind=kind)
+    assert archive_name(step, PlannedOutput(channel="out", path=path)) == archive
