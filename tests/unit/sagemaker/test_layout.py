@@ -175,7 +175,7 @@ class TestTraining:
     """A training job."""
 
     def test_command(self, made, scripts):
-        """It runs in /opt/ml/code with its hyperparameters as options: sorted, one dash for one letter, then its arguments."""
+        """It runs in /opt/ml/code; hyperparameters are options, sorted, one dash for one letter; arguments follow."""
         hyperparameters = {"max_depth": "6", "eta": "0.1", "n": "3", "names": '["a"]'}
         one = made(kind=StepKind.TRAINING, hyperparameters=hyperparameters, arguments=("--job_type", "x"))
         assert one.job.entrypoint == ("python3", "script.py")
