@@ -21,7 +21,7 @@ from docker.errors import APIError
 from cursus_sandbox.engines.docker_create import creation, overlay_options
 from cursus_sandbox.engines.docker_daemon import LOST, Daemon, Refused
 from cursus_sandbox.engines.docker_log import ContainerLog
-from cursus_sandbox.engines.docker_memory import WorkingSet
+from cursus_sandbox.engines.docker_memory import WorkingSet, is_out_of_memory, oom_kills
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs
 from cursus_sandbox.engines.engine import Exit, Job, Why
 from cursus_sandbox.engines.mounts import Placed, Private, check, clear, hosts_file, place
@@ -30,6 +30,7 @@ from cursus_sandbox.errors import EngineError
 LABEL = "cursus-sandbox.engine"
 SECONDS_TO_LEAVE = 10.0
 SECONDS_BETWEEN_LOOKS = 0.05
+SECONDS_BETWEEN_LOOKS_AT_A_LIMIT = 0.01
 EXEC_FAILED = (126, 127)
 
 
@@ -131,7 +132,11 @@ class DockerEngine:
                 return self._judged(refused, container, log, overlaid=any(mount.overlay for mount in placed))
             if any(mount.overlay for mount in placed):
                 self.private_folders = private
-            return self._supervised(job, container, log, threads=threads)
+            ended = self._supervised(job, container, log, threads=threads)
+            if any(_is_occupied(mount.work) for mount in placed):
+                with self._daemon.asking(f"tidy up after job '{job.name}'"):
+                    self._daemon.mount_again(container)
+            return ended
 
     def _created(self, job: Job, placed: Sequence[Placed], cleanup: ExitStack) -> str:
         labels = {**job.labels, LABEL: self.id}
@@ -170,22 +175,23 @@ class DockerEngine:
         self, job: Job, container: str, log: Callable[[bytes], None], *, threads: ThreadPoolExecutor
     ) -> Exit:
         """Wait for a started container, feeding `log`, looking at its memory and at the clock."""
-        started = time.monotonic()
+        started, kills = time.monotonic(), oom_kills()
         with self._daemon.asking(f"inspect container {container[:12]}"):
             memory = WorkingSet(self._daemon.client, container, self._daemon.state(container)["Pid"])
         ended = threads.submit(self._daemon.end_of, container)
         whole_log = ContainerLog(self._daemon.client, container, log)
         followed = threads.submit(_follow, whole_log)
         ending = Ending(None if job.limits.timeout is None else started + job.limits.timeout, self._grace)
-        self._look_after(container, ended, followed, ending=ending, memory=memory)
+        pause = SECONDS_BETWEEN_LOOKS if job.limits.memory is None else SECONDS_BETWEEN_LOOKS_AT_A_LIMIT
+        self._look_after(container, ended, followed, ending=ending, memory=memory, longest=pause)
         state = ended.result()
         seconds = time.monotonic() - started
         followed.result()
         with self._daemon.asking(f"read the log of job '{job.name}'"):
             whole_log.complete()
-        code = state["ExitCode"]
-        out_of_memory = state["OOMKilled"] and code != 0  # a child may be killed and its parent still succeed
-        return Exit(code, seconds, memory.peak, ending.why or (Why.OUT_OF_MEMORY if out_of_memory else None))
+        limit = job.limits.memory
+        full = is_out_of_memory(state, limit=limit, peak=memory.peak, kills=oom_kills() - kills)
+        return Exit(state["ExitCode"], seconds, memory.peak, ending.why or (Why.OUT_OF_MEMORY if full else None))
 
     def _look_after(
         self,
@@ -195,8 +201,9 @@ class DockerEngine:
         *,
         ending: Ending,
         memory: WorkingSet,
+        longest: float,
     ) -> None:
-        pause = SECONDS_BETWEEN_LOOKS / 10
+        pause = longest / 10
         while not ended.done():
             memory.sample()
             if followed.done():
@@ -210,7 +217,7 @@ class DockerEngine:
                     self._daemon.client.kill(container, signal.name)
                     ending.sent(signal, now, Why.INTERRUPTED if interruptions else Why.TIMEOUT)
             wait([ended], pause)
-            pause = min(pause * 2, SECONDS_BETWEEN_LOOKS)
+            pause = min(pause * 2, longest)
 
 
 class _OverlayRefused(Exception):  # noqa: N818 - a turn in the road, not an error
@@ -230,6 +237,17 @@ def podman_sockets(runtime_dir: Path | None) -> tuple[str, ...]:
     """Give the addresses of Podman's service, to try after Docker's; `runtime_dir` is the user's XDG_RUNTIME_DIR."""
     folders = (runtime_dir, Path("/run")) if runtime_dir else (Path("/run"),)
     return tuple(f"unix://{folder}/podman/podman.sock" for folder in folders)
+
+
+def _is_occupied(work: Path | None) -> bool:
+    """Tell whether an overlay left something in its working folder that this user can't delete."""
+    if work is None:
+        return False
+    try:
+        clear(work)
+    except PermissionError:
+        return True
+    return False
 
 
 def _removal(

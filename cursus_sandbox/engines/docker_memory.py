@@ -14,6 +14,7 @@ import docker
 CGROUPS = Path("/sys/fs/cgroup")
 PROC = Path("/proc")
 SECONDS_BETWEEN_STATS = 0.25
+KILLED = 128 + 9
 
 
 class WorkingSet:
@@ -82,6 +83,27 @@ def _stats_of(client: docker.APIClient, container: str) -> Callable[[], int | No
         return from_stats(client.stats(container, stream=False, one_shot=True))
 
     return read
+
+
+def is_out_of_memory(state: Mapping[str, Any], *, limit: int | None, peak: int | None, kills: int) -> bool:
+    """Tell whether a container's failure was its memory limit.
+
+    `OOMKilled` of the daemon says so, but it missed 3 of 160 such ends (Engine 20.10, cgroup v1), also when asked again
+    later. So 137 under a limit counts too when, while it ran, the kernel's own count of such kills rose (`kills`) and
+    the container was seen to hold more than half of its limit. A child may be killed and its parent succeed: no failure.
+    """
+    if state["ExitCode"] == 0:
+        return False
+    held_much = limit is not None and peak is not None and peak > limit / 2
+    return bool(state["OOMKilled"]) or (state["ExitCode"] == KILLED and kills > 0 and held_much)
+
+
+def oom_kills(vmstat: Path = PROC / "vmstat") -> int:
+    """Give how often this machine's kernel has killed for want of memory since it booted."""
+    with suppress(OSError):
+        match = re.search(r"^oom_kill (\d+)$", vmstat.read_text(), re.MULTILINE)
+        return int(match[1]) if match else 0
+    return 0
 
 
 def from_stats(stats: Mapping[str, Any]) -> int | None:

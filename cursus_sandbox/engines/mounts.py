@@ -130,7 +130,8 @@ def _placed(job: Job, mount: Mount, private: Private, *, folder: Path, user: str
         upper.mkdir()
         work.mkdir()
         upper.chmod(source.stat().st_mode & 0o777 | 0o700)  # the merged folder shows the upper one's mode and owner
-        _hand_over([upper], user)
+        points = [_mount_point(inner, mount, source, upper) for inner in job.mounts]
+        _hand_over([upper, *(made for point in points for made in point)], user)
         return Placed(source, mount.target, writable=True, overlay=private, upper=upper, work=work)
     copy = folder / "copy"
     try:
@@ -142,6 +143,23 @@ def _placed(job: Job, mount: Mount, private: Private, *, folder: Path, user: str
         ) from error
     _hand_over([copy, *copy.rglob("*")] if copy.is_dir() else [copy], user)
     return Placed(copy, mount.target, writable=True)
+
+
+def _mount_point(inner: Mount, outer: Mount, source: Path, upper: Path) -> list[Path]:
+    """Make the place of a mount inside an overlay, and give what was made: made by a daemon it would be root's."""
+    if outer.target not in inner.target.parents:
+        return []
+    inside = inner.target.relative_to(outer.target)
+    if (source / inside).exists():
+        return []
+    point = upper / inside
+    missing = [folder for folder in (point, *point.parents) if upper in folder.parents and not folder.exists()]
+    point.parent.mkdir(parents=True, exist_ok=True)
+    if inner.source.is_dir():
+        point.mkdir(exist_ok=True)
+    else:
+        point.touch()
+    return missing
 
 
 def _copy(source: Path, copy: Path) -> None:

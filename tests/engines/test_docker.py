@@ -15,7 +15,7 @@ import pytest
 from cursus_sandbox.engines.docker import DockerEngine, podman_sockets, why_absent
 from cursus_sandbox.engines.docker_create import DaemonFacts, creation, overlay_options
 from cursus_sandbox.engines.docker_log import PIECE, Pieces, frames
-from cursus_sandbox.engines.docker_memory import files_of, from_stats
+from cursus_sandbox.engines.docker_memory import files_of, from_stats, is_out_of_memory
 from cursus_sandbox.engines.engine import Job, Limits, Mount, MountMode
 from cursus_sandbox.engines.mounts import Placed, Private
 from cursus_sandbox.errors import EngineError, ExitCode
@@ -163,6 +163,24 @@ class TestMemory:
         """The daemon's numbers count when there are any."""
         assert from_stats({"memory_stats": {"usage": 1000, "stats": {"inactive_file": 400}}}) == 600
         assert from_stats({"memory_stats": {}}) is None
+
+    @pytest.mark.parametrize(
+        ("code", "flag", "peak", "kills", "verdict"),
+        [
+            (137, True, None, 0, True),
+            (1, True, None, 0, True),
+            (0, True, 99, 1, False),
+            (137, False, 99, 1, True),
+            (137, False, 99, 0, False),
+            (137, False, 40, 1, False),
+            (137, False, None, 1, False),
+            (1, False, 99, 1, False),
+        ],
+    )
+    def test_out_of_memory_needs_evidence(self, code, flag, peak, kills, verdict):
+        """The daemon's word is enough; without it 137 needs a kill by the kernel and a container that held much."""
+        state = {"ExitCode": code, "OOMKilled": flag}
+        assert is_out_of_memory(state, limit=100, peak=peak, kills=kills) is verdict
 
 
 class TestAbsence:

@@ -387,8 +387,10 @@ class TestLeaving:
         assert processes("4325") == []
 
     def test_scratch_is_empty_afterwards(self, bench, tmp_path):
-        """Nothing is left in scratch, and its owner can delete it."""
-        job = bench.job(f"echo x > {IN}/new; touch /tmp/t", mounts=(private(folder(tmp_path / "in", f="a")),))
+        """Nothing is left in scratch, and its owner can delete it, whatever was deleted or mounted in an overlay."""
+        inner = private(folder(tmp_path / "inner", i="i"), IN / "deep/er")
+        mounts = (private(folder(tmp_path / "in", f="a", g="b")), inner)
+        job = bench.job(f"echo x > {IN}/new; rm {IN}/f {IN}/deep/er/i; mv {IN}/g {IN}/h; touch /tmp/t", mounts=mounts)
         bench.engine.run(job, bench.log.extend)
         assert list(job.scratch.iterdir()) == []
         shutil.rmtree(job.scratch)
