@@ -73,9 +73,9 @@ class DocumentError(SandboxError):
 
     exit_code = ExitCode.DOCUMENTS
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], *, hint: str = "") -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems), hint=hint)
 
 
 class MachineError(SandboxError):

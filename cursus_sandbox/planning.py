@@ -49,22 +49,24 @@ def create_plan(
     `runnable`, the scripts and files it names must be there as well.
     """
     written = read_pipeline(dag) if isinstance(dag, Path) else _in_memory(dag)
-    pipeline, problems = _overridden(written.pipeline, overrides)
-    problems = [*written.problems, *problems]
+    pipeline, outside = _overridden(written.pipeline, overrides)
     try:
         library = ContractLibrary([*contract_folders, *written.contract_folders, shipped_contracts()])
         contracts = library.contracts(_step_types(pipeline, library))
     except DocumentError as error:
-        problems += error.problems
-    if problems:
-        raise _error(written, overrides, [*problems, *_graph_problems(pipeline)])
+        outside += error.problems
+    if outside or written.problems:
+        inside = [*written.problems, *_graph_problems(pipeline)]
+        raise DocumentError([*outside, *_located(written, overrides, inside)])
     unread = {name: ScriptContract(step_type=name) for name in library.files if name not in contracts}
     try:
         plan = PipelineDAGResolver(pipeline, contracts={**unread, **contracts}).create_execution_plan()
     except DocumentError as error:
-        raise _error(written, overrides, error.problems) from None
+        raise DocumentError(
+            _located(written, overrides, error.problems), hint=_where_to_write(written, error)
+        ) from None
     if runnable and (missing := missing_sources(plan)):
-        raise _error(written, overrides, missing)
+        raise DocumentError(_located(written, overrides, missing))
     return plan
 
 
@@ -74,16 +76,29 @@ def _graph_problems(pipeline: Pipeline) -> list[Problem]:
     return [one for kind in ("duplicate_steps", "dangling_dependencies", "cycles") for one in found.get(kind, ())]
 
 
-def _error(written: Written, overrides: Overrides, problems: Iterable[Problem]) -> DocumentError:
+def _located(written: Written, overrides: Overrides, problems: Iterable[Problem]) -> list[Problem]:
     """All problems, each with its file and line, in the order of the lines."""
     located = []
     for problem in problems:
         match problem.at:
             case ("steps", step, "inputs", channel) if (given := f"{step}:{channel}") in overrides.inputs:
                 located.append(replace(problem, hint=problem.hint or f"It is bound from outside:  {given}=PATH."))
+            case ("source_dir",) if overrides.source_dir is not None:
+                located.append(problem)
             case _:
                 located.append(written.located(problem))
-    return DocumentError(sorted(dict.fromkeys(located), key=lambda one: (str(one.file or ""), one.line or 0)))
+    return sorted(dict.fromkeys(located), key=lambda one: (str(one.file or ""), one.line or 0))
+
+
+def _where_to_write(written: Written, error: DocumentError) -> str:
+    """For a Cursus graph, which has no place for what it leaves open."""
+    of_a_step = any(len(problem.at) > 2 for problem in error.problems)  # noqa: PLR2004 -- ("steps", name, …)
+    if not (written.file and written.pipeline.form == "cursus" and of_a_step):
+        return ""
+    return (
+        f"A Cursus graph has no place for inputs, outputs and env. Write them in a document that stands on it:\n"
+        f"  dag: {written.file.name}\n  steps: {{STEP: {{inputs: …, outputs: …, env: …}}}}"
+    )
 
 
 def _in_memory(dag: Pipeline | PipelineDAG) -> Written:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from cursus_sandbox.errors import Problem
+from cursus_sandbox.errors import Problem, did_you_mean
 from cursus_sandbox.pipeline.dag import Located
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
 from cursus_sandbox.sagemaker.layout import script_of
@@ -13,7 +13,7 @@ from cursus_sandbox.sagemaker.layout import script_of
 
 def missing_sources(plan: PipelineExecutionPlan) -> list[Problem]:
     """Every script, input and stand-in folder the plan names that can't be used, before anything is started."""
-    problems: list[Problem] = []
+    problems = _missing_folders(plan)
     for step in plan.steps:
         if step.runs:
             problems += _script(step)
@@ -41,32 +41,59 @@ def missing_sources(plan: PipelineExecutionPlan) -> list[Problem]:
     return problems
 
 
+def _missing_folders(plan: PipelineExecutionPlan) -> list[Problem]:
+    """Source folders that aren't there, each said once however many steps run scripts from it."""
+    users: dict[Path, list[str]] = {}
+    for step in plan.steps:
+        if step.runs and step.source_dir and not _is_folder(step.source_dir):
+            users.setdefault(step.source_dir, []).append(step.name)
+    problems = []
+    for folder, steps in users.items():
+        which = f"step '{steps[0]}'" if len(steps) == 1 else f"{len(steps)} steps"
+        at: tuple[str, ...] = ("steps", steps[0], "source_dir") if len(steps) == 1 else ("source_dir",)
+        what = f"the scripts of {which} are looked for in {folder}, and there is no such folder"
+        problems.append(Problem(what, at, _nearest(folder)))
+    return problems
+
+
 def _script(step: PlannedStep) -> list[Problem]:
     script = script_of(step)
     at = ("steps", step.name)
     if script is None:
-        return [
-            Problem(
-                f"step '{step.name}' runs {step.entry_point}, and no source folder says where that is",
-                at,
-                "Give the folder of your scripts:  --source-dir DIR, or  source_dir:  in the document.",
-            )
-        ]
+        what = f"step '{step.name}' runs {step.entry_point}, and no source folder says where that is"
+        hint = "Give the folder of your scripts:  --source-dir DIR, or  source_dir:  in the document."
+        return [Problem(what, at, hint)]
     try:
-        if script.is_file():
+        if script.is_file() or (step.source_dir and not _is_folder(step.source_dir)):
             return []
-        hint = "Check source_dir and entry_point." if script.parent.is_dir() else f"There is no folder {script.parent}."
-        what = "that is a folder" if script.is_dir() else "that is no file" if script.exists() else "it does not exist"
+        is_what = "is a folder" if script.is_dir() else "is no file" if script.exists() else "does not exist"
     except OSError as error:
-        what, hint = f"it can't be looked at: {error.strerror}", "Check source_dir and entry_point."
-    return [Problem(f"step '{step.name}' runs the script {script}, and {what}", at, hint)]
+        is_what = f"can't be looked at: {error.strerror}"
+    hint = _nearest(script) or "Check its source_dir and entry_point."
+    return [Problem(f"step '{step.name}' runs the script {script}, which {is_what}", at, hint)]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _nearest(path: Path) -> str:
+    """A hint that names what is there and called nearly the same, if something is."""
+    try:
+        hint = did_you_mean(path.name, [one.name for one in path.parent.iterdir()])
+    except OSError:
+        return ""
+    return hint if hint.startswith("Did") else ""
 
 
 def _unusable(what: str, path: Path, at: tuple[str, ...], *, folder: bool = False) -> list[Problem]:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        return [Problem(f"{what} is {path}, and there is no such file or folder", at)]
+        return [Problem(f"{what} is {path}, and there is no such file or folder", at, _nearest(path))]
     except OSError as error:
         return [Problem(f"{what} is {path}, which can't be looked at: {error.strerror}", at)]
     if stat.S_ISDIR(mode):

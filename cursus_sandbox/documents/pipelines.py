@@ -141,10 +141,12 @@ def _ours(tree: Tree) -> Written:
     places |= {place: (tree.file, line) for place, line in tree.lines.items()}
     added = [name for name in document.steps if name not in graph.nodes]
     problems += [_unattached(tree, name, graph) for name in added if graph.nodes and _alone(document.steps[name])]
-    contracts = [folder / one for one in document.contracts]
-    for index, one in enumerate(contracts):
-        if problem := no_folder(one):
+    contracts = []
+    for index, one in enumerate(document.contracts):
+        if problem := no_folder(folder / one):
             problems.append(tree.problem(problem.what, ("contracts", index), problem.hint))
+        else:
+            contracts.append(folder / one)
     pipeline = Pipeline(
         name=document.name or _stem(tree.file),
         dag=PipelineDAG(nodes=(*graph.nodes, *added), edges=graph.edges),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 _UNION_MEMBERS = {"StepOutput", "Located", "float", "int", "str"}
 _MOST_ROUNDS = 10
+_QUOTED = re.compile("'([^']*)'")
 _NO_MAPPING = ("dict_type", "model_type", "model_attributes_type")
 _MEANT = {
     "a mapping is meant here": _NO_MAPPING,
@@ -53,7 +55,7 @@ def _problems_of(
         place = tuple(part for part in finding["loc"] if not _pydantics_own(part))
         what, hint = _words(finding, _names(place[:-1], model))
         at = place_of(place)
-        where = ".".join(str(part) for part in at)
+        where = ".".join(str(part) for part in (at[:-1] if finding["type"] == "extra_forbidden" else at))
         found.setdefault((place, what), tree.problem(f"{where}: {what}" if where else what, at, hint))
     return list(found.values())
 
@@ -125,7 +127,8 @@ def _words(finding: Any, fields: list[str]) -> tuple[str, str]:
     if kind == "value_error":
         return str(context["error"]), ""
     if kind in {"enum", "literal_error"}:
-        return f"{_shown(finding['input'])} is none of {context['expected']}", ""
+        hint = did_you_mean(str(finding["input"]), _QUOTED.findall(context["expected"]))
+        return f"{_shown(finding['input'])} is none of {context['expected']}", hint if hint.startswith("Did") else ""
     message = finding["msg"]
     meant = next((words for words, kinds in _MEANT.items() if kind in kinds), f"{message[0].lower()}{message[1:]}")
     return f"{meant}, not {_shown(finding['input'])}", "Put it in quotes." if kind == "string_type" else ""

@@ -61,6 +61,8 @@ def source(value: Any) -> Any:
     """`step:channel` is another step's output; anything else is a path. A path with a colon is written `./a:b`."""
     if isinstance(value, StepOutput | Located):
         return value
+    if isinstance(value, dict | list):
+        raise ValueError("an input is STEP:CHANNEL or a path, as text")  # noqa: TRY004 -- pydantic's way to say it
     written = text(value)
     if "://" in written:
         raise ValueError(f"{written}: only files and folders of this machine can be bound")
