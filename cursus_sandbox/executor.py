@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -134,6 +135,8 @@ class _Walk:
         self.validator = DataCompatibilityValidator()
         self.schedule = Schedule(plan.dependencies)
         self.results: dict[str, StepExecutionResult] = {}
+        self.jobs = executor.jobs or os.cpu_count() or 1
+        self.ready: deque[str] = deque()
         self.running: dict[Future[StepExecutionResult], str] = {}
         self.stopped: str | None = None  # why nothing more is started
         self.interrupted: ExitCode | None = None
@@ -153,7 +156,7 @@ class _Walk:
 
     def _saved_result(self) -> PipelineExecutionResult:
         clock = time.monotonic()
-        with ThreadPoolExecutor(self.executor.jobs or os.cpu_count(), thread_name_prefix="step") as threads:
+        with ThreadPoolExecutor(self.jobs, thread_name_prefix="step") as threads:
             with self._unbroken("walk through the plan"):
                 self._start_ready(threads)
             while self.running:
@@ -201,15 +204,16 @@ class _Walk:
         self._stop("this machine could not go on")
 
     def _start_ready(self, threads: ThreadPoolExecutor) -> None:
-        """Start every ready step; those with nothing to run end at once and may make others ready."""
-        while not self.stopped and (ready := self.schedule.ready()):
-            for name in ready:
-                step = self.plan.step_configs[name]
-                if ended := self._without_running(step):
-                    self._keep(ended)
-                    self.schedule.succeeded(name)
-                else:
-                    self.running[threads.submit(self._run, step)] = name
+        """Start ready steps while there is room; those with nothing to run end at once and may make others ready."""
+        self.ready += self.schedule.ready()
+        while self.ready and len(self.running) < self.jobs and not self.stopped:
+            step = self.plan.step_configs[self.ready.popleft()]
+            if ended := self._without_running(step):
+                self._keep(ended)
+                self.schedule.succeeded(step.name)
+                self.ready += self.schedule.ready()
+            else:
+                self.running[threads.submit(self._run, step)] = step.name
 
     def _run(self, step: PlannedStep) -> StepExecutionResult:
         if self.stopped:

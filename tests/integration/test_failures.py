@@ -1,0 +1,130 @@
+"""Steps that fail, and what that means for the others."""
+
+from pathlib import Path
+
+import pytest
+from small_pipeline import SmallPipeline, Watched, said, statuses, succeeded
+
+FOREVER = "print('waiting', flush=True); time.sleep(600)"
+
+
+def published(small: SmallPipeline, run: Path, step: str) -> bool:
+    return (run / "steps" / step / "outputs").exists()
+
+
+def test_a_failure_skips_what_depends_on_it_and_nothing_else(anywhere):
+    """Dependants of a failed step are skipped with the reason, theirs too; others go on; the log is kept."""
+    anywhere.step("bad", "say('half'); print('about to fail', flush=True); sys.exit(7)")
+    anywhere.step("after", reads={"data": "bad:out"})
+    anywhere.step("after_that", reads={"data": "after:out"})
+    anywhere.step("other")
+    result = anywhere.run()
+    bad = result.step_results["bad"]
+    assert result.exit_code == 1
+    assert statuses(result) == {"bad": "failed", "after": "skipped", "after_that": "skipped", "other": "succeeded"}
+    assert (bad.exit_code, bad.why) == (7, "exit code 7")
+    assert bad.log.read_text() == "about to fail\n"
+    assert result.step_results["after_that"].why == "it depends on 'bad', which failed"
+    assert not published(anywhere, result.folder, "bad")
+    assert published(anywhere, result.folder, "other")
+
+
+def test_the_message_a_step_leaves(anywhere):
+    """What a step writes to /opt/ml/output/message is in its result, cut at 1024 characters."""
+    anywhere.step("bad", "(ML / 'output/message').write_text('no rows ' + 'x' * 2000); sys.exit(1)")
+    message = anywhere.run().step_results["bad"].message
+    assert message.startswith("no rows")
+    assert len(message) == 1024
+
+
+def test_fail_fast_stops_what_runs_and_starts_no_more(anywhere):
+    """With fail_fast the first failure ends the steps that run, and those that were ready stay unstarted."""
+    anywhere.step("slow", FOREVER)
+    anywhere.step("bad", "time.sleep(0.5); sys.exit(1)")
+    anywhere.step("later")
+    result = anywhere.run(fail_fast=True, jobs=2)
+    assert statuses(result) == {"slow": "stopped", "bad": "failed", "later": "skipped"}
+    assert result.exit_code == 1
+    assert result.step_results["later"].why == "not started: step 'bad' failed"
+    assert not published(anywhere, result.folder, "slow")
+
+
+def test_fail_fast_after_broken_data(small):
+    """Steps that are stopped because another broke its contract don't hide that: the exit code is 3."""
+    small.step("slow", FOREVER)
+    small.step("bad", "pass")
+    result = small.run(fail_fast=True, jobs=2)
+    assert statuses(result) == {"slow": "stopped", "bad": "failed"}
+    assert result.exit_code == 3
+
+
+def test_retries(anywhere):
+    """A step that fails is run again as often as it may be, on fresh folders; its log holds every attempt."""
+    anywhere.step("flaky", "print('trying', tree(OUT), flush=True); say('half'); sys.exit(5)", retries=2)
+    flaky = anywhere.run().step_results["flaky"]
+    assert (str(flaky.status), flaky.attempts, flaky.exit_code) == ("failed", 3, 5)
+    assert flaky.log.read_text().count("trying ['out']") == 3
+    assert "--- attempt 2 ended: exit code 5; once more ---" in flaky.log.read_text()
+
+
+def test_a_retry_that_succeeds(small):
+    """A step that fails once and then succeeds has succeeded, in two attempts, and readers get the second's files."""
+    given = small.write("given/first", "").parent
+
+    def give_more(job, run):
+        ended = run()
+        (given / "second").touch()
+        return ended
+
+    small.step(
+        "flaky", "say(json.dumps(tree(IN / 'd'))); sys.exit(len(tree(IN / 'd')) < 2)", reads={"d": "./given"}, retries=3
+    )
+    small.step("reader", "say((IN / 'data/said').read_text())", reads={"data": "flaky:out"})
+    result = succeeded(small.run(engine=Watched(give_more))).step_results
+    assert result["flaky"].attempts == 2
+    assert said(result["reader"]) == '["first", "second"]'
+    assert sorted(path.name for path in result["flaky"].log.parent.iterdir()) == ["log.txt", "outputs", "step.json"]
+
+
+def test_a_timeout(anywhere):
+    """A step that takes too long is ended, and the result says so."""
+    anywhere.step("slow", FOREVER, timeout=1)
+    result = anywhere.run()
+    slow = result.step_results["slow"]
+    assert (result.exit_code, str(slow.status), slow.why) == (1, "failed", "timed out after 1 s")
+    assert slow.seconds < 5
+    assert slow.log.read_text() == "waiting\n"
+
+
+def test_a_timeout_for_all(small):
+    """The timeout given to the run holds for a step that has none of its own."""
+    small.step("slow", FOREVER)
+    assert small.run(timeout="1s").step_results["slow"].why == "timed out after 1 s"
+
+
+def test_out_of_memory(anywhere):
+    """A step that takes more memory than it may is ended, and the result says so and names the limit."""
+    anywhere.step("hog", "hog = []\nwhile True: hog.append(b'x' * 1024 ** 2)", resources={"memory": "60m"})
+    result = anywhere.run()
+    assert result.step_results["hog"].why == "out of memory, the limit is 60 MB (exit code 137)"
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("ends", "why"),
+    [
+        ("os.kill(os.getpid(), 11)", "killed by SIGSEGV (exit code 139)"),
+        ("os.execv('/nonexistent', ['x'])", "exit code 1"),
+        ("os._exit(127)", "the command was not found (exit code 127)"),
+    ],
+)
+def test_other_ways_to_end(small, ends, why):
+    """A signal and the shell's own exit codes are said in words."""
+    small.step("bad", ends)
+    assert small.run().step_results["bad"].why == why
+
+
+def test_what_a_step_leaves_running_is_ended(small, tmp_path):
+    """A process a step leaves behind ends with it, and the run doesn't wait for it."""
+    small.step("leaver", "import subprocess; subprocess.Popen(['sleep', '600']); say('x')")
+    assert succeeded(small.run()).step_results["leaver"].seconds < 30
