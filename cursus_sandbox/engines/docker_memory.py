@@ -90,7 +90,7 @@ def is_out_of_memory(state: Mapping[str, Any], *, limit: int | None, peak: int |
 
     `OOMKilled` of the daemon says so, but it missed 3 of 160 such ends (Engine 20.10, cgroup v1), also when asked again
     later. So 137 under a limit counts too when, while it ran, the kernel's own count of such kills rose (`kills`) and
-    the container was seen to hold more than half of its limit. A child may be killed and its parent succeed: no failure.
+    the container was seen to hold more than half of its limit. A child may be killed and its parent succeed.
     """
     if state["ExitCode"] == 0:
         return False

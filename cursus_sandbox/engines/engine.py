@@ -48,7 +48,8 @@ class Job:
     `argv` follows `entrypoint`; both are exec'd, never read by a shell. With neither, the image's own start command
     runs. `mounts` are in mounting order: parents before the mounts inside them. `scratch` is an empty folder for the
     engine's own use (copy-on-write layers), on the same file system as the writable mounts; the caller deletes it.
-    `user` is `uid[:gid]`, or "image" for the image's own user; None is the calling user.
+    `user` is `uid[:gid]`, or "image" for the image's own user; None is the calling user. `environment` is all the
+    variables there are, besides PATH, HOME and what the image itself sets. The engine empties `scratch` again.
     """
 
     name: str
@@ -110,7 +111,10 @@ class Engine(Protocol):
         """Give each image's digest, pulling missing ones only when told to; EngineError names every missing one."""
 
     def run(self, job: Job, log: Callable[[bytes], None]) -> Exit:
-        """Run a job to its end, calling `log` from one thread at a time."""
+        """Run a job to its end, calling `log` from one thread at a time; an error of `log` ends the job and comes out.
+
+        stdout and stderr are two pipes: each keeps its order, what is written to both at once may arrive either way.
+        """
 
     def interrupt(self) -> None:
         """End every running job; each `run` then returns with `why` interrupted. Later runs end at once likewise."""

@@ -283,7 +283,7 @@ class TestExit:
 
     def test_out_of_memory_is_said(self, bench):
         """A step that takes more memory than it may is killed, and that is why."""
-        ended = bench.run("head -c 1000m /dev/zero | tail", limits=Limits(memory=64 * MIB))
+        ended = bench.run("head -c 1000m /dev/zero | tail", limits=Limits(memory=128 * MIB))
         assert (ended.code, ended.why) == (137, Why.OUT_OF_MEMORY)
 
     def test_a_limit_that_is_kept_is_no_reason(self, bench):
