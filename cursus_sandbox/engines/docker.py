@@ -61,6 +61,7 @@ class DockerEngine:
         return cls(Daemon.first(*(base_urls or (None,)), patience=patience), grace=grace)
 
     def __enter__(self) -> Self:
+        self._runs = Runs()  # it may be entered again: what ran before was told to end
         return self
 
     def __exit__(

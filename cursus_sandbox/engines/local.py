@@ -73,6 +73,7 @@ class LocalEngine:
         return cls(bwrap, machine, grace=grace)
 
     def __enter__(self) -> Self:
+        self._runs = Runs()  # it may be entered again: what ran before was told to end
         return self
 
     def __exit__(

@@ -126,7 +126,7 @@ class Watched:
         self.engine.__enter__()
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         self.engine.__exit__(*error)
 
     def require(self, images: Iterable[str], *, pull: bool = False) -> Mapping[str, str]:
