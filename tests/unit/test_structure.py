@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from fnmatch import fnmatchcase
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -50,17 +51,20 @@ def module_name(file):
 FILES = {module_name(file): file for file in sorted(PACKAGE.rglob("*.py"))}
 
 
+@cache
 def imports(file, *, at_once=False):
     """The full names a file imports, wherever in it, or when it is imported; `from a import b` is `a.b`."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
+    found = []
     for node in tree.body if at_once else ast.walk(tree):
         match node:
             case ast.Import(names=names):
-                yield from (one.name for one in names)
+                found += [one.name for one in names]
             case ast.ImportFrom(module=str(module), names=names, level=0):
-                yield from (f"{module}.{one.name}" for one in names)
+                found += [f"{module}.{one.name}" for one in names]
             case ast.ImportFrom():
                 raise AssertionError(f"{file} has a relative import")
+    return tuple(found)
 
 
 def ours(file, *, at_once=False):

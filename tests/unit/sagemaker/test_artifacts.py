@@ -34,6 +34,17 @@ def test_members(model, tmp_path):
     assert all(content.decode() == name for name, (_, content) in packed.items())
 
 
+def test_order(tmp_path):
+    """A folder's files come in order, then its folders in order, in whatever order they were made."""
+    for name in "hbfdagce":
+        (tmp_path / "model" / name).mkdir(parents=True)
+        (tmp_path / "model" / name / "x").touch()
+        (tmp_path / "model" / f"{name}.json").touch()
+    pack(tmp_path / "model", tmp_path / "model.tar.gz")
+    names = list(members(tmp_path / "model.tar.gz"))
+    assert names == [f"{name}.json" for name in "abcdefgh"] + [f"{name}/x" for name in "abcdefgh"]
+
+
 def test_only_regular_files(model, tmp_path):
     """Links, pipes and folders are no members."""
     (model / "link").symlink_to("a.json")
@@ -52,7 +63,9 @@ def test_same_files_same_bytes(model, tmp_path):
         os.utime(file, (0, 0))
         file.chmod(0o600)
     pack(model, tmp_path / "second.tar.gz")
-    assert (tmp_path / "first.tar.gz").read_bytes() == (tmp_path / "second.tar.gz").read_bytes()
+    first = (tmp_path / "first.tar.gz").read_bytes()
+    assert first == (tmp_path / "second.tar.gz").read_bytes()
+    assert first[4:8] == bytes(4)  # gzip's own time
     assert {(member.mtime, member.uid) for member, _ in members(tmp_path / "first.tar.gz").values()} == {(0, 0)}
 
 

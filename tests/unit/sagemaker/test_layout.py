@@ -246,6 +246,13 @@ class TestTraining:
             "network_interface_name": "eth0",
         }
 
+    def test_all_of_input_data(self, made, tmp_path):
+        """An input that is all of /opt/ml/input/data is no channel of its own."""
+        rows = folder(tmp_path / "rows")
+        one = made({"rows": "/opt/ml/input/data"}, sources={"rows": rows}, kind=StepKind.TRAINING)
+        assert one.source("/opt/ml/input/data") == rows
+        assert one.text("/opt/ml/input/config/inputdataconfig.json") == "{}\n"
+
     def test_folders_without_outputs(self, made):
         """The model, output data and checkpoint folders are there and writable even where the contract has none."""
         one = made(kind=StepKind.TRAINING)
