@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cursus_sandbox.documents.problems import validated
+from cursus_sandbox.documents.problems import shown, validated
 from cursus_sandbox.documents.reading import read_tree
 from cursus_sandbox.documents.tree import Place, Tree
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
@@ -37,7 +37,7 @@ def read_contract(file: Path) -> ScriptContract:
     problems = [*tree.problems, *_sections(tree)]
     contract, wrong = validated(ScriptContract, contract_fields(tree.content), tree, _place)
     if contract is None or problems or wrong:
-        raise DocumentError([*problems, *wrong])
+        raise DocumentError(sorted([*problems, *wrong], key=lambda one: one.line or 0))
     return contract
 
 
@@ -51,8 +51,9 @@ def _sections(tree: Tree) -> list[Problem]:
         for part in place:
             value = value.get(part) if isinstance(value, dict) else None
         if not isinstance(value, dict | None):
-            shown = "a list" if isinstance(value, list) else repr(value)
-            problems.append(tree.problem(f"{'.'.join(map(str, place))}: a mapping is meant here, not {shown}", place))
+            problems.append(
+                tree.problem(f"{'.'.join(map(str, place))}: a mapping is meant here, not {shown(value)}", place)
+            )
     return problems
 
 

@@ -35,7 +35,9 @@ def yaml_tree(file: Path, text: str) -> Tree:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = error.problem or error.context or "it ends too early"
-        hint = "Indent with spaces, not with tabs." if "tab" in what or "'\\t'" in what else ""
+        written = dict(enumerate(text.split("\n"))).get(mark.line, "") if mark else ""  # YAML has other line ends, too
+        indented_with = written[: len(written) - len(written.lstrip())]
+        hint = "Indent with spaces, not with tabs." if "\t" in indented_with else ""
         reader.builder.fail(mark.line + 1 if mark else None, f"this is not YAML: {what}", hint)
     except yaml.YAMLError as error:
         reader.builder.fail(None, f"this is not YAML: {error}")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from cursus_sandbox.documents.tree import Place, Tree
 from cursus_sandbox.errors import Problem, did_you_mean
@@ -35,12 +36,15 @@ def validated(
     `place_of` turns a place in the content into one in the tree. None where too little is right.
     """
     problems: list[Problem] = []
-    for _ in range(_MOST_ROUNDS):
+    for turn in range(_MOST_ROUNDS):
         try:
             return model.model_validate(content), problems
         except ValidationError as error:
-            problems = problems or _problems_of(error, tree, model, place_of)
-            wrong = {_written(one["loc"], content): one["type"] for one in error.errors(include_url=False)}
+            findings = error.errors(include_url=False)
+        # What comes up later may only be for what was left out, unless it is what we look for when all else is right.
+        said = [one for one in findings if not turn or _own_place(one)]
+        problems += _problems_of(said, tree, model, place_of)
+        wrong = {_written((*one["loc"], *_own_place(one)), content): one["type"] for one in findings}
         if () in wrong:
             break
         content = _without(content, wrong, ())
@@ -48,16 +52,21 @@ def validated(
 
 
 def _problems_of(
-    error: ValidationError, tree: Tree, model: type[BaseModel], place_of: Callable[[Place], Place]
+    findings: Iterable[ErrorDetails], tree: Tree, model: type[BaseModel], place_of: Callable[[Place], Place]
 ) -> list[Problem]:
     found: dict[tuple[Place, str], Problem] = {}
-    for finding in error.errors(include_url=False):
-        place = tuple(part for part in finding["loc"] if not _pydantics_own(part))
+    for finding in findings:
+        place = (*(part for part in finding["loc"] if not _pydantics_own(part)), *_own_place(finding))
         what, hint = _words(finding, _names(place[:-1], model))
         at = place_of(place)
         where = ".".join(str(part) for part in (at[:-1] if finding["type"] == "extra_forbidden" else at))
         found.setdefault((place, what), tree.problem(f"{where}: {what}" if where else what, at, hint))
     return list(found.values())
+
+
+def _own_place(finding: ErrorDetails) -> Place:
+    """Where an error of ours says it is, inside of what pydantic was looking at."""
+    return tuple(getattr(finding.get("ctx", {}).get("error"), "at", ()))
 
 
 def _pydantics_own(part: str | int) -> bool:
@@ -116,7 +125,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _words(finding: Any, fields: list[str]) -> tuple[str, str]:
+def _words(finding: ErrorDetails, fields: list[str]) -> tuple[str, str]:
     """What was found, and a hint."""
     kind, context = finding["type"], finding.get("ctx", {})
     last = finding["loc"][-1] if finding["loc"] else ""
@@ -128,13 +137,14 @@ def _words(finding: Any, fields: list[str]) -> tuple[str, str]:
         return str(context["error"]), ""
     if kind in {"enum", "literal_error"}:
         hint = did_you_mean(str(finding["input"]), _QUOTED.findall(context["expected"]))
-        return f"{_shown(finding['input'])} is none of {context['expected']}", hint if hint.startswith("Did") else ""
+        return f"{shown(finding['input'])} is none of {context['expected']}", hint if hint.startswith("Did") else ""
     message = finding["msg"]
     meant = next((words for words, kinds in _MEANT.items() if kind in kinds), f"{message[0].lower()}{message[1:]}")
-    return f"{meant}, not {_shown(finding['input'])}", "Put it in quotes." if kind == "string_type" else ""
+    return f"{meant}, not {shown(finding['input'])}", "Put it in quotes." if kind == "string_type" else ""
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value of a document as a message quotes it."""
     match value:
         case None:
             return "nothing"

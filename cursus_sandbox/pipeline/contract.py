@@ -9,11 +9,11 @@ from __future__ import annotations
 from enum import StrEnum
 from itertools import combinations, product
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from cursus_sandbox.pipeline.values import ContainerPath, EnvironmentName, StepName, Text
+from cursus_sandbox.pipeline.values import ChannelName, ContainerPath, EntryPoint, EnvironmentName, StepName, Text
 from cursus_sandbox.tables.schema import TableSchema
 
 _TRAINING_DATA = PurePosixPath("/opt/ml/input/data")
@@ -30,18 +30,28 @@ _CODE = (
 )
 
 
+class _Channel(NamedTuple):
+    section: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.section.removesuffix('s')} '{self.name}'"
+
+
+class ChannelError(ValueError):
+    """A channel that can't lie where it does; `at` is its place in the contract."""
+
+    def __init__(self, what: str, channel: _Channel) -> None:
+        super().__init__(what)
+        self.at = (channel.section, channel.name)
+
+
 class StepKind(StrEnum):
     """What SageMaker does with a step, as far as a sandbox can follow."""
 
     PROCESSING = "processing"
     TRAINING = "training"
     NOTHING_TO_RUN = "nothing to run"
-
-
-def _python_file(name: str | None) -> str | None:
-    if name is not None and (name.startswith("/") or ".." in PurePosixPath(name).parts):
-        raise ValueError("an entry point is a file name relative to its source folder")
-    return name
 
 
 class _Tolerant(BaseModel):
@@ -56,7 +66,7 @@ class InputChannel(_Tolerant):
 
     path: ContainerPath | None = None
     required: bool = True
-    channels: tuple[Text, ...] = ()
+    channels: tuple[ChannelName, ...] = ()
     table_schema: TableSchema | None = Field(default=None, alias="schema")
     compatible_sources: tuple[str, ...] = ()
 
@@ -82,10 +92,10 @@ class ScriptContract(_Tolerant):
 
     step_type: StepName
     sagemaker_step_type: str = "Processing"
-    entry_point: Annotated[Text | None, AfterValidator(_python_file)] = None
+    entry_point: EntryPoint | None = None
     source_dir: bool = False
-    inputs: dict[str, InputChannel] = Field(default_factory=dict)
-    outputs: dict[str, OutputChannel] = Field(default_factory=dict)
+    inputs: dict[ChannelName, InputChannel] = Field(default_factory=dict)
+    outputs: dict[ChannelName, OutputChannel] = Field(default_factory=dict)
     arguments: dict[str, Text] = Field(default_factory=dict)
     job_arguments: tuple[JobArgument, ...] = ()
     required_env_vars: tuple[EnvironmentName, ...] = ()
@@ -115,18 +125,18 @@ class ScriptContract(_Tolerant):
 
         An input may lie inside another, or at the code's own path: it then brings the code.
         """
-        outputs = [(f"output '{name}'", port.path) for name, port in self.outputs.items() if port.path]
-        inputs = [(f"input '{name}'", path) for name in self.inputs for path in self.paths_of(name)]
+        outputs = [(_Channel("outputs", name), port.path) for name, port in self.outputs.items() if port.path]
+        inputs = [(_Channel("inputs", name), path) for name in self.inputs for path in self.paths_of(name)]
         for (one, path), (other, other_path) in combinations((*inputs, *outputs), 2):
             if path == other_path:
-                raise ValueError(f"{one} and {other} share the path {path}")
+                raise ChannelError(f"{one} and {other} share the path {path}", other)
         for one, path in outputs:
-            for other, other_path in (*inputs, *outputs, *_PLATFORM, *_CODE):
-                if path in other_path.parents:
-                    raise ValueError(f"{one} ({path}) holds {other} ({other_path})")
+            for inside, inside_path in (*inputs, *outputs, *_PLATFORM, *_CODE):
+                if path in inside_path.parents:
+                    raise ChannelError(f"{one} ({path}) holds {inside} ({inside_path})", one)
         for (one, path), (what, taken) in (*product(inputs, _PLATFORM), *product(outputs, (*_PLATFORM, *_CODE))):
             if path == taken:
-                raise ValueError(f"{one} lies at {path}, the place of {what}")
+                raise ChannelError(f"{one} lies at {path}, the place of {what}", one)
         return self
 
     def fan_out(self, channel: str) -> tuple[str, ...]:

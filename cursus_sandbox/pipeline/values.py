@@ -95,7 +95,7 @@ def _channel_name(name: str) -> str:
 def _entry_point(name: str) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.name:
-        raise ValueError(f"an entry point is a file below its source folder, not {name!r}")
+        raise ValueError(f"an entry point is a file name relative to its source folder, not {name!r}")
     return name
 
 
