@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.reports.text import shown
-from cursus_sandbox.tables.mismatch import Mismatch
+from cursus_sandbox.tables.mismatch import Mismatch, Severity
 from cursus_sandbox.tables.report import DataCompatibilityReport
 
 
@@ -16,6 +16,8 @@ def finding_lines(report: DataCompatibilityReport, finding: Mismatch, result: Pi
     yield f"{place(report, finding)}: {finding.message}{more}"
     if finding.hint:
         yield finding.hint
+    elif finding.severity is Severity.ERROR:
+        yield f"Correct what is written, or {report.schema_from or 'the schema'}."
     yield origin(report, result)
 
 

@@ -73,7 +73,7 @@ def _summary(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
     for step in result.steps:
         yield from _findings(step, result)
     for step in result.steps:
-        if step.status is StepStatus.FAILED:
+        if step.status is StepStatus.FAILED and not step.data_broken:
             yield from _failure(step)
     yield from _metrics(result, columns)
     yield Text()
@@ -102,7 +102,7 @@ def _steps(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
 
 
 def _findings(step: StepExecutionResult, result: PipelineExecutionResult) -> Iterator[Text]:
-    """The data findings, each with what to do."""
+    """The data findings, each with what to do and where to look."""
     for report in step.reports:
         for finding in report.findings[:_FINDINGS]:
             first, *more = finding_lines(report, finding, result)
@@ -120,10 +120,9 @@ def _failure(step: StepExecutionResult) -> Iterator[Text]:
         yield _plain(f"  its message: {step.message}")
     if step.log is None:
         return
-    if not step.data_broken:
-        lines = log_end(step.log)
-        yield _plain("  the end of its log:" if lines else "  it wrote no log")
-        yield from (_plain(f"    {line}") for line in lines)
+    lines = log_end(step.log)
+    yield _plain("  the end of its log:" if lines else "  its log is empty")
+    yield from (_plain(f"    {line}") for line in lines)
     yield _plain(f"  log: {shown(step.log)}")
 
 

@@ -47,10 +47,13 @@ def shown(path: Path) -> str:
 
 def log_end(log: Path, *, lines: int = 15) -> list[str]:
     """The last lines of a log, without reading the rest of it; of a line drawn over and over, what was last drawn."""
-    with log.open("rb") as opened:
-        length = opened.seek(0, os.SEEK_END)
-        opened.seek(max(0, length - _TAIL))
-        text = opened.read().decode("utf-8", "replace")
+    try:
+        with log.open("rb") as opened:
+            length = opened.seek(0, os.SEEK_END)
+            opened.seek(max(0, length - _TAIL))
+            text = opened.read().decode("utf-8", "replace")
+    except OSError:
+        return []  # a result may outlive its log
     found = text.rstrip().split("\n")
     if length > _TAIL and len(found) > 1:
         del found[0]  # its beginning is missing

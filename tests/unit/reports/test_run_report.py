@@ -1,0 +1,244 @@
+"""What a run says in a terminal."""
+
+import io
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cursus_sandbox import PipelineExecutionResult, StepExecutionResult
+from cursus_sandbox.errors import ExitCode
+from cursus_sandbox.pipeline.result import StepEnded, StepStarted, StepStatus
+from cursus_sandbox.reports.run import ProgressLines, print_summary
+from cursus_sandbox.tables import DataCompatibilityReport
+from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
+
+STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+RUN = Path("/runs/7f3a")
+
+
+def finding(**said) -> Mismatch:
+    return Mismatch(**({"kind": Kind.TYPE, "severity": Severity.ERROR, "message": "column 'label' is string"} | said))
+
+
+def ran(step: str, seconds: float, **said) -> StepExecutionResult:
+    usual = {"status": StepStatus.SUCCEEDED, "started_at": STARTED, "attempts": 1, "log": RUN / f"steps/{step}/log.txt"}
+    return StepExecutionResult(**(usual | {"step": step, "seconds": seconds} | said))
+
+
+def result(*steps: StepExecutionResult, **said) -> PipelineExecutionResult:
+    usual = {
+        "pipeline": "flights",
+        "run": "7f3a",
+        "folder": RUN,
+        "engine": "local",
+        "started_at": STARTED,
+        "seconds": 9.5,
+    }
+    return PipelineExecutionResult(**(usual | said), steps=steps)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The text of a summary, in a terminal of so many columns."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    def text(value, columns=100, **settings):
+        stream = io.StringIO()
+        print_summary(value, Console(file=stream, width=columns, **settings))
+        return stream.getvalue()
+
+    return text
+
+
+def test_a_run_that_went_well(shown):
+    """Each step has its seconds and its peak memory; whole numbers are plain, others have four digits."""
+    metrics = {"auc_roc": 0.731234, "rows": 11820.0, "loss": 1.2e-7, "huge": 1e21}
+    value = result(
+        ran("load", 1.26, peak_memory=246 * 1024**2),
+        ran("train", 61.0, peak_memory=int(1.5 * 1024**3), metrics=metrics, attempts=2),
+        StepExecutionResult(step="register", status=StepStatus.SKIPPED, why="Registration has no script to run here"),
+        notes=("the local engine runs no image",),
+    )
+    assert (
+        shown(value)
+        == """
+flights on the local engine
+note: the local engine runs no image
+step      status       seconds  peak memory
+load      succeeded        1.3       246 MB
+train     succeeded       61.0       1.5 GB  2 attempts
+register  skipped            -            -  Registration has no script to run here
+
+metrics of train
+  auc_roc   0.7312   rows       11820   loss     1.2e-07   huge       1e+21
+
+ok: 2 succeeded, 1 skipped in 9.5 s
+outputs and logs: /runs/7f3a
+"""
+    )
+
+
+def test_a_run_that_failed(shown, tmp_path):
+    """A failure has its message, the end of its log and where that is; what the step says commands no terminal."""
+    log = tmp_path / "log.txt"
+    log.write_text("".join(f"line {number}\n" for number in range(100)) + "10%\r20%\r30%\n\x1b[31m[bold]red\x1b[0m\n")
+    value = result(
+        ran("bad", 2.0, status=StepStatus.FAILED, why="exit code 1", message="no \x1b[2J rows", log=log),
+        StepExecutionResult(step="after", status=StepStatus.SKIPPED, why="it depends on 'bad', which failed"),
+    )
+    text = shown(value)
+    assert (
+        """
+bad: exit code 1
+  its message: no \\x1b[2J rows
+  the end of its log:
+    line 87
+"""
+        in text
+    )
+    assert (
+        f"""
+    line 99
+    30%
+    \\x1b[31m[bold]red\\x1b[0m
+  log: {log}
+
+failed: 1 failed, 1 skipped in 9.5 s
+"""
+        in text
+    )
+
+
+def test_data_that_break_a_contract(shown):
+    """A finding names the reader, the channel, the file, who wrote it, and what to do."""
+    report = DataCompatibilityReport(
+        data="preprocess:processed_data",
+        reader="train:input_path",
+        schema_from="contract 'Train'",
+        findings=(
+            finding(
+                file="train/part-0.parquet",
+                message="column 'label' is string; contract 'Train' asks for int64",
+            ),
+            finding(file="val", files=3, severity=Severity.WARNING, hint="drop them", message="column 'x' has nulls"),
+        ),
+    )
+    own = DataCompatibilityReport(
+        data="preprocess:report", findings=(finding(message="the folder is empty", hint="write it"),)
+    )
+    outside = DataCompatibilityReport(data="/data/raw", reader="load:DATA", findings=(finding(),))
+    why = "not started: its input data breaks the contract"
+    value = result(
+        ran(
+            "preprocess",
+            1.0,
+            status=StepStatus.FAILED,
+            data_broken=True,
+            why="its outputs break the contract",
+            reports=(own,),
+        ),
+        StepExecutionResult(step="train", status=StepStatus.FAILED, data_broken=True, why=why, reports=(report,)),
+        StepExecutionResult(step="load", status=StepStatus.FAILED, data_broken=True, why=why, reports=(outside,)),
+    )
+    assert (
+        shown(value, 90).partition("\n\n")[2]
+        == """\
+data error: preprocess › report: the folder is empty
+  write it
+  Written by step 'preprocess' (log: /runs/7f3a/steps/preprocess/log.txt).
+
+data error: train › input_path › train/part-0.parquet: column 'label' is string; contract 'Train' asks for int64
+  Correct what is written, or contract 'Train'.
+  Written by step 'preprocess' (log: /runs/7f3a/steps/preprocess/log.txt).
+
+data warning: train › input_path › val: column 'x' has nulls (and in 2 more)
+  drop them
+  Written by step 'preprocess' (log: /runs/7f3a/steps/preprocess/log.txt).
+
+data error: load › DATA: column 'label' is string
+  Correct what is written, or the schema.
+  The data are /data/raw.
+
+failed: 3 failed in 9.5 s
+outputs and logs: /runs/7f3a
+"""
+    )
+
+
+def test_a_narrow_terminal(shown):
+    """What doesn't fit beside the figures goes below them, folded between words."""
+    step = StepExecutionResult(step="evaluate", status=StepStatus.SKIPPED, why="it depends on 'train', which failed")
+    assert """
+evaluate  skipped            -            -
+    it depends on 'train', which
+    failed
+""" in shown(result(step), 34)
+    assert "skipped            -            -  it depends on 'train', which\n" in shown(result(step), 76)
+
+
+def test_colour_is_for_terminals(shown, monkeypatch):
+    """A terminal gets colours, unless NO_COLOR is set; a file gets none."""
+    value = result(ran("load", 1.0))
+    assert "\x1b[32msucceeded" in shown(value, force_terminal=True)
+    assert "\x1b" not in shown(value)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[32m" not in shown(value, force_terminal=True)
+
+
+def test_an_interrupted_run(shown):
+    """An interrupted run says so."""
+    value = result(ran("slow", 3.0, status=StepStatus.STOPPED, why="interrupted"), interrupted=ExitCode.INTERRUPTED)
+    assert "\ninterrupted: 1 stopped in 9.5 s\n" in shown(value)
+
+
+def test_many_findings_of_one_check(shown):
+    """Of one check twenty findings are shown; the rest is counted."""
+    report = DataCompatibilityReport(data="a:b", findings=tuple(finding(column=str(n)) for n in range(25)))
+    text = shown(result(ran("a", 1.0, status=StepStatus.FAILED, data_broken=True, reports=(report,))))
+    assert text.count("data error") == 20
+    assert "and 5 findings more, all in result.json" in text
+
+
+def test_a_long_line_in_a_log(shown, tmp_path):
+    """Of a line of megabytes, the end is shown."""
+    log = tmp_path / "log.txt"
+    log.write_text("x" * 3_000_000 + " the end")
+    text = shown(result(ran("bad", 1.0, status=StepStatus.FAILED, why="exit code 1", log=log)))
+    assert "x the end\n" in text
+    assert len(text) < 2000
+
+
+def test_paths_below_here_are_short(shown, tmp_path, monkeypatch):
+    """A path below the current folder is shown as it can be typed from there."""
+    monkeypatch.chdir(tmp_path)
+    assert "\noutputs and logs: here/runs/1\n" in shown(result(folder=tmp_path / "here/runs/1"))
+
+
+def test_a_thousand_steps_are_shown_quickly(shown):
+    """The summary of a thousand steps takes less than half a second."""
+    steps = [ran(f"step_{n}", 1.0, metrics={"auc": 0.5}, why="a reason that is folded " * 3) for n in range(1000)]
+    value = result(*steps)
+    before = time.process_time()
+    shown(value, force_terminal=True)
+    assert time.process_time() - before < 0.5
+
+
+def test_progress():
+    """A step has a line when it starts and one when it ends; a line is never folded."""
+    stream = io.StringIO()
+    lines = ProgressLines(Console(file=stream, width=40))
+    lines(StepStarted("load"))
+    lines(StepEnded(ran("load", 1.26)))
+    lines(StepEnded(StepExecutionResult(step="[bold]x", status=StepStatus.SKIPPED, why="because of \x1b " + "y" * 50)))
+    assert stream.getvalue() == (
+        "  started    load\n  succeeded  load  1.3 s\n  skipped    [bold]x  because of \\x1b " + "y" * 50 + "\n"
+    )
+
+
+def test_a_log_that_is_gone(shown):
+    """A log that somebody took away doesn't keep the summary from being shown."""
+    text = shown(result(ran("bad", 1.0, status=StepStatus.FAILED, why="exit code 1", log=Path("/gone"))))
+    assert "its log is empty" in text
