@@ -197,10 +197,11 @@ def unwritable(error: OSError, doing: str) -> WorkspaceError:
         case errno.ENOSPC | errno.EDQUOT:
             hint = "Free some space, or use another disk:  --workspace DIR"
         case errno.EMFILE | errno.ENFILE:
-            hint = "Allow more open files (ulimit -n), or run fewer steps at once:  --jobs N"
+            hint = "Allow more open files (ulimit -n), or run fewer steps at once:  -j N"
         case _:
             hint = ""
-    where = f": {error.filename}" if error.filename else ""
+    file = error.filename2 or error.filename
+    where = f": {file}" if file else ""
     return WorkspaceError(f"could not {doing}: {error.strerror or error}{where}", hint=hint)
 
 

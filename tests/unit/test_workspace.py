@@ -1,0 +1,164 @@
+"""The folders of runs, their lock, and what publishing promises."""
+
+import errno
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cursus_sandbox.errors import WorkspaceError
+from cursus_sandbox.workspace import Workspace, unwritable
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    with Workspace(tmp_path / "workspace") as entered:
+        yield entered
+
+
+def published(workspace, started, pipeline="flights", step="load"):
+    run = workspace.new_run(started)
+    run.write("plan.json", {"name": pipeline})
+    folder = run.step(step)
+    attempt = folder.attempt(1)
+    (attempt.outputs / "out").mkdir()
+    (attempt.outputs / "out/data").write_text("x")
+    folder.publish(attempt.outputs)
+    return folder
+
+
+def test_a_workspace_is_made_and_kept_out_of_git(tmp_path):
+    """Entering makes the folder, with the parents it needs, and a .gitignore that leaves it out."""
+    with Workspace(tmp_path / "a/b"):
+        assert (tmp_path / "a/b/runs").is_dir()
+        assert (tmp_path / "a/b/.gitignore").read_text().endswith("*\n")
+
+
+def test_a_second_holder_is_told_of_the_first(workspace):
+    """While a workspace is held it can't be entered again; the error names the process and the time, and what to do."""
+    with pytest.raises(WorkspaceError, match=rf"in use by process {os.getpid()}, since \d{{4}}-") as raised:
+        Workspace(workspace.folder).__enter__()
+    assert "--workspace DIR" in str(raised.value)
+
+
+def test_a_workspace_that_was_left_can_be_entered(tmp_path):
+    """Leaving lets go, also when what was done in it failed."""
+    with pytest.raises(ZeroDivisionError), Workspace(tmp_path):
+        raise ZeroDivisionError
+    with Workspace(tmp_path):
+        assert (tmp_path / "lock").read_text().startswith("process ")
+    assert (tmp_path / "lock").read_text() == ""
+
+
+def test_a_process_that_was_killed_holds_nothing(tmp_path):
+    """The lock is the kernel's: it goes with its process, whatever is written in the file."""
+    script = "import os, sys, pathlib; from cursus_sandbox.workspace import Workspace\n"
+    script += "Workspace(pathlib.Path(sys.argv[1])).__enter__(); os.kill(os.getpid(), 9)"
+    assert subprocess.run([sys.executable, "-c", script, tmp_path], check=False).returncode == -9
+    assert (tmp_path / "lock").read_text().startswith("process ")
+    with Workspace(tmp_path):
+        pass
+
+
+def test_a_workspace_that_is_a_file(tmp_path):
+    """A file in place of the folder, or of a parent of it, is an error that says so."""
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file/below"):
+        with pytest.raises(WorkspaceError, match="is a file, not a folder"), Workspace(folder):
+            pass
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_workspace_that_is_read_only(tmp_path):
+    """A folder that can't be written to is an error that says so."""
+    tmp_path.chmod(0o500)
+    with pytest.raises(WorkspaceError, match="can't be written to"), Workspace(tmp_path / "workspace"):
+        pass
+
+
+def test_a_lock_that_is_no_file(tmp_path):
+    """Something odd in the lock's place is an error, and what was opened is closed."""
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(WorkspaceError, match="can't be used"), Workspace(tmp_path):
+        pass
+
+
+def test_runs_have_folders_of_their_own(workspace):
+    """A run is named after its start; two of the same millisecond are kept apart, and still sort in order."""
+    names = [workspace.new_run(NOW).name for _ in range(3)]
+    assert names == ["20260102-030405-678", "20260102-030405-678-2", "20260102-030405-678-3"]
+    assert names == sorted(names)
+
+
+def test_outputs_appear_whole(workspace):
+    """Outputs are published by one rename: before it there is no outputs folder, after it all of it."""
+    folder = workspace.new_run(NOW).step("load")
+    attempt = folder.attempt(1)
+    (attempt.outputs / "out").mkdir()
+    assert not folder.outputs.exists()
+    folder.publish(attempt.outputs)
+    assert sorted(folder.outputs.iterdir()) == [folder.outputs / "out"]
+    folder.discard(attempt)
+    assert sorted(path.name for path in folder.path.iterdir()) == ["outputs"]
+
+
+def test_the_newest_outputs_are_found(workspace):
+    """What is reused is what the newest run of that pipeline left; runs without outputs, plan or a step don't count."""
+    published(workspace, NOW)
+    newer = published(workspace, NOW.replace(hour=4))
+    published(workspace, NOW.replace(hour=5), pipeline="other")
+    workspace.new_run(NOW.replace(hour=6))
+    unplanned = published(workspace, NOW.replace(hour=7))
+    (unplanned.path.parents[1] / "plan.json").write_text("[]")
+    assert workspace.published("flights", "load") == newer.outputs
+    assert workspace.published("flights", "train") is None
+
+
+def test_a_json_file_is_replaced_whole(workspace):
+    """What can't be written as JSON leaves the file that was there, and text stays readable."""
+    run = workspace.new_run(NOW)
+    run.write("result.json", {"name": "é"})
+    with pytest.raises(TypeError):
+        run.write("result.json", {"name": object()})
+    assert (run.path / "result.json").read_text() == '{\n  "name": "é"\n}\n'
+
+
+def test_a_file_that_can_not_be_written(workspace):
+    """A file system that refuses is a WorkspaceError that names the file."""
+    run = workspace.new_run(NOW)
+    (run.path / "result.json").mkdir()
+    with pytest.raises(WorkspaceError, match=r"could not write result\.json: Is a directory: .*/result\.json"):
+        run.write("result.json", {})
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/x"),
+            "could not stage: No space left on device: /x\nFree some space, or use another disk:  --workspace DIR",
+        ),
+        (
+            OSError(errno.EMFILE, "Too many open files"),
+            "could not stage: Too many open files\nAllow more open files (ulimit -n), or run fewer steps at once:  -j N",
+        ),
+        (OSError("odd"), "could not stage: odd"),
+    ],
+)
+def test_errors_of_the_file_system_in_words(error, said):
+    """An error of the file system says what was being done, where, and what helps."""
+    assert str(unwritable(error, "stage")) == said
+
+
+def test_a_relative_workspace_stays_where_it_was_meant(tmp_path, monkeypatch):
+    """A relative folder is that of the moment it was named."""
+    monkeypatch.chdir(tmp_path)
+    workspace = Workspace(Path("here"))
+    monkeypatch.chdir("/")
+    with workspace:
+        assert (tmp_path / "here/runs").is_dir()
