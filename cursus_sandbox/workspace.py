@@ -197,7 +197,7 @@ def unwritable(error: OSError, doing: str) -> WorkspaceError:
         case errno.ENOSPC | errno.EDQUOT:
             hint = "Free some space, or use another disk:  --workspace DIR"
         case errno.EMFILE | errno.ENFILE:
-            hint = "Allow more open files (ulimit -n), or run fewer steps at once:  -j N"
+            hint = "Allow more open files (ulimit -n), or run fewer steps at once: -j N"
         case _:
             hint = ""
     file = error.filename2 or error.filename

@@ -145,7 +145,7 @@ def test_a_file_that_can_not_be_written(workspace):
         ),
         (
             OSError(errno.EMFILE, "Too many open files"),
-            "could not stage: Too many open files\nAllow more open files (ulimit -n), or run fewer steps at once:  -j N",
+            "could not stage: Too many open files\nAllow more open files (ulimit -n), or run fewer steps at once: -j N",
         ),
         (OSError("odd"), "could not stage: odd"),
     ],
