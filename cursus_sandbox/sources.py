@@ -64,7 +64,7 @@ def _script(step: PlannedStep) -> list[Problem]:
         hint = "Give the folder of your scripts:  --source-dir DIR, or  source_dir:  in the document."
         return [Problem(what, at, hint)]
     try:
-        if script.is_file() or (step.source_dir and not _is_folder(step.source_dir)):
+        if (step.source_dir and not _is_folder(step.source_dir)) or script.is_file():
             return []
         is_what = "is a folder" if script.is_dir() else "is no file" if script.exists() else "does not exist"
     except OSError as error:

@@ -14,7 +14,7 @@ from cursus_sandbox.errors import Problem, did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_UNION_MEMBERS = {"StepOutput", "Located", "float", "int", "str"}
+_PYDANTICS_OWN = re.compile(r"\[key\]|(?:dict|tuple|list|function-[a-z]+)\[.*\]")
 _MOST_ROUNDS = 10
 _QUOTED = re.compile("'([^']*)'")
 _NO_MAPPING = ("dict_type", "model_type", "model_attributes_type")
@@ -71,7 +71,7 @@ def _own_place(finding: ErrorDetails) -> Place:
 
 def _pydantics_own(part: str | int) -> bool:
     """Whether a part of a finding's place is none of the document's: a union's member, `[key]`, a validator."""
-    return isinstance(part, str) and (part == "[key]" or "[" in part or part in _UNION_MEMBERS)
+    return isinstance(part, str) and _PYDANTICS_OWN.fullmatch(part) is not None
 
 
 def _written(loc: Iterable[str | int], content: Any) -> Place:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from cursus_sandbox.pipeline.values import (
     Duration,
@@ -85,6 +85,17 @@ def _hyperparameter(value: Any) -> Any:
     return text(value) if isinstance(value, str) else value
 
 
+def _mapping_or_list(value: Any) -> str:
+    return "tuple[text]" if isinstance(value, list | tuple) else "dict[text]"
+
+
+# Which of the two is meant is told by what is there, so that an error speaks of that one alone.
+Arguments = Annotated[
+    Annotated[dict[Text, Text], Tag("dict[text]")] | Annotated[tuple[Text, ...], Tag("tuple[text]")],
+    Discriminator(_mapping_or_list),
+]
+
+
 class Resources(_Ours):
     """What a step may use. `memory` and `shm_size` in bytes."""
 
@@ -104,7 +115,7 @@ class StepConfiguration(_Ours):
     outputs: dict[Text, Annotated[Located, BeforeValidator(located)]] = Field(default_factory=dict)
     schemas: dict[Text, TableSchema] = Field(default_factory=dict)
     env: dict[EnvironmentName, Text] = Field(default_factory=dict)
-    arguments: dict[Text, Text] | tuple[Text, ...] = ()
+    arguments: Arguments = ()
     image: Text | None = None
     source_dir: HostPath | None = None
     entry_point: EntryPoint | None = None

@@ -1,0 +1,172 @@
+"""Whatever becomes of a document's text, reading it gives a value or a DocumentError that names the file."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cursus_sandbox.documents import read_contract
+from cursus_sandbox.errors import DocumentError
+from cursus_sandbox.planning import create_plan
+
+CONTRACT = """\
+step_type: Train
+registry: {sagemaker_step_type: Training}
+contract:
+  entry_point: train.py
+  source_dir: true
+  inputs:
+    input_path: {path: /opt/ml/input/data, required: true, channels: [train, val]}
+    settings: {path: /opt/ml/code/settings.json, required: false}
+  outputs:
+    model:
+      path: /opt/ml/model
+      schema:
+        fields: [{name: a, type: integer, constraints: {required: true}}, {name: b, arrow: int64}]
+        fieldsMatch: subset
+        glob: "**/*.parquet"
+  job_arguments: [{flag: --job_type, source: job_type}]
+  arguments: {rounds: "10"}
+  env_vars: {required: [LABEL], optional: {ROUNDS: "10"}}
+  skip_inputs: [settings]
+spec:
+  dependencies: {input_path: {compatible_sources: [Load]}}
+  outputs: {model: {aliases: [artifacts]}}
+"""
+LOAD = "step_type: Load\ncontract: {entry_point: load.py, outputs: {rows: {path: /opt/ml/processing/output}}}\n"
+DOCUMENT = """\
+name: mine
+source_dir: .
+contracts: [contracts]
+timeout: 15m
+memory: 2g
+env: &env {LABEL: late, ROUNDS: 10}
+steps:
+  Load:
+    outputs: {rows: .}
+  Train_a:
+    depends_on: [Load]
+    inputs: {input_path: "Load:rows"}
+    env: {<<: *env, DEPTH: "6"}
+    hyperparameters: {eta: 0.10, names: [a, b], deep: {er: null}}
+    resources: {cpus: 1.5, memory: 512m}
+    schemas: {input_path: {fields: [{name: a, type: integer}]}}
+    arguments: {job_type: a}
+    retries: 1
+    skip: false
+"""
+JSON = """\
+{"dag": {"nodes": ["Load", "Train_a", "Train_b"],
+  "edges": [["Load", "Train_a"], ["Load", "Train_b"]]},
+ "metadata": {"name": "x", "cost": {"a": 1e5, "b": [true, null, -0.5]}, "text": "\\u00e9\\ud83d\\ude00 \\" \\\\"}}
+"""
+FRAGMENTS = st.sampled_from(
+    [
+        *(": ", "- ", "[", "]", "{", "}", "\n", "\n  ", "\t", "#", "&a ", "*a", "*env", "!!int ", "!x ", "|\n", ">-\n"),
+        *(
+            "? ",
+            "<<: ",
+            "---\n",
+            "...\n",
+            "%YAML 1.3\n",
+            '"',
+            "'",
+            "\\",
+            "\0",
+            "\r",
+            "\x85",
+            "\u2028",
+            "\x07",
+            "\ufeff",
+        ),
+        *("\ud800", "😀", "null", "~", "no", "010", "1_0", "0x1", "1:30", ".inf", ".nan", "1e999", "-0", "9" * 5000),
+        *("..", "/", "../", "~root", "s3://a/b", "=", "@", "`", "%", ",", "[" * 70, "{a: " * 70, "x" * 1100),
+        *("steps:\n", "dag: dag.yaml\n", "dag: x.dag.json\n", "nodes: [a]\n", "contract: ", "schema: ", "path: "),
+    ]
+)
+
+
+@st.composite
+def mutations(draw, text):
+    """The text after a few accidents: characters and lines taken out, doubled, moved, and fragments put in."""
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(text)))
+        end = min(len(text), at + draw(st.integers(1, 12)))
+        lines = text.splitlines(keepends=True) or [""]
+        line = draw(st.integers(0, len(lines) - 1))
+        match draw(st.integers(0, 6)):
+            case 0:
+                text = text[:at] + text[end:]
+            case 1:
+                text = text[:end] + text[at:]
+            case 2 | 3:
+                text = text[:at] + draw(FRAGMENTS) + text[at:]
+            case 4:
+                text = text[:at] + draw(FRAGMENTS) + text[end:]
+            case 5:
+                text = "".join(lines[:line] + lines[line + 1 :])
+            case 6:
+                text = "".join(lines[: line + 1] + lines[line:])
+    return text
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with two contracts and a graph."""
+    folder = tmp_path_factory.mktemp("documents")
+    (folder / "contracts").mkdir()
+    (folder / "contracts" / "train.step.yaml").write_text(CONTRACT)
+    (folder / "contracts" / "load.step.yaml").write_text(LOAD)
+    (folder / "x.dag.json").write_text(JSON)
+    return folder
+
+
+def check(file, content, read):
+    """Read the content as that file: nothing but a DocumentError that names it, or one beside it, may come of it."""
+    file.write_bytes(content.encode("utf-8", "surrogatepass"))
+    try:
+        read(file)
+    except DocumentError as error:
+        assert str(file.parent) in str(error)  # noqa: PT017 -- a value is as good
+        assert "Traceback" not in str(error)  # noqa: PT017
+
+
+quick = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def test_the_documents_are_well(folder):
+    """Before any accident, all three documents are read, and the first makes a plan."""
+    (folder / "dag.yaml").write_text(DOCUMENT)
+    assert read_contract(folder / "contracts" / "train.step.yaml").step_type == "Train"
+    assert create_plan(folder / "dag.yaml").step_configs["Train_a"].hyperparameters["names"] == '["a", "b"]'
+    with pytest.raises(DocumentError, match="needs the environment variable LABEL"):
+        create_plan(folder / "x.dag.json", contract_folders=[folder / "contracts"])
+
+
+@quick
+@given(content=mutations(DOCUMENT))
+def test_any_document(folder, content):
+    """A document of ours after any accident gives a plan or a DocumentError."""
+    check(folder / "dag.yaml", content, lambda file: create_plan(file, runnable=True))
+
+
+@quick
+@given(content=mutations(CONTRACT))
+def test_any_contract(folder, content):
+    """A contract after any accident is read or refused."""
+    check(folder / "any.step.yaml", content, read_contract)
+
+
+@quick
+@given(content=mutations(JSON))
+def test_any_json(folder, content):
+    """A Cursus graph after any accident gives a plan or a DocumentError."""
+    contracts = [folder / "contracts"]
+    check(folder / "any.dag.json", content, lambda file: create_plan(file, contract_folders=contracts))
+
+
+@quick
+@given(content=st.text(st.characters(codec="utf-8"), max_size=60) | st.lists(FRAGMENTS, max_size=12).map("".join))
+def test_any_text(folder, content):
+    """Any text at all, as YAML or as JSON, gives a plan or a DocumentError."""
+    for name in ("any.yaml", "any.json"):
+        check(folder / name, content, create_plan)
