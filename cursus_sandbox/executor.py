@@ -161,9 +161,9 @@ class _Walk:
                 self._start_ready(threads)
             while self.running:
                 done, _ = wait(self.running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    self._end(future)
                 with self._unbroken("walk through the plan"):
+                    for future in done:
+                        self._end(future)
                     self._start_ready(threads)
         for name in self.plan.execution_order:
             if name not in self.results:
@@ -177,7 +177,7 @@ class _Walk:
             images=dict(self.images),
             started_at=self.started,
             seconds=time.monotonic() - clock,
-            interrupted=self.interrupted or _exit_code_of(self.broken),
+            interrupted=_exit_code_of(self.broken) or self.interrupted,
             steps=tuple(self.results[name] for name in self.plan.execution_order),
         )
         with self._unbroken("save the result"):
@@ -251,9 +251,10 @@ class _Walk:
 
     def _keep(self, ended: StepExecutionResult) -> None:
         self.results[ended.step] = ended
-        with self._unbroken(f"keep the result of step '{ended.step}'"):
-            if ended.status not in (StepStatus.SKIPPED, StepStatus.REUSED):
+        if ended.status not in (StepStatus.SKIPPED, StepStatus.REUSED):
+            with self._unbroken(f"keep the result of step '{ended.step}'"):
                 self.folder.step(ended.step).write("step.json", ended.model_dump(mode="json"))
+        with self._unbroken("say what happens"):
             self.executor.observer(StepEnded(ended))
 
     def _without_running(self, step: PlannedStep) -> StepExecutionResult | None:

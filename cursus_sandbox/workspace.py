@@ -217,6 +217,7 @@ def _write_json(file: Path, content: Any) -> None:
         beside.replace(file)
         _sync(file.parent)
     except OSError as error:
+        beside.unlink(missing_ok=True)
         raise unwritable(error, f"write {file.name}") from error
 
 
