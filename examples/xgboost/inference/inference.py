@@ -51,7 +51,7 @@ def input_fn(request_body: str | bytes, request_content_type: str) -> list[dict]
 
 def predict_fn(rows: list[dict] | list[list[str]], model: Model) -> list[float]:
     """The calibrated probability of class 1 for each row."""
-    table = pd.DataFrame(rows, columns=model.features).replace("", None)
+    table = pd.DataFrame(rows, columns=model.features, dtype=object).replace("", None)
     table = table.fillna({name: value for name, value in model.fills.items() if name in table})
     columns = []
     for name in model.features:

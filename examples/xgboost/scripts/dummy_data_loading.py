@@ -39,7 +39,7 @@ def flights() -> pd.DataFrame:
 
     flights = pd.read_csv(folder / "flights.csv.zip", parse_dates=["time_hour"])
     flights["flight_id"] = flights.index
-    flights["weekday"] = pd.to_datetime(flights[["year", "month", "day"]]).dt.dayofweek
+    flights["weekday"] = pd.to_datetime(flights[["year", "month", "day"]]).dt.day_of_week
     flights["arrival_hour"] = flights["sched_arr_time"] // 100
     flights = flights.dropna(subset="arr_delay")  # cancelled or diverted: neither late nor on time
     flights["late"] = (flights["arr_delay"] > LATE_MINUTES).astype("int64")
