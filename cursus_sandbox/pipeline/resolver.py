@@ -58,9 +58,9 @@ class PipelineDAGResolver:
         """
         nodes = self.pipeline.dag.nodes
         found: dict[str, list[Problem]] = {
-            "empty": [] if nodes else [Problem("the pipeline has no steps", ("steps",))],
+            "empty": [] if nodes else [Problem("the pipeline has no steps", ("steps",), "Write them below  steps:.")],
             "duplicate_steps": [
-                Problem(f"step '{name}' is there {times} times", ("steps", name))
+                Problem(f"step '{name}' is there {times} times", ("steps", name), "Keep one of them.")
                 for name, times in Counter(nodes).items()
                 if times > 1
             ],
