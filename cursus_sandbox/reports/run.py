@@ -40,11 +40,15 @@ _NARROW = 30  # a reason in fewer columns is hard to read
 
 
 class ProgressLines:
-    """An observer that says a line at each event; called from several threads."""
+    """An observer that says a line at each event; called from several threads.
+
+    When nobody reads its lines any more (`2>&1 | head`), it falls silent, and the run goes on.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.lock = Lock()
+        self.silent = False
 
     def __call__(self, event: Event) -> None:
         """Say it."""
@@ -56,7 +60,18 @@ class ProgressLines:
                 said = ended.why or f"{ended.seconds:.1f} s"
                 line = _line((str(ended.status), _STYLES[ended.status]), f"{ended.step}  {said}")
         with self.lock:
+            if not self.silent:
+                self._say(line)
+
+    def _say(self, line: Text) -> None:
+        """Write it ourselves: for a broken pipe, rich closes stdout, whichever stream it was, and raises SystemExit."""
+        with self.console.capture() as printed:
             self.console.print(line, soft_wrap=True)
+        try:
+            self.console.file.write(printed.get())
+            self.console.file.flush()
+        except BrokenPipeError:
+            self.silent = True
 
 
 def print_summary(result: PipelineExecutionResult, console: Console) -> None:

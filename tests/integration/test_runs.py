@@ -200,6 +200,22 @@ def test_an_executor_takes_a_graph(anywhere):
         assert said(succeeded(executor.execute_pipeline(graph)).step_results["two"]) == "ab"
 
 
+def test_run_takes_a_graph(small):
+    """cursus_sandbox.run runs a bare PipelineDAG likewise, with its root inputs bound by name."""
+    small.write("given/said", "given")
+    small.step("one", "say((IN / 'data/said').read_text())", inputs={"data": {"required": True}})
+    graph = PipelineDAG(nodes=("one_training",))
+    result = cursus_sandbox.run(
+        graph,
+        engine="local",
+        workspace=small.workspace,
+        contracts=[small.folder / "contracts"],
+        source_dir=small.folder / "scripts",
+        inputs={"one_training:data": small.folder / "given"},
+    )
+    assert said(succeeded(result).step_results["one_training"]) == "given"
+
+
 def test_an_unknown_data_source(small):
     """A data source that isn't there is an error before anything starts."""
     with pytest.raises(DocumentError, match="no data source 'cloud'"):

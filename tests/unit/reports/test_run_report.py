@@ -1,6 +1,7 @@
 """What a run says in a terminal."""
 
 import io
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -236,6 +237,19 @@ def test_progress():
     assert stream.getvalue() == (
         "  started    load\n  succeeded  load  1.3 s\n  skipped    [bold]x  because of \\x1b " + "y" * 50 + "\n"
     )
+
+
+def test_progress_that_nobody_reads():
+    """A reader that goes away doesn't end the run: the lines after that are not written."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    stream = os.fdopen(writing, "w")
+    lines = ProgressLines(Console(file=stream))
+    for _ in range(3):
+        lines(StepStarted("load"))
+    assert lines.silent
+    with pytest.raises(BrokenPipeError):
+        stream.close()
 
 
 def test_a_log_that_is_gone(shown):
