@@ -250,7 +250,7 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name from a document may be more than it can write
     try:
-        app(args=words)  # ends the process itself, but for what follows
+        app(args=words, prog_name="cursus-sandbox")  # ends the process itself, but for what follows
     except SandboxError as error:
         if "--debug" in given:
             raise

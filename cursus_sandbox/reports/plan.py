@@ -27,7 +27,9 @@ def print_plan(plan: PipelineExecutionPlan, console: Console) -> None:
     console.out("\n".join(_wiring(plan, columns)), highlight=False)
     for number, step in enumerate(plan.steps, start=1):
         job_type = f", job type {step.job_type}" if step.job_type else ""
-        _heading(console, f"\n{number}. {step.name}  ({step.step_type}, {step.kind}{job_type})")
+        _heading(
+            console, "\n" + _folded(f"{number}. {step.name}  ({step.step_type}, {step.kind}{job_type})", "   ", columns)
+        )
         indent = " " * (_WORD + 2)
         lines = [_folded(f"  {word:<{_WORD}}{said}", indent, columns) for word, said in _details(step)]
         console.out("\n".join(lines), highlight=False)
