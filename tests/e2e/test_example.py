@@ -44,6 +44,7 @@ def run(example: Path, *words: str) -> tuple[int, str, Path]:
         if {"docker", "images"} & set(REQUIRED):
             pytest.fail(reason)
         pytest.skip(reason)
+    assert workspace.is_dir(), done.stderr
     (folder,) = (workspace / "runs").iterdir()
     return done.returncode, done.stdout + done.stderr, folder
 

@@ -48,6 +48,12 @@ def containers(run: str) -> list[str]:
     return subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
 
 
+def wait_until_it_says(command: subprocess.Popen, small: SmallPipeline, word: str, *steps: str) -> None:
+    """Wait until each of these steps of a running command has a word in its log."""
+    wait_for(lambda: command.poll() is not None or logs_say(small, word, set(steps)))
+    assert command.poll() is None, command.communicate()[0]
+
+
 def saved(small: SmallPipeline) -> dict:
     (run,) = runs(small)
     return json.loads((run / "result.json").read_text())
@@ -68,7 +74,7 @@ def test_a_signal_to_the_command(anywhere, number, code):
         start_new_session=True,
         text=True,
     ) as command:
-        wait_for(lambda: command.poll() is not None or logs_say(anywhere, "waiting", {"slow", "too"}))
+        wait_until_it_says(command, anywhere, "waiting", "slow", "too")
         os.killpg(command.pid, number)  # as a terminal does
         output = command.communicate(timeout=30)[0]
     assert command.returncode == code, output
@@ -95,9 +101,9 @@ def test_a_second_signal_ends_at_once(small):
         + FOREVER.replace("600)", "600)\nwhile True: time.sleep(600)"),
     )
     with subprocess.Popen(small.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as command:
-        wait_for(lambda: logs_say(small, "waiting", {"deaf"}))
+        wait_until_it_says(command, small, "waiting", "deaf")
         command.send_signal(signal.SIGINT)
-        wait_for(lambda: logs_say(small, "deaf", {"deaf"}))
+        wait_until_it_says(command, small, "deaf", "deaf")
         before = time.monotonic()
         command.send_signal(signal.SIGINT)
         command.communicate(timeout=30)
@@ -111,7 +117,7 @@ def test_what_had_ended_before_is_kept(small):
     small.step("one", "say('one')")
     small.step("two", FOREVER, reads={"data": "one:out"})
     with subprocess.Popen(small.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as command:
-        wait_for(lambda: logs_say(small, "waiting", {"two"}))
+        wait_until_it_says(command, small, "waiting", "two")
         command.send_signal(signal.SIGTERM)
         command.communicate(timeout=30)
     small.step("two", "say((IN / 'data/said').read_text())", reads={"data": "one:out"})
@@ -224,7 +230,7 @@ def test_a_process_that_dies_lets_go(small):
     word = f"mark-{uuid.uuid4().hex}"
     small.step("slow", FOREVER, arguments=[word])
     with subprocess.Popen(small.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as command:
-        wait_for(lambda: logs_say(small, "waiting", {"slow"}))
+        wait_until_it_says(command, small, "waiting", "slow")
         command.kill()
         command.communicate(timeout=30)
     wait_for(lambda: not processes(word))
