@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cursus_sandbox.engines.engine import Engine
-from cursus_sandbox.errors import DocumentError, ExitCode, Problem, SandboxError, Terminated
+from cursus_sandbox.errors import DocumentError, EngineError, ExitCode, Problem, SandboxError, Terminated
 from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, Source, StepOutput
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
 from cursus_sandbox.pipeline.result import (
@@ -90,7 +90,7 @@ class PipelineExecutor:
         chosen = selection.steps(plan)
         with Workspace(self.workspace_dir) as workspace:
             reused = _earlier_outputs(plan, chosen, workspace)
-            engine = self.engine or _local_engine()
+            engine = self.engine or _local_engine(_named_images(plan, chosen))
             images = _images(plan, chosen, engine)
             with engine:
                 digests = engine.require(images, pull=self.pull)
@@ -289,7 +289,13 @@ def _exit_code_of(error: BaseException | None) -> ExitCode | None:
     return error.exit_code if isinstance(error, SandboxError) else ExitCode.BUG
 
 
-def _local_engine() -> Engine:
+def _local_engine(images: list[str]) -> Engine:
+    """The engine when none was given; EngineError where an image was asked for, which it would leave aside."""
+    if images:
+        raise EngineError(
+            f"{', '.join(images)} was asked for, and the executor was given no engine that runs images",
+            hint="Give it one, engine=DockerEngine.connect(), or engine=LocalEngine.connect() to do without images.",
+        )
     from cursus_sandbox.engines.local import LocalEngine  # noqa: PLC0415 -- only where it is wanted
 
     return LocalEngine.connect()
@@ -322,12 +328,15 @@ def _images(plan: PipelineExecutionPlan, chosen: frozenset[str], engine: Engine)
     """The images this run needs; DocumentError for a step without one, where the engine can't do without."""
     if not engine.runs_images:
         return []
-    running = [step for step in plan.steps if step.runs and step.name in chosen]
     problems = [
         Problem(f"step '{step.name}' has no image", hint="Name one:  --image NAME, or run it here:  --engine local")
-        for step in running
-        if step.image is None
+        for step in plan.steps
+        if step.runs and step.name in chosen and step.image is None
     ]
     if problems:
         raise DocumentError(problems)
-    return sorted({step.image for step in running if step.image})
+    return _named_images(plan, chosen)
+
+
+def _named_images(plan: PipelineExecutionPlan, chosen: frozenset[str]) -> list[str]:
+    return sorted({step.image for step in plan.steps if step.runs and step.name in chosen and step.image})

@@ -7,7 +7,7 @@ import pytest
 from small_pipeline import SmallPipeline, said, statuses, succeeded
 
 import cursus_sandbox
-from cursus_sandbox import DocumentError, PipelineDAG, PipelineExecutor
+from cursus_sandbox import DocumentError, EngineError, PipelineDAG, PipelineExecutor
 from cursus_sandbox.engines.docker import DockerEngine
 from cursus_sandbox.engines.local import LocalEngine
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepEnded, StepStarted
@@ -182,6 +182,13 @@ def test_an_executor_takes_a_path_and_a_plan(small):
     executor = PipelineExecutor(workspace_dir=small.workspace)
     for dag in (str(document), cursus_sandbox.plan(document)):
         assert said(succeeded(executor.execute_pipeline(dag, data_source="local")).step_results["three"]) == "abc"
+
+
+def test_an_executor_without_an_engine_leaves_no_image_aside(small):
+    """Where an image is named, an executor that was given no engine says so instead of running without it."""
+    plan = cursus_sandbox.plan(chain(small).document, image="xgb:latest")
+    with pytest.raises(EngineError, match="xgb:latest was asked for"):
+        PipelineExecutor(small.workspace).execute_pipeline(plan)
 
 
 def test_an_executor_takes_a_graph(anywhere):
