@@ -267,19 +267,23 @@ def main(arguments: list[str] | None = None) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM stops what runs and saves, as Ctrl-C does; either ends the process with its own exit code."""
+    """SIGTERM, and a terminal that is closed, stop what runs and save, as Ctrl-C does, each with its exit code."""
 
     def terminate(number: int, frame: FrameType | None) -> NoReturn:
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # `nohup` means to go on
+            signal.signal(number, terminate)
     try:
         yield
     except KeyboardInterrupt as error:
         _say_error("interrupted")
         raise typer.Exit(ExitCode.TERMINATED if isinstance(error, Terminated) else ExitCode.INTERRUPTED) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _say_error(text: str) -> None:

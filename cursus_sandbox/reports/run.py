@@ -70,7 +70,7 @@ class ProgressLines:
         try:
             self.console.file.write(printed.get())
             self.console.file.flush()
-        except BrokenPipeError:
+        except OSError:  # a broken pipe, or a terminal that was closed
             self.silent = True
 
 

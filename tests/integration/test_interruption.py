@@ -59,9 +59,9 @@ def saved(small: SmallPipeline) -> dict:
     return json.loads((run / "result.json").read_text())
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_a_signal_to_the_command(anywhere, number, code):
-    """Ctrl-C and SIGTERM end the steps, save the result and leave nothing behind: exit codes 130 and 143."""
+    """Ctrl-C, SIGTERM and a closed terminal end the steps, save the result and leave nothing behind: 130 and 143."""
     word = f"mark-{uuid.uuid4().hex}"
     anywhere.step("slow", FOREVER, arguments=[word])
     anywhere.step("too", FOREVER, arguments=[word])
