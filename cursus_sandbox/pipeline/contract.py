@@ -68,7 +68,10 @@ class InputChannel(_Tolerant):
     required: bool = True
     channels: tuple[ChannelName, ...] = ()
     table_schema: TableSchema | None = Field(default=None, alias="schema")
+    type: str | None = None
+    data_type: str | None = None
     compatible_sources: tuple[str, ...] = ()
+    semantic_keywords: tuple[str, ...] = ()
 
 
 class OutputChannel(_Tolerant):
@@ -77,6 +80,8 @@ class OutputChannel(_Tolerant):
     path: ContainerPath | None = None
     required: bool = True
     table_schema: TableSchema | None = Field(default=None, alias="schema")
+    type: str | None = None
+    data_type: str | None = None
     aliases: tuple[str, ...] = ()
 
 
@@ -167,16 +172,8 @@ def contract_fields(tree: dict[str, Any]) -> dict[str, Any]:
     contract = _section(tree, "contract")
     spec = _section(tree, "spec")
     env = _section(contract, "env_vars")
-    inputs = {
-        name: {**port, "compatible_sources": _of(spec, "dependencies", name, "compatible_sources")}
-        if isinstance(port, dict)
-        else port
-        for name, port in _section(contract, "inputs").items()
-    }
-    outputs = {
-        name: {**port, "aliases": _of(spec, "outputs", name, "aliases")} if isinstance(port, dict) else port
-        for name, port in _section(contract, "outputs").items()
-    }
+    inputs = _ports(contract, "inputs", spec, "dependencies", _ASKED)
+    outputs = _ports(contract, "outputs", spec, "outputs", _OFFERED)
     fields = {
         "step_type": tree.get("step_type"),
         "sagemaker_step_type": _section(tree, "registry").get("sagemaker_step_type"),
@@ -194,6 +191,9 @@ def contract_fields(tree: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+_ASKED = ("type", "data_type", "compatible_sources", "semantic_keywords")
+_OFFERED = ("type", "data_type", "aliases")
+
 # Where a field of ScriptContract stands in the file, so that an error can name its line.
 CONTRACT_PLACES: dict[str, tuple[str, ...]] = {
     "step_type": ("step_type",),
@@ -210,5 +210,14 @@ def _section(tree: dict[str, Any], name: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _of(spec: dict[str, Any], section: str, name: str, key: str) -> Any:
-    return _section(_section(spec, section), name).get(key) or ()
+def _ports(
+    contract: dict[str, Any], section: str, spec: dict[str, Any], same: str, keys: tuple[str, ...]
+) -> dict[str, Any]:
+    """A section's channels, each with what the spec says of it."""
+    described = _section(spec, same)
+    return {
+        name: {**port, **{key: value for key in keys if (value := _section(described, name).get(key)) is not None}}
+        if isinstance(port, dict)
+        else port
+        for name, port in _section(contract, section).items()
+    }

@@ -35,6 +35,7 @@ class PlannedInput(_Value):
     path: PurePosixPath
     source: Source
     reason: str
+    score: float | None = None  # what speaks for the binding, from 0 to 1; None if it was pinned
     required: bool = True
     parts: tuple[str, ...] = ()
     table_schema: TableSchema | None = None

@@ -9,7 +9,7 @@ from cursus_sandbox.pipeline.configuration import arguments, environment, hyperp
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
 from cursus_sandbox.pipeline.dag import Pipeline, Source, StepConfiguration, StepOutput
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedOutput, PlannedStep
-from cursus_sandbox.pipeline.wiring import outputs_of, wiring
+from cursus_sandbox.pipeline.wiring import Wiring, outputs_of, wirings
 from cursus_sandbox.tables.schema import TableSchema, merged
 
 Contracts = Mapping[str, tuple[ScriptContract, str | None]]
@@ -106,6 +106,11 @@ def _inputs(
     contract, _ = contracts[name]
     step = pipeline.steps.get(name, StepConfiguration())
     candidates = outputs_of(depends_on, {before: contracts[before][0] for before in depends_on})
+    fed = {str(source) for source in step.inputs.values()}
+    found = wirings(
+        {key: port for key, port in contract.inputs.items() if key not in (*step.inputs, *contract.local_inputs)},
+        [one for one in candidates if str(one.source) not in fed],
+    )
     bound: list[PlannedInput] = []
     problems: list[Problem] = []
     notes: list[str] = []
@@ -113,17 +118,17 @@ def _inputs(
         at = ("steps", name, "inputs", channel)
         asked = f"step '{name}' needs its input '{channel}'"
         source: Source | None = step.inputs.get(channel)
-        reason = "pinned"
-        if source is None and channel not in contract.local_inputs:
-            found = wiring(channel, port, candidates)
-            source, reason = found.binding, found.reason
-            if len(found.candidates) > 1:
-                listed = ", ".join(str(one.source) for one in found.candidates)
-                if port.required:
-                    hint = f"Pin one:  inputs: {{{channel}: {found.candidates[0].source}}}"
-                    problems.append(Problem(f"{asked}, and several outputs fit ({reason}): {listed}", at, hint))
-                    continue
-                notes.append(f"optional input '{channel}' stays unbound: several outputs fit ({listed}); pin one")
+        wired = Wiring() if source else found.get(channel, Wiring())
+        reason = "pinned" if source else ""
+        if wired.rivals:
+            listed = ", ".join(map(str, wired.rivals))
+            if port.required:
+                hint = f"Pin one:  inputs: {{{channel}: {wired.rivals[0]}}}"
+                problems.append(Problem(f"{asked}, and several outputs fit it equally well: {listed}", at, hint))
+                continue
+            notes.append(f"optional input '{channel}' stays unbound: several outputs fit equally well ({listed}); pin one")
+        if wired.binding and wired.evidence:
+            source, reason = wired.binding, ", ".join(wired.evidence.reasons)
         if isinstance(source, StepOutput) and (wrong := _unreadable(name, source, pipeline, contracts, at)):
             if port.required or reason == "pinned":
                 problems.append(wrong)
@@ -147,6 +152,7 @@ def _inputs(
                 path=port.path if parts else contract.paths_of(channel)[0],
                 source=source,
                 reason=reason,
+                score=round(wired.evidence.score, 3) if wired.evidence else None,
                 required=port.required,
                 parts=parts,
                 table_schema=_schema(port.table_schema, step.schemas.get(channel)),

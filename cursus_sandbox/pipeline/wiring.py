@@ -1,16 +1,23 @@
-"""Which output each input is wired to, along the edges of the graph, and why.
+"""Which output each input of a step is wired to, and what speaks for it.
 
-The rules are tried in order, the first that finds anything decides. A new way of finding a source is one more rule.
+The inputs of a step are assigned together, not one after the other: first as many required inputs as can be are fed,
+from what suits them best; where that leaves a choice, as many edges as can be carry something; then what suits the
+optional inputs best. Cursus assigns greedily, which leaves edges of published pipelines empty and fills optional inputs
+with what happened to be left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from cursus_sandbox.pipeline.contract import InputChannel, OutputChannel, ScriptContract
 from cursus_sandbox.pipeline.dag import StepOutput
+from cursus_sandbox.pipeline.evidence import Evidence, evidence
+
+_ENOUGH = 0.5  # Cursus' threshold
+_FINEST = 0.02  # evidence that differs by less is no evidence: two names are never quite equally like a third
+_MOST_STEPS = 20_000  # of the search; beyond, what was found by then counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +27,7 @@ class Candidate:
     step: str
     channel: str
     output: OutputChannel
+    step_type: str
 
     @property
     def source(self) -> StepOutput:
@@ -29,66 +37,102 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What was found for one input: one candidate is a binding, several an ambiguity, none nothing."""
+    """What was found for one input: a binding and its evidence, or rivals between which nothing decides, or nothing."""
 
-    candidates: tuple[Candidate, ...]
-    reason: str
-
-    @property
-    def binding(self) -> StepOutput | None:
-        """The one candidate there is, if there is one."""
-        return self.candidates[0].source if len(self.candidates) == 1 else None
+    binding: StepOutput | None = None
+    evidence: Evidence | None = None
+    rivals: tuple[StepOutput, ...] = ()
 
 
-Rule = Callable[[str, InputChannel, Candidate], bool]
-
-# SageMaker: what lies at the first path when a job ends is what a later job finds below the second.
-_PATHS = (
-    ("/opt/ml/model", ("/opt/ml/input/data", "/opt/ml/model", "/opt/ml/processing/input/model")),
-    ("/opt/ml/output/data", ("/opt/ml/input/data",)),
-    ("/opt/ml/processing/output", ("/opt/ml/processing/input", "/opt/ml/input/data")),
-)
+@dataclass(frozen=True, slots=True)
+class _Option:
+    candidate: Candidate
+    evidence: Evidence
 
 
-def _same_name(name: str, _: InputChannel, candidate: Candidate) -> bool:
-    return candidate.channel == name
-
-
-def _alias(name: str, _: InputChannel, candidate: Candidate) -> bool:
-    return name in candidate.output.aliases
-
-
-def _path(_: str, channel: InputChannel, candidate: Candidate) -> bool:
-    return any(
-        _within(candidate.output.path, left) and any(_within(channel.path, found) for found in below)
-        for left, below in _PATHS
-    )
-
-
-RULES: tuple[tuple[str, Rule, bool], ...] = (
-    # reason, rule, whether it may bind an optional input: a path alone says too little to fill one unasked
-    ("same name", _same_name, True),
-    ("alias", _alias, True),
-    ("path rule", _path, False),
-)
-
-
-def wiring(name: str, channel: InputChannel, candidates: Sequence[Candidate]) -> Wiring:
-    """What the first rule that finds anything finds for one input."""
-    for reason, rule, fills_optional in RULES:
-        if (channel.required or fills_optional) and (
-            found := tuple(one for one in candidates if rule(name, channel, one))
-        ):
-            return Wiring(found, reason)
-    return Wiring((), "nothing fits")
+def wirings(inputs: Mapping[str, InputChannel], candidates: Sequence[Candidate]) -> dict[str, Wiring]:
+    """The best assignment of outputs to inputs. Each input is fed once; an output feeds one input of a step."""
+    options = {name: _options(name, port, candidates) for name, port in inputs.items()}
+    search = _Search(inputs, options)
+    found: dict[str, Wiring] = {}
+    for name in inputs:
+        chosen = {assignment.get(name) for assignment in search.best}
+        if len(chosen) == 1 and (option := chosen.pop()) is not None:
+            found[name] = Wiring(option.candidate.source, option.evidence)
+        else:
+            rivals = [option.candidate.source for option in options[name] if option in chosen]
+            found[name] = Wiring(rivals=tuple(rivals) if len(rivals) > 1 or None in chosen else ())
+    return found
 
 
 def outputs_of(steps: Sequence[str], contracts: Mapping[str, ScriptContract]) -> tuple[Candidate, ...]:
     """Every output of these steps; `contracts` is by step."""
     return tuple(
-        Candidate(step, channel, output) for step in steps for channel, output in contracts[step].outputs.items()
+        Candidate(step, channel, output, contracts[step].step_type)
+        for step in steps
+        for channel, output in contracts[step].outputs.items()
     )
 
 
-def _within(path: PurePosixPath | None, folder: str) -> bool:
-    return path is not None and path.is_relative_to(folder)
+def _options(name: str, port: InputChannel, candidates: Sequence[Candidate]) -> list[_Option]:
+    """The outputs an input may be fed from.
+
+    An optional input takes the same name or an alias, or what suits it best of a listed source: never what is left
+    there once its better choice feeds another input.
+    """
+    options = []
+    for candidate in candidates:
+        found = evidence(
+            name, port, output=candidate.channel, offered=candidate.output, step_type=candidate.step_type
+        )
+        if found is not None and (found.named or found.score >= _ENOUGH):
+            options.append(_Option(candidate, found))
+    if not port.required:
+        first = {
+            step: max(option.evidence.score for option in options if option.candidate.step == step)
+            for step in {option.candidate.step for option in options}
+        }
+        options = [
+            option
+            for option in options
+            if option.evidence.named
+            or (option.evidence.listed and option.evidence.score == first[option.candidate.step])
+        ]
+    return sorted(options, key=lambda option: -option.evidence.score)
+
+
+class _Search:
+    """All assignments that nothing distinguishes from the best one, found by looking at each that might be."""
+
+    def __init__(self, inputs: Mapping[str, InputChannel], options: Mapping[str, list[_Option]]) -> None:
+        self.names = sorted((name for name in inputs if options[name]), key=lambda name: not inputs[name].required)
+        self.inputs = inputs
+        self.options = options
+        self.best: list[dict[str, _Option]] = [{}]
+        self.value = (0, 0, 0, 0)
+        self.steps = 0
+        self._assign(0, {}, set())
+
+    def _assign(self, index: int, chosen: dict[str, _Option], used: set[tuple[str, str]]) -> None:
+        self.steps += 1
+        if self.steps > _MOST_STEPS:
+            return
+        if index == len(self.names):
+            self._compare(chosen)
+            return
+        name = self.names[index]
+        for option in self.options[name]:
+            key = (option.candidate.step, option.candidate.channel)
+            if key not in used:
+                self._assign(index + 1, {**chosen, name: option}, used | {key})
+        self._assign(index + 1, chosen, used)
+
+    def _compare(self, chosen: dict[str, _Option]) -> None:
+        required = [option.evidence.score for name, option in chosen.items() if self.inputs[name].required]
+        optional = [option.evidence.score for name, option in chosen.items() if not self.inputs[name].required]
+        edges = len({option.candidate.step for option in chosen.values()})
+        value = (len(required), round(sum(required) / _FINEST), edges, round(sum(optional) / _FINEST))
+        if value > self.value:
+            self.best, self.value = [chosen], value
+        elif value == self.value and chosen not in self.best:
+            self.best.append(chosen)
