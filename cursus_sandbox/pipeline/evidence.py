@@ -16,7 +16,8 @@ from cursus_sandbox.pipeline.contract import InputChannel, OutputChannel
 
 _TYPE, _TYPE_NEAR = 0.4, 0.2
 _DATA_TYPE, _DATA_TYPE_NEAR = 0.2, 0.1
-_NAME, _SAME_NAME = 0.25, 0.05
+_NAME, _SAME_NAME, _ALIAS = 0.25, 0.05, 0.02
+_NOISE = 0.3  # names less alike than this have a few letters in common
 _SOURCE = 0.1
 _KEYWORDS = 0.05
 
@@ -57,12 +58,17 @@ _ALSO_KNOWN_AS = {
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What speaks for a binding. `score` is between 0 and 1; `named` and `listed` are what an optional input asks for."""
+    """What speaks for a binding. `score` is between 0 and 1.
+
+    `named`: the output has the input's name, or has it as an alias. `listed`: its step type is a compatible source.
+    `only_type`: nothing but its type speaks for it.
+    """
 
     score: float
     reasons: tuple[str, ...]
     named: bool = False
     listed: bool = False
+    only_type: bool = False
 
 
 def evidence(name: str, port: InputChannel, *, output: str, offered: OutputChannel, step_type: str) -> Evidence | None:
@@ -74,8 +80,8 @@ def evidence(name: str, port: InputChannel, *, output: str, offered: OutputChann
     points += _data_type(port, offered)
     same, alias = output == name, name in offered.aliases
     likeness = 1.0 if same or alias else similarity(name, (output, *offered.aliases))
-    points += _NAME * likeness + (_SAME_NAME if same or alias else 0)
-    reasons += ["same name"] if same else ["alias"] if alias else [f"names {likeness:.0%} alike"]
+    points += _NAME * likeness + (_SAME_NAME if same else _ALIAS if alias else 0)
+    reasons += ["same name"] if same else ["alias"] if alias else [f"names {likeness:.0%} alike"] if likeness else []
     listed = is_listed(step_type, port.compatible_sources)
     if port.compatible_sources:
         points += _SOURCE if listed else -_SOURCE
@@ -83,7 +89,14 @@ def evidence(name: str, port: InputChannel, *, output: str, offered: OutputChann
     if port.semantic_keywords:
         found = [word for word in port.semantic_keywords if word.lower() in output.lower()]
         points += _KEYWORDS * len(found) / len(port.semantic_keywords)
-    return Evidence(min(max(points, 0.0), 1.0), tuple(reasons), named=same or alias, listed=listed)
+    typed = port.type is not None and offered.type is not None
+    return Evidence(
+        score=min(max(points, 0.0), 1.0),
+        reasons=tuple(reasons),
+        named=same or alias,
+        listed=listed,
+        only_type=typed and not (likeness or listed),
+    )
 
 
 def is_listed(step_type: str, sources: Iterable[str]) -> bool:
@@ -99,8 +112,9 @@ def path_fits(port: InputChannel, offered: OutputChannel) -> bool:
 
 
 def similarity(name: str, names: Iterable[str]) -> float:
-    """How alike a name and the most alike of some names are, from 0 to 1."""
-    return max((_alike(name, other) for other in names), default=0.0)
+    """How alike a name and the most alike of some names are, from 0 to 1; 0 when no more than chance makes them."""
+    best = max((_alike(name, other) for other in names), default=0.0)
+    return best if best >= _NOISE else 0.0
 
 
 def _kind(name: str, port: InputChannel, output: str, offered: OutputChannel) -> tuple[float, list[str]] | None:

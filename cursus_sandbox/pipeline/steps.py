@@ -126,9 +126,13 @@ def _inputs(
                 hint = f"Pin one:  inputs: {{{channel}: {wired.rivals[0]}}}"
                 problems.append(Problem(f"{asked}, and several outputs fit it equally well: {listed}", at, hint))
                 continue
-            notes.append(f"optional input '{channel}' stays unbound: several outputs fit equally well ({listed}); pin one")
+            notes.append(
+                f"optional input '{channel}' stays unbound: several outputs fit equally well ({listed}); pin one"
+            )
         if wired.binding and wired.evidence:
             source, reason = wired.binding, ", ".join(wired.evidence.reasons)
+            if not (wired.evidence.named or wired.evidence.listed):
+                notes.append(f"input '{channel}' <- {source} is a guess ({reason}): pin it if it is right")
         if isinstance(source, StepOutput) and (wrong := _unreadable(name, source, pipeline, contracts, at)):
             if port.required or reason == "pinned":
                 problems.append(wrong)
@@ -158,7 +162,21 @@ def _inputs(
                 table_schema=_schema(port.table_schema, step.schemas.get(channel)),
             )
         )
+    if not problems:
+        notes += _empty_edges(bound, depends_on, step, contracts)
     return bound, problems, notes
+
+
+def _empty_edges(
+    bound: Sequence[PlannedInput], depends_on: Sequence[str], step: StepConfiguration, contracts: Contracts
+) -> list[str]:
+    """What to say of the graph's edges over which nothing goes; `depends_on` may well be meant to order only."""
+    carried = {one.source.step for one in bound if isinstance(one.source, StepOutput)}
+    return [
+        f"the edge from '{before}' carries nothing: no output of it feeds an input"
+        for before in depends_on
+        if before not in carried and before not in step.depends_on and contracts[before][0].outputs
+    ]
 
 
 def _unreadable(

@@ -15,7 +15,7 @@ from cursus_sandbox.pipeline.contract import InputChannel, OutputChannel, Script
 from cursus_sandbox.pipeline.dag import StepOutput
 from cursus_sandbox.pipeline.evidence import Evidence, evidence
 
-_ENOUGH = 0.5  # Cursus' threshold
+_ENOUGH = 0.5  # Cursus' threshold: more than a type alone
 _FINEST = 0.02  # evidence that differs by less is no evidence: two names are never quite equally like a third
 _MOST_STEPS = 20_000  # of the search; beyond, what was found by then counts
 
@@ -82,10 +82,10 @@ def _options(name: str, port: InputChannel, candidates: Sequence[Candidate]) -> 
     """
     options = []
     for candidate in candidates:
-        found = evidence(
-            name, port, output=candidate.channel, offered=candidate.output, step_type=candidate.step_type
-        )
-        if found is not None and (found.named or found.score >= _ENOUGH):
+        found = evidence(name, port, output=candidate.channel, offered=candidate.output, step_type=candidate.step_type)
+        if found is None or found.only_type:
+            continue
+        if found.named or found.listed or found.score > _ENOUGH:
             options.append(_Option(candidate, found))
     if not port.required:
         first = {

@@ -79,7 +79,8 @@ def test_json():
                 "channel": "rows",
                 "path": f"{IN}/rows",
                 "source": {"step": "Load", "channel": "rows"},
-                "reason": "same name",
+                "reason": "path rule, same name",
+                "score": 0.9,
             }
         ],
         "outputs": [{"channel": "parts", "path": OUT}],

@@ -6,7 +6,7 @@ import pytest
 from small import IN, LOAD, OUT, TRAIN, contract, plan, problems
 
 from cursus_sandbox.pipeline.contract import OutputChannel
-from cursus_sandbox.pipeline.wiring import Candidate, wiring
+from cursus_sandbox.pipeline.wiring import Candidate, wirings
 
 
 def inputs_of(made, step):
@@ -14,7 +14,7 @@ def inputs_of(made, step):
 
 
 def test_same_name_beats_alias_beats_path():
-    """The first rule that finds an output decides: same name, then alias, then the SageMaker path rule."""
+    """What speaks most for an output decides: the same name, then an alias, then the SageMaker path rule."""
     named = contract("Named", outputs={"rows": OUT})
     aliased = contract("Aliased", outputs={"table": {"path": OUT, "aliases": ["rows"]}})
     placed = contract("Placed", outputs={"data": OUT})
@@ -24,8 +24,8 @@ def test_same_name_beats_alias_beats_path():
         steps = {name: {} for name in before} | {"Train": {"depends_on": before}}
         return inputs_of(plan(steps, contracts), "Train")["rows"]
 
-    assert reader_of("Placed", "Aliased", "Named") == ("Named:rows", "same name")
-    assert reader_of("Placed", "Aliased") == ("Aliased:table", "alias")
+    assert reader_of("Placed", "Aliased", "Named") == ("Named:rows", "path rule, same name")
+    assert reader_of("Placed", "Aliased") == ("Aliased:table", "path rule, alias")
     assert reader_of("Placed") == ("Placed:data", "path rule")
 
 
@@ -48,15 +48,15 @@ def test_same_name_beats_alias_beats_path():
 def test_path_rules(output, reader, fits):
     """A path says where a later job finds it, by whole path components."""
     made = contract("Read", {"in": reader})
-    found = wiring("in", made.inputs["in"], [Candidate("Write", "out", OutputChannel(path=output))])
-    assert (found.binding is not None, found.reason) == ((True, "path rule") if fits else (False, "nothing fits"))
+    found = wirings(made.inputs, [Candidate("Write", "out", OutputChannel(path=output), "Write")])["in"]
+    assert (found.evidence is not None and "path rule" in found.evidence.reasons) is fits
 
 
 def test_a_path_alone_fills_no_optional_input():
     """An optional input is filled by a name or an alias, never by a path."""
     reader = contract("Read", {"rows?": f"{IN}/rows", "more?": f"{IN}/more"})
     made = plan({"Load": {}, "Read": {"depends_on": ["Load"]}}, [LOAD, reader])
-    assert inputs_of(made, "Read") == {"rows": ("Load:rows", "same name")}
+    assert inputs_of(made, "Read") == {"rows": ("Load:rows", "path rule, same name")}
     assert made.step_configs["Read"].notes == ()
 
 
@@ -71,7 +71,7 @@ def test_ambiguous_required_input():
     """Several outputs that fit a required input are a problem that lists them and says how to pin one."""
     steps = {"Load_a": {}, "Load_b": {}, "Train": {"depends_on": ["Load_a", "Load_b"]}}
     (problem,) = problems(steps, [LOAD, TRAIN])
-    assert "several outputs fit (same name): Load_a:rows, Load_b:rows" in problem.what
+    assert "several outputs fit it equally well: Load_a:rows, Load_b:rows" in problem.what
     assert "inputs: {rows: Load_a:rows}" in problem.hint
 
 
@@ -82,7 +82,7 @@ def test_ambiguous_optional_input():
     step = plan(steps, [LOAD, reader]).step_configs["Read"]
     assert step.inputs == ()
     assert step.notes == (
-        "optional input 'rows' stays unbound: several outputs fit (Load_a:rows, Load_b:rows); pin one",
+        "optional input 'rows' stays unbound: several outputs fit equally well (Load_a:rows, Load_b:rows); pin one",
     )
 
 
@@ -169,7 +169,7 @@ def test_a_producer_bound_to_a_folder():
     made = plan(steps, [load, TRAIN])
     assert (made.steps[0].runs, made.steps[0].skip) == (False, "its outputs are bound to folders")
     assert made.steps[0].outputs[0].bound == Path("rows")
-    assert inputs_of(made, "Train") == {"rows": ("Load:rows", "same name")}
+    assert inputs_of(made, "Train") == {"rows": ("Load:rows", "path rule, same name")}
 
 
 def test_an_unbound_output_of_a_bound_producer():
@@ -239,3 +239,143 @@ def test_processing_does_not_fan_out():
     step = contract("Read", {"input_path": {"path": "/opt/ml/input/data", "channels": ["train"]}})
     (bound,) = plan({"Read": {"inputs": {"input_path": "./rows"}}}, [step]).steps[0].inputs
     assert (str(bound.path), bound.parts) == ("/opt/ml/input/data", ())
+
+
+def typed(step_type, inputs=None, outputs=None, **fields):
+    """A contract whose channels say their type, as Cursus' do; a path comes from the name."""
+    return contract(
+        step_type,
+        {name: {"path": f"{IN}/{name.strip('?')}", **port} for name, port in (inputs or {}).items()},
+        {name: {"path": f"{OUT}/{name}", **port} for name, port in (outputs or {}).items()},
+        **fields,
+    )
+
+
+DATA = {"type": "processing_output", "data_type": "S3Uri"}
+MODEL = {"type": "model_artifacts", "data_type": "S3Uri"}
+LOADING = typed("DummyDataLoading", outputs={"DATA": DATA, "METADATA": DATA, "SIGNATURE": DATA})
+PREPROCESSING = typed(
+    "TabularPreprocessing",
+    {
+        "DATA": {"type": "processing_output", "compatible_sources": ["DummyDataLoading"]},
+        "DATA_SECONDARY?": {"type": "processing_output", "compatible_sources": ["DummyDataLoading"]},
+        "SIGNATURE?": {"type": "processing_output", "compatible_sources": ["DummyDataLoading"]},
+    },
+    {"processed_data": {**DATA, "aliases": ["input_path", "input_data"]}},
+)
+MAPPING = typed(
+    "RiskTableMapping",
+    {
+        "input_data": {"type": "processing_output", "compatible_sources": ["MissingValueImputation"]},
+        "model_artifacts_input?": {"type": "processing_output", "compatible_sources": ["RiskTableMapping_Training"]},
+    },
+    {
+        "processed_data": {**DATA, "aliases": ["input_data"]},
+        "model_artifacts_output": {**DATA, "aliases": ["model_artifacts_input"]},
+    },
+)
+IMPUTATION = typed(
+    "MissingValueImputation",
+    outputs={
+        "processed_data": {**DATA, "aliases": ["input_data"]},
+        "model_artifacts_output": {**DATA, "aliases": ["model_artifacts_input"]},
+    },
+)
+
+
+def sources_of(made, step):
+    return {one.channel: str(one.source) for one in made.step_configs[step].inputs}
+
+
+def test_an_optional_input_takes_no_leftovers():
+    """A second data input stays empty: what suits it best feeds the first, and the metadata are no second choice."""
+    steps = {"DummyDataLoading": {}, "TabularPreprocessing_training": {"depends_on": ["DummyDataLoading"]}}
+    assert sources_of(plan(steps, [LOADING, PREPROCESSING]), "TabularPreprocessing_training") == {
+        "DATA": "DummyDataLoading:DATA",
+        "SIGNATURE": "DummyDataLoading:SIGNATURE",
+    }
+
+
+def test_every_edge_carries_something_where_it_can():
+    """Fitted tables come from the step they were fitted in, though the step before offers the same alias."""
+    before = ["MissingValueImputation_evaluation", "RiskTableMapping_training"]
+    steps = {
+        "MissingValueImputation_training": {},
+        "RiskTableMapping_training": {"depends_on": ["MissingValueImputation_training"]},
+        "MissingValueImputation_evaluation": {},
+        "RiskTableMapping_evaluation": {"depends_on": before},
+    }
+    made = plan(steps, [MAPPING, IMPUTATION])
+    assert sources_of(made, "RiskTableMapping_evaluation") == {
+        "input_data": "MissingValueImputation_evaluation:processed_data",
+        "model_artifacts_input": "RiskTableMapping_training:model_artifacts_output",
+    }
+
+
+def test_an_optional_input_wants_a_name_or_a_listed_source():
+    """A training's evaluation is no custom payload, however well its type fits."""
+    training = typed("XGBoostTraining", outputs={"model_output": {**MODEL, "aliases": ["model_input"]}, "eval": DATA})
+    payload = typed(
+        "Payload",
+        {
+            "model_input": {"type": "model_artifacts", "compatible_sources": ["XGBoostTraining"]},
+            "custom_payload_input?": {"type": "processing_output", "compatible_sources": ["UserProvided"]},
+        },
+    )
+    steps = {"XGBoostTraining": {}, "Payload": {"depends_on": ["XGBoostTraining"]}}
+    assert sources_of(plan(steps, [training, payload]), "Payload") == {"model_input": "XGBoostTraining:model_output"}
+
+
+def test_a_listed_source_feeds_a_required_input_whatever_its_name():
+    """An output whose name says nothing still feeds a required input that lists its step."""
+    inference = typed("PyTorchModelInference", outputs={"eval_output": DATA})
+    training = typed(
+        "XGBoostTraining", {"input_path": {"type": "training_data", "compatible_sources": ["PyTorchModelInference"]}}
+    )
+    steps = {
+        "PyTorchModelInference_embedding": {},
+        "XGBoostTraining": {"depends_on": ["PyTorchModelInference_embedding"]},
+    }
+    (one,) = plan(steps, [inference, training]).step_configs["XGBoostTraining"].inputs
+    assert str(one.source) == "PyTorchModelInference_embedding:eval_output"
+    assert one.score == pytest.approx(0.5)
+
+
+def test_a_type_alone_feeds_nothing():
+    """An output that has nothing in common with a required input but its type is not guessed to be meant."""
+    evaluation = typed("ModelEval", outputs={"metrics_output": DATA})
+    calibration = typed(
+        "Calibration", {"preprocessor": {"type": "processing_output", "compatible_sources": ["Preprocessing"]}}
+    )
+    (problem,) = problems({"ModelEval": {}, "Calibration": {"depends_on": ["ModelEval"]}}, [evaluation, calibration])
+    assert "no output of its predecessors fits: ModelEval:metrics_output" in problem.what
+
+
+def test_a_guess_says_so():
+    """A binding that neither a name nor a listed source speaks for is noted."""
+    inference = typed("Inference", outputs={"eval_output": {**DATA, "aliases": ["inference_data"]}})
+    scoring = typed("Scoring", {"processed_data": {"type": "processing_output", "compatible_sources": ["Tables"]}})
+    step = plan({"Inference": {}, "Scoring": {"depends_on": ["Inference"]}}, [inference, scoring]).step_configs[
+        "Scoring"
+    ]
+    assert step.inputs[0].score < 0.7
+    assert "is a guess" in step.notes[0]
+
+
+def test_an_edge_that_carries_nothing_is_noted():
+    """An edge of a graph over which nothing goes is said, for what depends_on orders it is not."""
+    reader = contract("Read", {"settings?": "/opt/ml/code/settings"})
+    by_edge = plan({"Load": {}, "Read": {}}, [LOAD, reader], edges=[("Load", "Read")])
+    assert by_edge.step_configs["Read"].notes == (
+        "the edge from 'Load' carries nothing: no output of it feeds an input",
+    )
+    by_order = plan({"Load": {}, "Read": {"depends_on": ["Load"]}}, [LOAD, reader])
+    assert by_order.step_configs["Read"].notes == ()
+
+
+def test_wiring_does_not_depend_on_the_order_of_nodes():
+    """The same graph written in another order is wired the same."""
+    steps = {"DummyDataLoading": {}, "TabularPreprocessing_a": {"depends_on": ["DummyDataLoading"]}}
+    turned = dict(reversed(steps.items()))
+    one, other = (plan(these, [LOADING, PREPROCESSING]).data_flow_map for these in (steps, turned))
+    assert one == other
