@@ -1,0 +1,136 @@
+"""The inputs of one step: each bound and why, or why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from cursus_sandbox.errors import Problem, did_you_mean
+from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
+from cursus_sandbox.pipeline.dag import Pipeline, Source, StepConfiguration, StepOutput
+from cursus_sandbox.pipeline.plan import PlannedInput
+from cursus_sandbox.pipeline.wiring import Wiring, outputs_of, wirings
+from cursus_sandbox.tables.schema import TableSchema, merged
+
+Contracts = Mapping[str, tuple[ScriptContract, str | None]]  # each step's contract and job type
+
+
+class StepInputs:
+    """What was decided: `bound` inputs, `problems` with required or pinned ones, `notes` on what is worth a look."""
+
+    def __init__(self, name: str, *, pipeline: Pipeline, contracts: Contracts, depends_on: Sequence[str]) -> None:
+        self.bound: list[PlannedInput] = []
+        self.problems: list[Problem] = []
+        self.notes: list[str] = []
+        self._name = name
+        self._pipeline = pipeline
+        self._contracts = contracts
+        self._contract = contracts[name][0]
+        self._step = pipeline.steps.get(name, StepConfiguration())
+        self._candidates = outputs_of(depends_on, {before: contracts[before][0] for before in depends_on})
+        pinned = {str(source) for source in self._step.inputs.values()}
+        local = self._contract.local_inputs
+        ports = self._contract.inputs
+        wired = wirings(
+            {key: port for key, port in ports.items() if key not in self._step.inputs and key not in local},
+            [one for one in self._candidates if str(one.source) not in pinned],
+        )
+        for channel in ports:
+            if (source := self._step.inputs.get(channel)) is not None:
+                self._bind(channel, source, Wiring())
+            else:
+                self._take(channel, wired.get(channel, Wiring()))
+        if not self.problems:
+            self.notes += self._empty_edges(depends_on)
+
+    def _take(self, channel: str, wired: Wiring) -> None:
+        """Bind what was found for an input that nobody pinned, or say why not."""
+        required = self._contract.inputs[channel].required
+        listed = ", ".join(map(str, wired.rivals))
+        if wired.binding is not None and wired.evidence is not None:
+            if not (wired.evidence.named or wired.evidence.listed):
+                why = ", ".join(wired.evidence.reasons)
+                self.notes.append(f"input '{channel}' <- {wired.binding} is a guess ({why}): pin it if it is right")
+            self._bind(channel, wired.binding, wired)
+        elif not required and wired.rivals:
+            why = f"several outputs fit equally well ({listed}); pin one"
+            self.notes.append(f"optional input '{channel}' stays unbound: {why}")
+        elif wired.rivals:
+            what = f"several outputs fit it equally well: {listed}"
+            self._refuse(channel, what, f"Pin one:  inputs: {{{channel}: {wired.rivals[0]}}}")
+        elif required:
+            offered = ", ".join(str(one.source) for one in self._candidates)
+            nothing = "no step before it leaves anything"
+            what = f"no output of its predecessors fits: {offered}" if offered else nothing
+            self._refuse(channel, what, f"Bind it:  inputs: {{{channel}: step:channel or ./folder}}")
+
+    def _bind(self, channel: str, source: Source, wired: Wiring) -> None:
+        contract, port = self._contract, self._contract.inputs[channel]
+        if isinstance(source, StepOutput) and (wrong := self._unreadable(channel, source)):
+            if port.required or wired.evidence is None:
+                self.problems.append(wrong)
+            else:
+                why = f"nothing runs for step '{source.step}'"
+                self.notes.append(f"optional input '{channel}' stays unbound: {why}")
+            return
+        if channel in contract.unmounted_inputs or port.path is None:
+            return
+        parts = contract.fan_out(channel)
+        self.bound.append(
+            PlannedInput(
+                channel=channel,
+                path=port.path if parts else contract.paths_of(channel)[0],
+                source=source,
+                reason=", ".join(wired.evidence.reasons) if wired.evidence else "pinned",
+                score=round(wired.evidence.score, 3) if wired.evidence else None,
+                required=port.required,
+                parts=parts,
+                table_schema=refined(port.table_schema, self._step.schemas.get(channel)),
+            )
+        )
+
+    def _refuse(self, channel: str, what: str, hint: str) -> None:
+        asked = f"step '{self._name}' needs its input '{channel}'"
+        self.problems.append(Problem(f"{asked}, and {what}", self._at(channel), hint))
+
+    def _unreadable(self, channel: str, source: StepOutput) -> Problem | None:
+        """Why nothing can be read from this output, if so."""
+        contract, _ = self._contracts[source.step]
+        step = self._pipeline.steps.get(source.step, StepConfiguration())
+        reads = f"step '{self._name}' reads '{source}', but"
+        if source.channel not in contract.outputs:
+            what = f"{reads} '{source.step}' has no output '{source.channel}'"
+            return Problem(what, self._at(channel), did_you_mean(source.channel, contract.outputs))
+        if source.channel not in step.outputs and (why := why_skipped(contract, step)):
+            hint = f"Bind it to a folder:  steps: {{{source.step}: {{outputs: {{{source.channel}: ./folder}}}}}}"
+            return Problem(f"{reads} nothing runs for '{source.step}' ({why})", self._at(channel), hint)
+        return None
+
+    def _at(self, channel: str) -> tuple[str, ...]:
+        return ("steps", self._name, "inputs", channel)
+
+    def _empty_edges(self, depends_on: Sequence[str]) -> list[str]:
+        """What to say of the graph's edges over which nothing goes; `depends_on` may well be meant to order only."""
+        carried = {one.source.step for one in self.bound if isinstance(one.source, StepOutput)}
+        return [
+            f"the edge from '{before}' carries nothing: no output of it feeds an input"
+            for before in depends_on
+            if before not in carried and before not in self._step.depends_on and self._contracts[before][0].outputs
+        ]
+
+
+def why_skipped(contract: ScriptContract, step: StepConfiguration) -> str | None:
+    """Why nothing runs for a step; None if it runs."""
+    if step.outputs:
+        return "its outputs are bound to folders"
+    if step.skip:
+        return "the document says skip"
+    if contract.kind is StepKind.NOTHING_TO_RUN:
+        return f"{contract.sagemaker_step_type} has no script to run here"
+    if not (step.entry_point or contract.entry_point):
+        return "its contract has no entry point"
+    return None
+
+
+def refined(of_contract: TableSchema | None, of_step: TableSchema | None) -> TableSchema | None:
+    """A contract's schema of a channel with the document's laid over it."""
+    return merged(of_contract, of_step) if of_contract and of_step else of_step or of_contract
