@@ -88,12 +88,12 @@ class PipelineExecutor:
             )
         plan = dag if isinstance(dag, PipelineExecutionPlan) else self._planned(dag)
         chosen = selection.steps(plan)
-        with Workspace(self.workspace_dir) as workspace:
-            reused = _earlier_outputs(plan, chosen, workspace)
-            engine = self.engine or _local_engine(_named_images(plan, chosen))
-            images = _images(plan, chosen, engine)
-            with engine:
-                digests = engine.require(images, pull=self.pull)
+        engine = self.engine or _local_engine(_named_images(plan, chosen))
+        images = _images(plan, chosen, engine)
+        with engine:
+            digests = engine.require(images, pull=self.pull)  # before the workspace: what can't run leaves none
+            with Workspace(self.workspace_dir) as workspace:
+                reused = _earlier_outputs(plan, chosen, workspace)
                 started = datetime.now().astimezone()
                 folder = workspace.new_run(started)
                 folder.write("plan.json", plan.as_json())
@@ -173,7 +173,7 @@ class _Walk:
             run=self.folder.name,
             folder=self.folder.path,
             engine=self.engine.name,
-            notes=self.executor.notes,
+            notes=(*self.executor.notes, *self.plan.notes),
             images=dict(self.images),
             started_at=self.started,
             seconds=time.monotonic() - clock,

@@ -31,6 +31,14 @@ app = typer.Typer(
 )
 
 
+class PlanFormat(StrEnum):
+    """What a plan can be printed as."""
+
+    TEXT = "text"
+    MERMAID = "mermaid"
+    DOT = "dot"
+
+
 class EngineChoice(StrEnum):
     """The engines that can be asked for."""
 
@@ -187,6 +195,9 @@ def plan(
     inputs: Inputs = None,
     timeout: Timeout = None,
     memory: Memory = None,
+    drawn: Annotated[
+        PlanFormat, typer.Option("--format", help="As text, or drawn for Mermaid or Graphviz.")
+    ] = PlanFormat.TEXT,
     as_json: AsJson = False,
 ) -> None:
     """Show what would run, and why. Starts nothing.
@@ -203,6 +214,11 @@ def plan(
         )
         if as_json:
             _print_json(planned.as_json())
+            return
+        if drawn is not PlanFormat.TEXT:
+            from cursus_sandbox.reports import drawing
+
+            sys.stdout.write(drawing.mermaid(planned) if drawn is PlanFormat.MERMAID else drawing.dot(planned))
             return
         from rich.console import Console
 

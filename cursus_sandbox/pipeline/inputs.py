@@ -27,12 +27,12 @@ class StepInputs:
         self._contract = contracts[name][0]
         self._step = pipeline.steps.get(name, StepConfiguration())
         self._candidates = outputs_of(depends_on, {before: contracts[before][0] for before in depends_on})
-        pinned = {str(source) for source in self._step.inputs.values()}
         local = self._contract.local_inputs
         ports = self._contract.inputs
         wired = wirings(
             {key: port for key, port in ports.items() if key not in self._step.inputs and key not in local},
-            [one for one in self._candidates if str(one.source) not in pinned],
+            self._candidates,
+            taken=[source for source in self._step.inputs.values() if isinstance(source, StepOutput)],
         )
         for channel in ports:
             if (source := self._step.inputs.get(channel)) is not None:

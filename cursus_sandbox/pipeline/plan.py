@@ -117,6 +117,11 @@ class PipelineExecutionPlan(_Value):
             for step in self.steps
         }
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth a look before running, each with its step's name."""
+        return tuple(f"{step.name}: {note}" for step in self.steps for note in step.notes)
+
     def readers(self, step: str, channel: str) -> tuple[tuple[PlannedStep, PlannedInput], ...]:
         """The inputs that read this output."""
         return self._readers.get((step, channel), ())

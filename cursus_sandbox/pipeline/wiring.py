@@ -8,7 +8,7 @@ with what happened to be left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from cursus_sandbox.pipeline.contract import InputChannel, OutputChannel, ScriptContract
@@ -50,10 +50,15 @@ class _Option:
     evidence: Evidence
 
 
-def wirings(inputs: Mapping[str, InputChannel], candidates: Sequence[Candidate]) -> dict[str, Wiring]:
-    """The best assignment of outputs to inputs. Each input is fed once; an output feeds one input of a step."""
+def wirings(
+    inputs: Mapping[str, InputChannel], candidates: Sequence[Candidate], *, taken: Collection[StepOutput] = ()
+) -> dict[str, Wiring]:
+    """The best assignment of outputs to inputs. Each input is fed once; an output feeds one input of a step.
+
+    `taken` are the outputs that feed an input by a pin.
+    """
     options = {name: _options(name, port, candidates) for name, port in inputs.items()}
-    search = _Search(inputs, options)
+    search = _Search(inputs, options, {(one.step, one.channel) for one in taken})
     found: dict[str, Wiring] = {}
     for name in inputs:
         chosen = {assignment.get(name) for assignment in search.best}
@@ -104,14 +109,16 @@ def _options(name: str, port: InputChannel, candidates: Sequence[Candidate]) -> 
 class _Search:
     """All assignments that nothing distinguishes from the best one, found by looking at each that might be."""
 
-    def __init__(self, inputs: Mapping[str, InputChannel], options: Mapping[str, list[_Option]]) -> None:
+    def __init__(
+        self, inputs: Mapping[str, InputChannel], options: Mapping[str, list[_Option]], taken: set[tuple[str, str]]
+    ) -> None:
         self.names = sorted((name for name in inputs if options[name]), key=lambda name: not inputs[name].required)
         self.inputs = inputs
         self.options = options
         self.best: list[dict[str, _Option]] = [{}]
         self.value = (0, 0, 0, 0)
         self.steps = 0
-        self._assign(0, {}, set())
+        self._assign(0, {}, taken)
 
     def _assign(self, index: int, chosen: dict[str, _Option], used: set[tuple[str, str]]) -> None:
         self.steps += 1

@@ -40,7 +40,8 @@ def _wiring(plan: PipelineExecutionPlan, columns: int) -> Iterator[str]:
         yield step.name + ("" if step.inputs else "  (reads nothing)")
         width = max((len(one.channel) for one in step.inputs), default=0)
         for one in step.inputs:
-            yield _folded(f"  {one.channel:<{width}} <- {one.source}  ({one.reason})", " " * 6, columns)
+            score = "" if one.score is None else f"{one.score:.2f}: "
+            yield _folded(f"  {one.channel:<{width}} <- {one.source}  ({score}{one.reason})", " " * 6, columns)
 
 
 def _details(step: PlannedStep) -> Iterator[tuple[str, str]]:

@@ -296,6 +296,13 @@ def test_an_optional_input_takes_no_leftovers():
     }
 
 
+def test_a_pin_leaves_no_leftovers_either():
+    """An output that is pinned to one input is still what suits the other best, which then stays empty."""
+    steps = {"DummyDataLoading": {}, "TabularPreprocessing": {"inputs": {"DATA": "DummyDataLoading:DATA"}}}
+    found = sources_of(plan(steps, [LOADING, PREPROCESSING]), "TabularPreprocessing")
+    assert found == {"DATA": "DummyDataLoading:DATA", "SIGNATURE": "DummyDataLoading:SIGNATURE"}
+
+
 def test_every_edge_carries_something_where_it_can():
     """Fitted tables come from the step they were fitted in, though the step before offers the same alias."""
     before = ["MissingValueImputation_evaluation", "RiskTableMapping_training"]
