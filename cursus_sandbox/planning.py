@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from cursus_sandbox.documents import ContractLibrary, Written, read_pipeline
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, StepConfiguration
+from cursus_sandbox.pipeline.names import StepTypes
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
-from cursus_sandbox.pipeline.resolver import PipelineDAGResolver, step_type_of
+from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
+from cursus_sandbox.pipeline.step_contracts import named_type
 from cursus_sandbox.sources import missing_sources
 
 
@@ -36,31 +39,54 @@ def shipped_contracts() -> Path:
     return installed if installed.is_dir() else package.parent / "contracts"
 
 
+def installed_cursus() -> Path | None:
+    """The folder of the contracts of the Cursus that is installed here, if one is. Nothing of it is imported."""
+    found = find_spec("cursus")
+    for package in (found.submodule_search_locations or ()) if found else ():
+        if (folder := Path(package) / "steps" / "interfaces").is_dir():
+            return folder
+    return None
+
+
+def library_of(
+    folders: Iterable[Path], *, document: Path | None = None, given: Iterable[ScriptContract] = ()
+) -> ContractLibrary:
+    """The contracts there are: those given, those in the folders, beside the document, of Cursus and the shipped ones.
+
+    DocumentError with every folder that can't be read.
+    """
+    beside = [document.parent, document.parent / "contracts"] if document else []
+    found = [*(one for one in beside if one.is_dir()), installed_cursus(), shipped_contracts()]
+    return ContractLibrary([*folders, *(one for one in found if one)], given)
+
+
 def create_plan(
     dag: Path | Pipeline | PipelineDAG,
     *,
     contract_folders: Iterable[Path] = (),
+    contracts: Iterable[ScriptContract] = (),
     overrides: Overrides = Overrides(),
     runnable: bool = False,
 ) -> PipelineExecutionPlan:
     """The plan of a document or graph; DocumentError with every problem.
 
-    Contracts are looked for in `contract_folders`, then where the document says, then among the shipped ones. With
-    `runnable`, the scripts and files it names must be there as well.
+    `contracts` come before all that are found: in `contract_folders`, then where the document says, then as
+    `library_of` says. With `runnable`, the scripts and files that the document names must be there as well.
     """
     written = read_pipeline(dag) if isinstance(dag, Path) else _in_memory(dag)
     pipeline, outside = _overridden(written.pipeline, overrides)
     try:
-        library = ContractLibrary([*contract_folders, *written.contract_folders, shipped_contracts()])
-        contracts = library.contracts(_step_types(pipeline, library))
+        folders = [*contract_folders, *written.contract_folders]
+        library = library_of(folders, document=written.file, given=contracts)
+        found = library.contracts(_step_types(pipeline, library))
     except DocumentError as error:
         outside += error.problems
     if outside or written.problems:
         inside = [*written.problems, *_graph_problems(pipeline)]
         raise DocumentError([*outside, *_located(written, overrides, inside)])
-    unread = {name: ScriptContract(step_type=name) for name in library.files if name not in contracts}
+    unread = {name: ScriptContract(step_type=name) for name in library.step_types if name not in found}
     try:
-        plan = PipelineDAGResolver(pipeline, contracts={**unread, **contracts}).create_execution_plan()
+        plan = PipelineDAGResolver(pipeline, contracts={**unread, **found}).create_execution_plan()
     except DocumentError as error:
         raise DocumentError(
             _located(written, overrides, error.problems), hint=_where_to_write(written, error)
@@ -108,14 +134,12 @@ def _in_memory(dag: Pipeline | PipelineDAG) -> Written:
 
 def _step_types(pipeline: Pipeline, library: ContractLibrary) -> list[str]:
     """The step types a pipeline names, as far as the library knows them."""
-    found = []
-    for name in pipeline.dag.nodes:
-        step = pipeline.steps.get(name)
-        if step and step.contract:
-            found.append(step.contract)
-        elif known := step_type_of(name, library.files):
-            found.append(known[0])
-    return found
+    types = StepTypes(library.step_types)
+    return [
+        step_type
+        for name in pipeline.dag.nodes
+        if (step_type := named_type(name, pipeline.steps.get(name), types).step_type)
+    ]
 
 
 def _overridden(pipeline: Pipeline, overrides: Overrides) -> tuple[Pipeline, list[Problem]]:

@@ -1,136 +1,137 @@
-"""Contract files, and the library that finds the one for a step type."""
+"""Contract files: a `*.step.yaml` becomes a ScriptContract, or a list of what is wrong with it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from cursus_sandbox.documents.problems import shown, validated
 from cursus_sandbox.documents.reading import read_tree
 from cursus_sandbox.documents.tree import Place, Tree
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
-from cursus_sandbox.pipeline.contract import CONTRACT_PLACES, ScriptContract, contract_fields
+from cursus_sandbox.pipeline.contract import ScriptContract
+from cursus_sandbox.pipeline.interface import contract_fields, places_of, section, variant
 
-_STEP_TYPE = re.compile(
-    rb"^(?:\xef\xbb\xbf)?[\"']?step_type[\"']?\s*:\s*[\"']?([A-Za-z0-9][A-Za-z0-9_.-]*)", re.MULTILINE
-)
-_MAPPINGS: tuple[Place, ...] = (
+_JOB_TYPE = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]*")  # it follows a step type in a node's name
+_PARTS: tuple[Place, ...] = (  # that may be in a variant, too
     ("contract",),
     ("contract", "inputs"),
     ("contract", "outputs"),
     ("contract", "env_vars"),
     ("contract", "input_source_overrides"),
-    ("registry",),
     ("spec",),
     ("spec", "dependencies"),
     ("spec", "outputs"),
 )
+_DESCRIBED = (("inputs", "dependencies"), ("outputs", "outputs"))
 
 
 def read_contract(file: Path) -> ScriptContract:
-    """One `*.step.yaml`; DocumentError with every problem in it."""
+    """One `*.step.yaml`; DocumentError with every problem in it, its variants' too."""
     tree = read_tree(file)
     if not isinstance(tree.content, dict):
         what = "a contract is a mapping with step_type, registry, contract and spec"
         raise DocumentError([*tree.problems, tree.problem(what)])
-    problems = [*tree.problems, *_sections(tree)]
-    contract, wrong = validated(ScriptContract, contract_fields(tree.content), tree, _place)
-    if contract is None or problems or wrong:
-        raise DocumentError(sorted([*problems, *wrong], key=lambda one: one.line or 0))
-    return contract
+    contract, problems = _contract(tree, tree.content, ())
+    problems = [*tree.problems, *_no_mappings(tree), *problems, *_strange_variants(tree)]
+    variants = {}
+    for job_type in section(tree.content, "variants"):
+        variants[job_type], wrong = _contract(tree, variant(tree.content, job_type), ("variants", job_type))
+        problems += wrong
+    if contract is None or problems:
+        raise DocumentError(sorted(dict.fromkeys(problems), key=lambda one: one.line or 0))
+    return contract.model_copy(
+        update={
+            "file": file,
+            "variants": {name: one.model_copy(update={"file": file}) for name, one in variants.items() if one},
+        }
+    )
 
 
-def _sections(tree: Tree) -> list[Problem]:
-    """A section that is no mapping, or no contract at all."""
-    problems = []
+def _contract(tree: Tree, content: dict[str, Any], inside: Place) -> tuple[ScriptContract | None, list[Problem]]:
+    """The contract of a tree's content, or of one of its variants, which stands `inside`."""
+
+    def written(*places: Place) -> Place:
+        """The first of the places that is written, in the variant rather than outside of it."""
+        there = [one for place in places for one in ((*inside, *place), place) if one in tree.lines]
+        return there[0] if there else places[-1]
+
+    contract, problems = validated(ScriptContract, contract_fields(content), tree, lambda at: written(*places_of(at)))
+    for what, place, hint in (*_undescribed(content), *_aliases_that_collide(content)):
+        at = written(place)
+        problems.append(tree.problem(f"{'.'.join(map(str, at))}: {what}", at, hint))
+    return contract, problems
+
+
+Finding = tuple[str, Place, str]  # what, where, a hint
+
+
+def _undescribed(content: dict[str, Any]) -> Iterator[Finding]:
+    """Channels that the spec doesn't know, where there is a spec: Cursus refuses them (`_sync_and_align`)."""
+    for channels, described in _DESCRIBED:
+        known = section(section(content, "spec"), described)
+        for name in section(section(content, "contract"), channels):
+            if known and name not in known:
+                what = f"this is not among the spec's {described}"
+                yield what, ("contract", channels, name), did_you_mean(name, known)
+
+
+def _aliases_that_collide(content: dict[str, Any]) -> Iterator[Finding]:
+    """Aliases that two outputs answer to, in whatever case (`OutputDecl.matches_name_or_alias`)."""
+    outputs = section(section(content, "spec"), "outputs")
+    taken = {name.lower(): name for name in outputs}
+    for name, output in outputs.items():
+        aliases = output.get("aliases") if isinstance(output, dict) else None
+        for index, alias in enumerate(aliases if isinstance(aliases, list) else ()):
+            other = taken.setdefault(str(alias).lower(), name)
+            if other != name:
+                what = f"'{alias}' stands for the output '{other}' already"
+                yield what, ("spec", "outputs", name, "aliases", index), "An input can be fed from one of them only."
+
+
+def _no_mappings(tree: Tree) -> Iterator[Problem]:
+    """Sections that are no mapping, or no contract at all."""
     if tree.content.get("contract") is None:
-        problems.append(tree.problem("contract: this is required", hint="It says the paths of inputs and outputs."))
-    for place in _MAPPINGS:
-        value = tree.content
-        for part in place:
-            value = value.get(part) if isinstance(value, dict) else None
-        if not isinstance(value, dict | None):
-            problems.append(
-                tree.problem(f"{'.'.join(map(str, place))}: a mapping is meant here, not {shown(value)}", place)
-            )
-    return problems
+        yield tree.problem("contract: this is required", hint="It says the paths of inputs and outputs.")
+    bodies: list[Place] = [(), *(("variants", name) for name in section(tree.content, "variants"))]
+    places: list[Place] = [("registry",), ("variants",), *bodies[1:]]
+    for body in bodies:
+        places += [(*body, *part) for part in _PARTS]
+        described = [(*body, "spec", name) for _, name in _DESCRIBED]
+        places += [(*place, name) for place in described for name in _names(tree.content, place)]
+    for place in places:
+        value = _at(tree.content, place)
+        if value is not None and not isinstance(value, dict):
+            yield tree.problem(f"{'.'.join(map(str, place))}: a mapping is meant here, not {shown(value)}", place)
 
 
-def _place(place: Place) -> Place:
-    if not place:
-        return ("contract",)
-    head, *rest = place
-    return (*CONTRACT_PLACES.get(str(head), ("contract", str(head))), *rest)
+def _strange_variants(tree: Tree) -> Iterator[Problem]:
+    """Variants for what can't be a job type, and what they say of channels that aren't there."""
+    for job_type in section(tree.content, "variants"):
+        if not _JOB_TYPE.fullmatch(job_type):
+            what = f"variants: {job_type!r} can't be a job type"
+            yield tree.problem(what, ("variants", job_type), "Letters, digits, '_', '-' and '.', as in a step's name.")
+        content = variant(tree.content, job_type)
+        for channels, described in _DESCRIBED:
+            known = section(section(content, "contract"), channels)
+            place: Place = ("variants", job_type, "spec", described)
+            for name in _names(tree.content, place):
+                if name not in known:
+                    word = channels.removesuffix("s")
+                    what = f"{'.'.join(map(str, place))}: the contract has no {word} '{name}'"
+                    yield tree.problem(what, (*place, name), did_you_mean(name, known))
 
 
-class ContractLibrary:
-    """The contracts of some folders; where two have the same step type, the earlier folder's counts.
-
-    Only the contracts that are asked for are read: the others need not even be well-formed.
-    """
-
-    def __init__(self, folders: Iterable[Path]) -> None:
-        self.folders = tuple(folders)
-        self.files: Mapping[str, Path] = {}
-        self._twice: dict[str, list[Path]] = {}
-        problems: list[Problem] = []
-        for folder in self.folders:
-            try:
-                self._add(folder)
-            except DocumentError as error:
-                problems += error.problems
-        if problems:
-            raise DocumentError(problems)
-
-    def _add(self, folder: Path) -> None:
-        if problem := no_folder(folder):
-            raise DocumentError([problem])
-        found: dict[str, list[Path]] = {}
-        for file in sorted([*folder.glob("*.step.yaml"), *folder.glob("*.step.yml")]):
-            if step_type := _step_type(file):
-                found.setdefault(step_type, []).append(file)
-        new = {step_type: files for step_type, files in found.items() if step_type not in self.files}
-        self.files = {**self.files, **{step_type: files[0] for step_type, files in new.items()}}
-        self._twice |= {step_type: files for step_type, files in new.items() if len(files) > 1}
-
-    def contracts(self, step_types: Iterable[str]) -> dict[str, ScriptContract]:
-        """The contracts of these step types that there are; DocumentError with the problems of all of them."""
-        read: dict[str, ScriptContract] = {}
-        problems: list[Problem] = []
-        for step_type in dict.fromkeys(step_types):
-            if step_type in self._twice:
-                first, second, *_ = self._twice[step_type]
-                what = f"the step type '{step_type}' has two contracts in one folder; the other is {first.name}"
-                problems.append(Problem(what, file=second, hint="Keep one of them."))
-            elif file := self.files.get(step_type):
-                try:
-                    read[step_type] = read_contract(file)
-                except DocumentError as error:
-                    problems += error.problems
-        if problems:
-            raise DocumentError(problems)
-        return read
+def _at(content: Any, place: Place) -> Any:
+    """What stands at a place, None where nothing can."""
+    for part in place:
+        content = content.get(part) if isinstance(content, dict) else None
+    return content
 
 
-def no_folder(folder: Path) -> Problem | None:
-    """What is wrong with a contracts folder that can't be one."""
-    try:
-        if folder.is_dir():
-            return None
-        what = "is a file, not a folder" if folder.exists() else "does not exist"
-        hint = did_you_mean(folder.name, [one.name for one in folder.parent.glob("*/")])
-    except OSError as error:
-        what, hint = f"can't be used: {error.strerror}", ""
-    return Problem(f"the contracts folder {folder} {what}", hint=hint if hint.startswith("Did") else "")
-
-
-def _step_type(file: Path) -> str | None:
-    """The step type a contract file is for, without reading the file as YAML; None if none is written in it."""
-    try:
-        found = _STEP_TYPE.search(file.read_bytes()) if file.is_file() else None
-    except OSError as error:
-        raise DocumentError([Problem(f"the contract can't be read: {error.strerror}", file=file)]) from error
-    if found is None:
-        raise DocumentError([Problem("the contract has no step_type", file=file, hint="Write it at the top.")])
-    return found[1].decode()
+def _names(content: Any, place: Place) -> tuple[str, ...]:
+    """The keys of the mapping at a place, none where there is no mapping."""
+    value = _at(content, place)
+    return tuple(value) if isinstance(value, dict) else ()

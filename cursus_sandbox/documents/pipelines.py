@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cursus_sandbox.documents.contracts import no_folder
+from cursus_sandbox.documents.library import no_folder
 from cursus_sandbox.documents.problems import validated
 from cursus_sandbox.documents.reading import read_tree
 from cursus_sandbox.documents.tree import Place, Tree

@@ -17,7 +17,7 @@ def read_tree(file: Path) -> Tree:
 
     Raises DocumentError for anything that can't be read at all; what else is wrong is in the tree's `problems`.
     """
-    text = _text(file)
+    text = read_text(file)
     if file.suffix.lower() == ".json":
         return json_tree(file, text)
     from cursus_sandbox.documents.from_yaml import yaml_tree  # noqa: PLC0415 -- a pipeline in JSON needs no YAML
@@ -25,7 +25,8 @@ def read_tree(file: Path) -> Tree:
     return yaml_tree(file, text)
 
 
-def _text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """A file of text, of a size that a document may have; DocumentError if it is none."""
     try:
         if not file.is_file():
             what = "is a folder" if file.is_dir() else "is no regular file" if file.exists() else "does not exist"

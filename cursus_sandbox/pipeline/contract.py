@@ -1,18 +1,16 @@
-"""A step's contract: what it reads, writes and is told, at which paths. Written in Cursus' `*.step.yaml` format.
-
-The format is Cursus' own (`cursus/core/base/step_interface.py`): its other keys are accepted and ignored. Ours is the
-optional `schema:` of a channel.
-"""
+"""A step's contract: what it reads, writes and is told, at which paths. How it is written is `pipeline.interface`'s."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from itertools import combinations, product
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from cursus_sandbox.errors import DocumentError, Problem
+from cursus_sandbox.pipeline.interface import OLDER_NAMES, older_fields
 from cursus_sandbox.pipeline.values import ChannelName, ContainerPath, EntryPoint, EnvironmentName, StepName, Text
 from cursus_sandbox.tables.schema import TableSchema
 
@@ -93,9 +91,15 @@ class JobArgument(_Tolerant):
 
 
 class ScriptContract(_Tolerant):
-    """One step type: its script, its channels, its environment and its arguments."""
+    """One step type: its script, its channels, its environment and its arguments.
+
+    `variants` are what it is for certain job types, each a whole contract. `local_inputs` come from this machine, never
+    from a step: each with the configuration's attribute that names it in Cursus. `unmounted_inputs` the script looks up
+    by itself. `file` is where it was found. A `generic` one stands for a contract that was not.
+    """
 
     step_type: StepName
+    description: str = ""
     sagemaker_step_type: str = "Processing"
     entry_point: EntryPoint | None = None
     source_dir: bool = False
@@ -105,8 +109,11 @@ class ScriptContract(_Tolerant):
     job_arguments: tuple[JobArgument, ...] = ()
     required_env_vars: tuple[EnvironmentName, ...] = ()
     optional_env_vars: dict[EnvironmentName, Text] = Field(default_factory=dict)
-    local_inputs: frozenset[str] = frozenset()
+    local_inputs: dict[str, Text] = Field(default_factory=dict)
     unmounted_inputs: frozenset[str] = frozenset()
+    variants: dict[str, ScriptContract] = Field(default_factory=dict)
+    file: Path | None = None
+    generic: bool = False
 
     @property
     def kind(self) -> StepKind:
@@ -144,6 +151,33 @@ class ScriptContract(_Tolerant):
                 raise ChannelError(f"{one} lies at {path}, the place of {what}", one)
         return self
 
+    @classmethod
+    def from_script_contract(cls, contract: object, *, step_type: str | None = None) -> Self:
+        """The contract of an object in Cursus' older shape: with `expected_input_paths`, `expected_output_paths`, ….
+
+        `step_type` is, unless given, the object's own, else the one its entry point is named after. DocumentError with
+        every problem.
+        """
+        shape = {name: getattr(contract, name) for name in OLDER_NAMES if hasattr(contract, name)}
+        if "expected_input_paths" not in shape:
+            what = f"a {type(contract).__name__} is no contract: it has no expected_input_paths"
+            raise DocumentError(
+                [Problem(what, hint="A contract is a ScriptContract, or an object in its older shape.")]
+            )
+        fields = older_fields(shape, step_type or getattr(contract, "step_type", None))
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            name = fields.get("step_type", type(contract).__name__)
+            raise DocumentError(
+                Problem(f"contract '{name}', {'.'.join(map(str, one['loc'])) or 'channels'}: {one['msg']}")
+                for one in error.errors(include_url=False)
+            ) from None
+
+    def for_job_type(self, job_type: str | None) -> ScriptContract:
+        """What it is for this job type: the variant of that name, else the contract itself, as in Cursus."""
+        return self.variants.get(job_type, self) if job_type else self
+
     def fan_out(self, channel: str) -> tuple[str, ...]:
         """The training channels of an input at /opt/ml/input/data itself, which is none: the folders below it are.
 
@@ -165,59 +199,3 @@ class ScriptContract(_Tolerant):
         if self.kind is StepKind.TRAINING and path == _TRAINING_DATA:
             return (path / channel,)
         return (path,)
-
-
-def contract_fields(tree: dict[str, Any]) -> dict[str, Any]:
-    """A `*.step.yaml` tree as the fields of a ScriptContract: its sections laid over one another, not judged yet."""
-    contract = _section(tree, "contract")
-    spec = _section(tree, "spec")
-    env = _section(contract, "env_vars")
-    inputs = _ports(contract, "inputs", spec, "dependencies", _ASKED)
-    outputs = _ports(contract, "outputs", spec, "outputs", _OFFERED)
-    fields = {
-        "step_type": tree.get("step_type"),
-        "sagemaker_step_type": _section(tree, "registry").get("sagemaker_step_type"),
-        "entry_point": contract.get("entry_point"),
-        "source_dir": contract.get("source_dir"),
-        "inputs": inputs,
-        "outputs": outputs,
-        "arguments": contract.get("arguments"),
-        "job_arguments": contract.get("job_arguments"),
-        "required_env_vars": env.get("required"),
-        "optional_env_vars": env.get("optional"),
-        "local_inputs": list(_section(contract, "input_source_overrides")),
-        "unmounted_inputs": contract.get("skip_inputs"),
-    }
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-_ASKED = ("type", "data_type", "compatible_sources", "semantic_keywords")
-_OFFERED = ("type", "data_type", "aliases")
-
-# Where a field of ScriptContract stands in the file, so that an error can name its line.
-CONTRACT_PLACES: dict[str, tuple[str, ...]] = {
-    "step_type": ("step_type",),
-    "sagemaker_step_type": ("registry", "sagemaker_step_type"),
-    "required_env_vars": ("contract", "env_vars", "required"),
-    "optional_env_vars": ("contract", "env_vars", "optional"),
-    "local_inputs": ("contract", "input_source_overrides"),
-    "unmounted_inputs": ("contract", "skip_inputs"),
-}
-
-
-def _section(tree: dict[str, Any], name: str) -> dict[str, Any]:
-    value = tree.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _ports(
-    contract: dict[str, Any], section: str, spec: dict[str, Any], same: str, keys: tuple[str, ...]
-) -> dict[str, Any]:
-    """A section's channels, each with what the spec says of it."""
-    described = _section(spec, same)
-    return {
-        name: {**port, **{key: value for key in keys if (value := _section(described, name).get(key)) is not None}}
-        if isinstance(port, dict)
-        else port
-        for name, port in _section(contract, section).items()
-    }

@@ -63,6 +63,7 @@ class PlannedStep(_Value):
     name: str
     step_type: str
     kind: StepKind
+    contract_file: Path | None = None
     job_type: str | None = None
     skip: str | None = None  # why it isn't run
     depends_on: tuple[str, ...] = ()

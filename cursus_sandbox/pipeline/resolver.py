@@ -9,29 +9,18 @@ import networkx as nx
 
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
 from cursus_sandbox.pipeline.contract import ScriptContract
-from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepConfiguration, StepOutput
+from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepOutput
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
+from cursus_sandbox.pipeline.step_contracts import contract_notes, step_contracts
 from cursus_sandbox.pipeline.steps import planned_step
 from cursus_sandbox.tables.mismatch import Severity
 from cursus_sandbox.tables.promises import schema_mismatches
 
 
-def step_type_of(node: str, known: Iterable[str]) -> tuple[str, str | None] | None:
-    """A node's step type and job type: the longest known type that the name is, or starts with before a `_`."""
-    types = set(known)
-    head, tail = node, ""
-    while head:
-        if head in types:
-            return head, tail or None
-        head, _, last = head.rpartition("_")
-        tail = f"{last}_{tail}" if tail else last
-    return None
-
-
 class PipelineDAGResolver:
     """Decides a pipeline: order, wiring, environment, arguments.
 
-    `contracts` is by step type and holds at least those the pipeline names.
+    `contracts` is by step type. A step whose type is not among them gets a generic contract, and a note that says so.
     """
 
     def __init__(self, pipeline: Pipeline | PipelineDAG, *, contracts: Mapping[str, ScriptContract]) -> None:
@@ -78,7 +67,7 @@ class PipelineDAGResolver:
         """The plan; DocumentError with every problem when there can be none."""
         integrity = self.validate_dag_integrity()
         problems = [one for kind, some in integrity.items() if kind != "isolated_nodes" for one in some]
-        resolved, unknown = self._resolved_contracts()
+        resolved, unknown = step_contracts(self.pipeline, self.contracts, self._graph.predecessors)
         problems += unknown
         if problems:
             raise DocumentError(problems)
@@ -91,7 +80,8 @@ class PipelineDAGResolver:
                 contracts=resolved,
                 depends_on=self.get_step_dependencies(name),
             )
-            steps.append(step)
+            notes = contract_notes(*resolved[name], known=self.contracts)
+            steps.append(step.model_copy(update={"notes": (*notes, *step.notes)}) if notes else step)
             problems += wrong
         plan = PipelineExecutionPlan(name=self.pipeline.name, steps=tuple(steps))
         problems += _broken_promises(plan)
@@ -142,27 +132,6 @@ class PipelineDAGResolver:
                 if isinstance(source, StepOutput) and source.step not in known
             ]
         return problems
-
-    def _resolved_contracts(self) -> tuple[dict[str, tuple[ScriptContract, str | None]], list[Problem]]:
-        """Each step's contract and job type, and the steps that have none."""
-        resolved: dict[str, tuple[ScriptContract, str | None]] = {}
-        problems = []
-        for name in dict.fromkeys(self.pipeline.dag.nodes):
-            step = self.pipeline.steps.get(name, StepConfiguration())
-            found = step_type_of(name, self.contracts)
-            if step.contract is not None:
-                found = (step.contract, found[1] if found else None) if step.contract in self.contracts else None
-            if found is None:
-                wanted = step.contract or name
-                at = ("steps", name, "contract") if step.contract else ("steps", name)
-                hint = did_you_mean(wanted, self.contracts) or "No contract was found at all."
-                what = f"step '{name}' has no contract: '{wanted}' is no known step type"
-                problems.append(
-                    Problem(what, at, f"{hint} Contracts are *.step.yaml files; --contracts adds a folder.")
-                )
-            else:
-                resolved[name] = (self.contracts[found[0]], step.job_type or found[1])
-        return resolved, problems
 
 
 def _broken_promises(plan: PipelineExecutionPlan) -> list[Problem]:

@@ -32,6 +32,7 @@ def planned_step(
         name=name,
         step_type=contract.step_type,
         kind=contract.kind,
+        contract_file=contract.file,
         job_type=job_type,
         skip=skip,
         depends_on=tuple(depends_on),

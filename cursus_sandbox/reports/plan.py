@@ -13,7 +13,7 @@ from rich.console import Console
 
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
-from cursus_sandbox.reports.text import plain_lines, printable
+from cursus_sandbox.reports.text import plain_lines, printable, shown
 from cursus_sandbox.sagemaker.layout import code_paths, command_of
 
 _WORD = 9  # columns of the word before a detail
@@ -45,6 +45,8 @@ def _wiring(plan: PipelineExecutionPlan, columns: int) -> Iterator[str]:
 
 
 def _details(step: PlannedStep) -> Iterator[tuple[str, str]]:
+    if step.contract_file is not None:
+        yield "contract", shown(step.contract_file)
     if step.skip is not None:
         yield "skipped", step.skip
     for output in step.outputs:

@@ -34,6 +34,7 @@ contract:
 spec:
   dependencies:
     input_path: {type: training_data, required: true, compatible_sources: [Load], semantic_keywords: [data]}
+    hyperparameters: {type: hyperparameters, required: false}
   outputs:
     model_output: {type: model_artifacts, aliases: [model, artifacts], data_type: S3Uri}
 variants:
@@ -72,7 +73,10 @@ def test_cursus_contract_is_read_unchanged(tmp_path):
     assert read.inputs["input_path"].channels == ("train", "val")
     assert read.outputs["model_output"].aliases == ("model", "artifacts")
     assert (read.required_env_vars, read.optional_env_vars) == (("LABEL",), {"ROUNDS": "10", "DEPTH": "6"})
-    assert (read.local_inputs, read.unmounted_inputs) == ({"hyperparameters"}, {"hyperparameters"})
+    assert (read.local_inputs, read.unmounted_inputs) == (
+        {"hyperparameters": "hyperparameter_file"},
+        {"hyperparameters"},
+    )
 
 
 @pytest.mark.parametrize(
@@ -206,6 +210,127 @@ def test_what_is_no_contract(problems, content, words):
     """A document that is no contract says what is missing."""
     [(_, said)] = problems(content)
     assert words in said
+
+
+DESCRIBED = """\
+step_type: A
+contract:
+  entry_point: a.py
+  inputs:
+    rows: {path: /opt/ml/processing/input/rows}
+    model: {path: /opt/ml/processing/input/model, required: false}
+  outputs:
+    table: {path: /opt/ml/processing/output/table}
+    report: {path: /opt/ml/processing/output/report}
+spec:
+  dependencies:
+    rows: {type: training_data, semantic_keywords: [rows, table], compatible_sources: [Load]}
+    model: {required: false}
+  outputs:
+    table: {aliases: [input_path, data]}
+    report: {aliases: [metrics]}
+variants:
+  training:
+    step_type: A_Training
+  testing:
+    spec:
+      dependencies: {model: {required: true}, rows: {semantic_keywords: [test]}}
+      outputs: {table: {aliases: [test_data]}}
+"""
+
+
+def described(old, new):
+    """The contract with a spec and variants, something in it replaced."""
+    assert old in DESCRIBED
+    return DESCRIBED.replace(old, new, 1)
+
+
+def test_variants(tmp_path):
+    """For a job type with a variant the contract is what Cursus merges: mappings at every depth, lists replaced."""
+    file = tmp_path / "a.step.yaml"
+    file.write_text(DESCRIBED)
+    base = read_contract(file)
+    testing = base.for_job_type("testing")
+
+    assert list(base.variants) == ["training", "testing"]
+    assert (base.inputs["model"].required, testing.inputs["model"].required) == (False, True)
+    assert (base.outputs["table"].aliases, testing.outputs["table"].aliases) == (("input_path", "data"), ("test_data",))
+    assert testing.inputs["rows"].semantic_keywords == ("test",)
+    assert testing.inputs["rows"].compatible_sources == ("Load",)
+    assert testing.outputs["report"].aliases == ("metrics",)
+    assert (testing.step_type, testing.file, testing.variants) == ("A", file, {})
+    for job_type in (None, "calibration", "Testing"):
+        assert base.for_job_type(job_type) is base
+    assert base.for_job_type("training").inputs == base.inputs
+
+
+def test_required_is_what_the_spec_says(tmp_path):
+    """Where contract and spec both say whether an input is required, Cursus goes by the spec, and so does this."""
+    file = tmp_path / "a.step.yaml"
+    file.write_text(
+        described("input/rows}", "input/rows, required: true}").replace(
+            "rows: {type: training_data", "rows: {required: false, type: training_data"
+        )
+    )
+    assert not read_contract(file).inputs["rows"].required
+
+
+def test_a_sink_leaves_nothing(tmp_path):
+    """The outputs of a contract that is a sink are none, as in Cursus."""
+    file = tmp_path / "a.step.yaml"
+    file.write_text(described("  entry_point: a.py", "  entry_point: a.py\n  sink: true"))
+    assert not read_contract(file).outputs
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("    model: {required: false}\n", "", 6, "contract.inputs.model: this is not among the spec's dependencies"),
+        ("report: {aliases: [metrics]}", "reprot: {}", 9, "this is not among the spec's outputs Did you mean 'reprot'"),
+        ("[metrics]", "[x, Data]", 16, "spec.outputs.report.aliases.1: 'Data' stands for the output 'table' already"),
+        ("[metrics]", "[table]", 16, "'table' stands for the output 'table' already"),
+        ("[test_data]", "[metrics]", 16, "spec.outputs.report.aliases.0: 'metrics' stands for the output 'table'"),
+        (
+            "rows: {type: training_data,",
+            "rows: {required: maybe,",
+            12,
+            "spec.dependencies.rows.required: true or false",
+        ),
+        (
+            "{model: {required: true}",
+            "{model: {required: maybe}",
+            22,
+            "variants.testing.spec.dependencies.model.required",
+        ),
+        ("{model: {required: true}", "{modle: {}", 22, "the contract has no input 'modle' Did you mean 'model'?"),
+        ("outputs: {table: {aliases", "outputs: {tabel: {aliases", 23, "the contract has no output 'tabel' Did you"),
+        ("{model: {required: true}", "{model: [x]", 22, "variants.testing.spec.dependencies.model: a mapping is meant"),
+        (
+            "model: {required: false}\n  o",
+            "model: 5\n  o",
+            13,
+            "spec.dependencies.model: a mapping is meant here, not 5",
+        ),
+        ("  training:\n    step_type: A_Training", "  training: 5", 18, "variants.training: a mapping is meant here"),
+        ("  training:", "  '':", 18, "variants: '' can't be a job type Letters"),
+        ("  training:", "  a b:", 18, "variants: 'a b' can't be a job type"),
+    ],
+)
+def test_specs_and_variants_that_are_wrong(problems, old, new, line, words):
+    """Channels the spec doesn't know, aliases that collide and variants of nothing are named once, with the line."""
+    [(found, said)] = problems(described(old, new))
+    assert (found, words in said) == (line, True), said
+
+
+def test_all_problems_of_a_contract_and_its_variants_at_once(problems):
+    """What is wrong in the base is said once, what is wrong in a variant beside it."""
+    text = described("entry_point: a.py", "entry_point: /a.py").replace("[metrics]", "[data]")
+    found = problems(text.replace("outputs: {table: {aliases: [test_data]}}", "outputs: [x]"))
+    assert [(line, said.partition(":")[0]) for line, said in found] == [
+        (3, "contract.entry_point"),
+        (16, "spec.outputs.report.aliases.0"),
+        (23, "variants.testing.spec.outputs"),
+    ]
 
 
 def folder_of(folder, **contracts):

@@ -29,8 +29,10 @@ contract:
   env_vars: {required: [LABEL], optional: {ROUNDS: "10"}}
   skip_inputs: [settings]
 spec:
-  dependencies: {input_path: {compatible_sources: [Load]}}
+  dependencies: {input_path: {compatible_sources: [Load]}, settings: {type: hyperparameters}}
   outputs: {model: {aliases: [artifacts]}}
+variants:
+  b: {spec: {dependencies: {settings: {required: true}}, outputs: {model: {aliases: [others]}}}}
 """
 LOAD = "step_type: Load\ncontract: {entry_point: load.py, outputs: {rows: {path: /opt/ml/processing/output}}}\n"
 DOCUMENT = """\

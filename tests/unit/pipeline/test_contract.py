@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 from small import IN, OUT, contract
 
-from cursus_sandbox.pipeline.contract import StepKind, contract_fields
+from cursus_sandbox.pipeline.contract import StepKind
+from cursus_sandbox.pipeline.interface import contract_fields
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_fields_of_a_cursus_tree():
     assert read.inputs["model"].compatible_sources == ("Train",)
     assert read.outputs["scores"].aliases == ("rows",)
     assert (read.required_env_vars, read.optional_env_vars) == (("KEY",), {"MODE": "fast"})
-    assert (read.local_inputs, read.unmounted_inputs) == ({"uri"}, {"model"})
+    assert (read.local_inputs, read.unmounted_inputs) == ({"uri": "get_uri"}, {"model"})
     assert read.paths_of("uri") == ()
 
 

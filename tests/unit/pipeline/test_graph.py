@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from small import contract
 
 from cursus_sandbox.errors import DocumentError
-from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG
+from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepConfiguration
 from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
 
 STEP = {"S": contract("S")}
@@ -109,8 +109,9 @@ def test_cycle_path():
 
 def test_all_problems_at_once():
     """A cycle, a dangling edge and an unknown type come in one error."""
+    edges = [("S_a", "S_b"), ("S_b", "S_a"), ("S_a", "S_z")]
     with pytest.raises(DocumentError) as error:
-        resolver(["S_a", "S_b", "T"], [("S_a", "S_b"), ("S_b", "S_a"), ("S_a", "S_z")]).create_execution_plan()
+        resolver(["S_a", "S_b", "T"], edges, {"T": StepConfiguration(contract="T")}).create_execution_plan()
     assert len(error.value.problems) == 3
 
 

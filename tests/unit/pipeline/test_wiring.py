@@ -129,7 +129,7 @@ def test_unknown_outputs_and_schemas():
 
 def test_local_inputs_are_never_wired():
     """An input of `input_source_overrides` comes from the user's folder, even where a predecessor has that name."""
-    reader = contract("Read", {"rows": f"{IN}/rows"}, local_inputs=["rows"])
+    reader = contract("Read", {"rows": f"{IN}/rows"}, local_inputs={"rows": "rows_source"})
     (problem,) = problems({"Load": {}, "Read": {"depends_on": ["Load"]}}, [LOAD, reader])
     assert "needs its input 'rows'" in problem.what
     made = plan({"Load": {}, "Read": {"depends_on": ["Load"], "inputs": {"rows": "./rows"}}}, [LOAD, reader])
