@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, TypedDict
 
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import EngineError
 from cursus_sandbox.executor import PipelineExecutor
+from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.result import Observer, PipelineExecutionResult
@@ -22,13 +23,28 @@ CONTRACTS_VARIABLE = "CURSUS_SANDBOX_CONTRACTS"
 
 AnyPath = str | os.PathLike[str]
 Document = AnyPath | Pipeline | PipelineDAG
+
+
+class OlderContract(Protocol):
+    """A contract in Cursus' older shape. Its step type is its `step_type`, else what its entry point is named after."""
+
+    @property
+    def entry_point(self) -> str:
+        """The script's file name."""
+
+    @property
+    def expected_input_paths(self) -> Mapping[str, str]:
+        """Where each input shows."""
+
+
+Contracts = Iterable[AnyPath | ScriptContract | OlderContract]
 EngineName = Literal["auto", "docker", "local"]
 
 
 def plan(
     document: Document,
     *,
-    contracts: Iterable[AnyPath] = (),
+    contracts: Contracts = (),
     image: str | None = None,
     source_dir: AnyPath | None = None,
     timeout: float | str | None = None,
@@ -37,14 +53,15 @@ def plan(
 ) -> PipelineExecutionPlan:
     """What would run, decided and checked, without touching an engine.
 
-    `contracts` are folders of `*.step.yaml`, searched before those of CURSUS_SANDBOX_CONTRACTS, of the document and the
-    shipped ones. `image`, `source_dir`, `timeout` (seconds, or `10m`) and `memory` (bytes, or `2g`) hold for the steps
-    that don't say otherwise. `inputs` binds root inputs: `{"step:channel": path}`.
+    `contracts` are contracts, or folders of `*.step.yaml` and `*_contract.py`, searched before those of
+    CURSUS_SANDBOX_CONTRACTS, of the document, of an installed Cursus and the shipped ones. `image`, `source_dir`,
+    `timeout` (seconds, or `10m`) and `memory` (bytes, or `2g`) hold for the steps that don't say otherwise. `inputs`
+    binds root inputs: `{"step:channel": path}`.
     Raises DocumentError with everything that is wrong.
     """
     return create_plan(
         _document(document),
-        contract_folders=_contract_folders(contracts),
+        **_contracts(contracts),
         overrides=_overrides(image, source_dir, timeout, memory, inputs),
     )
 
@@ -52,14 +69,14 @@ def plan(
 def check(
     document: Document,
     *,
-    contracts: Iterable[AnyPath] = (),
+    contracts: Contracts = (),
     source_dir: AnyPath | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
 ) -> PipelineExecutionPlan:
     """As `plan`, and the scripts and files that the documents name must be there."""
     return create_plan(
         _document(document),
-        contract_folders=_contract_folders(contracts),
+        **_contracts(contracts),
         overrides=_overrides(None, source_dir, None, None, inputs),
         runnable=True,
     )
@@ -70,7 +87,7 @@ def run(
     *,
     engine: EngineName | Engine = "auto",
     workspace: AnyPath = WORKSPACE,
-    contracts: Iterable[AnyPath] = (),
+    contracts: Contracts = (),
     image: str | None = None,
     source_dir: AnyPath | None = None,
     timeout: float | str | None = None,
@@ -93,7 +110,7 @@ def run(
     """
     planned = create_plan(
         _document(document),
-        contract_folders=_contract_folders(contracts),
+        **_contracts(contracts),
         overrides=_overrides(image, source_dir, timeout, memory, inputs),
         runnable=True,
     )
@@ -166,9 +183,26 @@ def _document(document: Document) -> Path | Pipeline | PipelineDAG:
     return document if isinstance(document, Pipeline | PipelineDAG) else Path(document)
 
 
-def _contract_folders(given: Iterable[AnyPath]) -> list[Path]:
+def contract_folders(given: Iterable[AnyPath]) -> list[Path]:
+    """The folders given, then those of the environment."""
     listed = os.environ.get(CONTRACTS_VARIABLE, "")
     return [Path(one) for one in given] + [Path(one) for one in listed.split(os.pathsep) if one]
+
+
+class _Contracts(TypedDict):
+    contract_folders: list[Path]
+    contracts: list[ScriptContract]
+
+
+def _contracts(given: Contracts) -> _Contracts:
+    folders: list[AnyPath] = []
+    contracts: list[ScriptContract] = []
+    for one in given:
+        if isinstance(one, str | os.PathLike):
+            folders.append(one)
+        else:
+            contracts.append(one if isinstance(one, ScriptContract) else ScriptContract.from_script_contract(one))
+    return {"contract_folders": contract_folders(folders), "contracts": contracts}
 
 
 def _overrides(

@@ -49,15 +49,15 @@ def installed_cursus() -> Path | None:
 
 
 def library_of(
-    folders: Iterable[Path], *, document: Path | None = None, given: Iterable[ScriptContract] = ()
+    folders: Iterable[Path], *, beside: Path | None = None, given: Iterable[ScriptContract] = ()
 ) -> ContractLibrary:
-    """The contracts there are: those given, those in the folders, beside the document, of Cursus and the shipped ones.
+    """The contracts there are: those given, in the folders, in the one `beside` and its `contracts/`, Cursus', shipped.
 
     DocumentError with every folder that can't be read.
     """
-    beside = [document.parent, document.parent / "contracts"] if document else []
-    found = [*(one for one in beside if one.is_dir()), installed_cursus(), shipped_contracts()]
-    return ContractLibrary([*folders, *(one for one in found if one)], given)
+    near = [one for one in (beside, beside / "contracts") if one.is_dir()] if beside else []
+    cursus = installed_cursus()
+    return ContractLibrary([*folders, *near, *([cursus] if cursus else ()), shipped_contracts()], given)
 
 
 def create_plan(
@@ -77,7 +77,7 @@ def create_plan(
     pipeline, outside = _overridden(written.pipeline, overrides)
     try:
         folders = [*contract_folders, *written.contract_folders]
-        library = library_of(folders, document=written.file, given=contracts)
+        library = library_of(folders, beside=written.file.parent if written.file else None, given=contracts)
         found = library.contracts(_step_types(pipeline, library))
     except DocumentError as error:
         outside += error.problems

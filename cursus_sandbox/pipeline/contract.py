@@ -160,7 +160,7 @@ class ScriptContract(_Tolerant):
         """
         shape = {name: getattr(contract, name) for name in OLDER_NAMES if hasattr(contract, name)}
         if "expected_input_paths" not in shape:
-            what = f"a {type(contract).__name__} is no contract: it has no expected_input_paths"
+            what = f"{type(contract).__name__} is no contract: it has no expected_input_paths"
             raise DocumentError(
                 [Problem(what, hint="A contract is a ScriptContract, or an object in its older shape.")]
             )
@@ -170,7 +170,9 @@ class ScriptContract(_Tolerant):
         except ValidationError as error:
             name = fields.get("step_type", type(contract).__name__)
             raise DocumentError(
-                Problem(f"contract '{name}', {'.'.join(map(str, one['loc'])) or 'channels'}: {one['msg']}")
+                Problem(
+                    f"contract '{name}', {'.'.join(map(str, one['loc'])) or 'channels'}: {one['msg'].removeprefix('Value error, ')}"
+                )
                 for one in error.errors(include_url=False)
             ) from None
 

@@ -49,7 +49,7 @@ def step_contracts(
         try:
             contract, label = generic_contract(name, step, outputs=outputs.get(name, ()), fed=fed)
         except ValidationError as error:
-            problems += [_no_channel(name, one["msg"]) for one in error.errors(include_url=False)]
+            problems.append(_no_channel(name, error))
         else:
             chosen[name] = (contract, step.job_type or label)
     return chosen, problems
@@ -93,8 +93,9 @@ def _outputs_named(pipeline: Pipeline) -> dict[str, list[str]]:
     return named
 
 
-def _no_channel(name: str, message: str) -> Problem:
-    what = f"step '{name}' has no contract, and with what the document says none can be made: {message}"
+def _no_channel(name: str, error: ValidationError) -> Problem:
+    message = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+    what = f"step '{name}' has no contract, and with the channels the document names none can be made: {message}"
     return Problem(what, ("steps", name), "Write a contract for it: a *.step.yaml file; --contracts adds a folder.")
 
 
