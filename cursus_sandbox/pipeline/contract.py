@@ -169,12 +169,11 @@ class ScriptContract(_Tolerant):
             return cls.model_validate(fields)
         except ValidationError as error:
             name = fields.get("step_type", type(contract).__name__)
-            raise DocumentError(
-                Problem(
-                    f"contract '{name}', {'.'.join(map(str, one['loc'])) or 'channels'}: {one['msg'].removeprefix('Value error, ')}"
-                )
-                for one in error.errors(include_url=False)
-            ) from None
+            problems = []
+            for one in error.errors(include_url=False):
+                place, what = ".".join(map(str, one["loc"])) or "channels", one["msg"].removeprefix("Value error, ")
+                problems.append(Problem(f"contract '{name}', {place}: {what}"))
+            raise DocumentError(problems) from None
 
     def for_job_type(self, job_type: str | None) -> ScriptContract:
         """What it is for this job type: the variant of that name, else the contract itself, as in Cursus."""
