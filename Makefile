@@ -49,7 +49,8 @@ check: $(VENV)/installed ## ruff and mypy
 	$(BIN)/mypy
 
 bench: $(VENV)/installed ## what it costs
-	$(BIN)/python -m pytest tests/bench --no-header -q
+	$(BIN)/python tests/bench/planning.py
+	$(BIN)/python tests/bench/stepping.py
 
 clean: ## take away what was made here, but for the images
 	rm -rf $(VENV) .cursus-sandbox dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

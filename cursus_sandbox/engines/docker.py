@@ -43,6 +43,7 @@ class DockerEngine:
 
     name = "docker"
     runs_images = True
+    makes_mounts = True
 
     def __init__(self, daemon: Daemon, *, grace: float = 10.0) -> None:
         self.id = uuid.uuid4().hex

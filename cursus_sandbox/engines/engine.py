@@ -96,10 +96,14 @@ class Engine(Protocol):
     6. What it could not learn it does not invent: it raises EngineError.
     7. `run` may be called from several threads at once.
     8. Leaving the `with` block leaves nothing running and nothing behind.
+
+    Where `makes_mounts` is false there are no container paths: the engine takes jobs without mounts, whose command
+    names host paths.
     """
 
     name: str
     runs_images: bool
+    makes_mounts: bool
 
     def __enter__(self) -> Self: ...
 

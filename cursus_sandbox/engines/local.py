@@ -49,6 +49,7 @@ class LocalEngine:
 
     name = "local"
     runs_images = False
+    makes_mounts = True
 
     def __init__(self, bwrap: Path, machine: Machine, *, grace: float = 10.0) -> None:
         self.private_folders: Private | None = None  # how they are made; None until the first one was

@@ -1,4 +1,4 @@
-"""The processes of a sandbox, as /proc shows them: who they are and how much memory they hold."""
+"""The processes of a job, as /proc shows them: who they are and how much memory they hold."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ NOT_YET = "bwrap"  # the name of a process that makes the sandbox, or becomes th
 
 @dataclass(slots=True)
 class Memory:
-    """The memory of a sandbox, looked at now and then; a sample, so a peak between two looks may be missed.
+    """The memory of a process and its descendants, looked at now and then: a peak between two looks may be missed.
 
-    Counted: the anonymous pages of all processes, and the files in the sandbox's own memory file systems. Not counted:
-    pages of mapped files, which the kernel can drop. `peak` is None when no process was caught alive.
+    Counted: the anonymous pages of all processes, and the files in the sandbox's own memory file systems, which are
+    those at `memory_folders` of its root. Not counted: pages of mapped files, which the kernel can drop. `peak` is None
+    when no process was caught alive.
     """
 
     first: int
     peak: int | None = None
+    memory_folders: Sequence[str] = MEMORY_FOLDERS
 
     def sample(self) -> int:
         """Look once, and give the bytes held now. Pages that forked processes share count for each of them."""
@@ -33,13 +35,13 @@ class Memory:
         anonymous = [held for process in processes if (held := _anonymous(process))]
         if not anonymous:
             return 0
-        now = sum(current for current, _ in anonymous) + _in_memory_files(self.first)
+        now = sum(current for current, _ in anonymous) + _in_memory_files(self.first, self.memory_folders)
         self.peak = max(self.peak or 0, now, *(highest for _, highest in anonymous))
         return now
 
     def exceeds(self, limit: int) -> bool:
         """Tell whether it is more than a limit, with the pages that processes share counted once: that takes longer."""
-        return sum(map(_proportional, members(self.first))) + _in_memory_files(self.first) > limit
+        return sum(map(_proportional, members(self.first))) + _in_memory_files(self.first, self.memory_folders) > limit
 
 
 def members(first: int) -> list[int]:
@@ -57,6 +59,18 @@ def children(process: int) -> list[int]:
         tasks = [int(task.name) for task in (PROC / str(process) / "task").iterdir()]
         return [child for task in sorted(tasks) for child in _children_of_task(process, task)]
     return []
+
+
+def group(leader: int) -> list[int]:
+    """Give the living processes of a process group."""
+    return [
+        int(entry.name)
+        for entry in PROC.iterdir()
+        if entry.name.isdigit()
+        and (fields := _stat(int(entry.name)))
+        and fields[0] not in "ZX"
+        and fields[2] == str(leader)
+    ]
 
 
 def _children_of_task(process: int, task: int) -> Sequence[int]:
@@ -85,9 +99,9 @@ def _proportional(process: int) -> int:
         return 0
 
 
-def _in_memory_files(first: int) -> int:
+def _in_memory_files(first: int, folders: Sequence[str]) -> int:
     used = 0
-    for folder in MEMORY_FOLDERS:
+    for folder in folders:
         with suppress(OSError):
             system = os.statvfs(PROC / str(first) / "root" / folder)
             used += (system.f_blocks - system.f_bfree) * system.f_frsize
@@ -101,8 +115,13 @@ def _field(name: str, text: str) -> int:
 
 def birth(process: int) -> int | None:
     """Give when a process was born, in ticks since boot: no later one of its number has that. None when it is dead."""
+    fields = _stat(process)
+    return None if not fields or fields[0] in "ZX" else int(fields[19])  # fields 3 and 22 of proc(5)
+
+
+def _stat(process: int) -> list[str]:
+    """Give the fields of its `stat` from the third on, the state; none when there is no such process."""
     try:
-        state, *fields = (PROC / str(process) / "stat").read_text().rpartition(")")[2].split()
+        return (PROC / str(process) / "stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
-        return None
-    return None if state in "ZX" else int(fields[18])  # fields 3 and 22 of proc(5)
+        return []

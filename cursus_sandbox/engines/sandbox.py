@@ -47,7 +47,7 @@ class Sandbox:
         with output, status, TemporaryFile(dir=self._scratch) as arguments:  # a file: `ps` shows nobody the environment
             arguments.write("\0".join([*options, "--json-status-fd", str(status.fileno())]).encode() + b"\0")
             arguments.seek(0)
-            before = _share_of_processors(self._cpus)
+            before = share_of_processors(self._cpus)
             try:
                 self._process = subprocess.Popen(
                     [program, "--args", str(arguments.fileno()), "--", *self._command],
@@ -113,7 +113,7 @@ def _pipe() -> tuple[IO[bytes], IO[bytes]]:
     return os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb", buffering=0)
 
 
-def _share_of_processors(cpus: float | None) -> set[int]:
+def share_of_processors(cpus: float | None) -> set[int]:
     """Keep this thread, and so what it starts next, to so many processors, rounded up; give what it had before.
 
     Each call begins where the last one ended, so that parallel jobs don't crowd on the first processors.

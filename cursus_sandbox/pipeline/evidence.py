@@ -71,6 +71,7 @@ class Evidence:
     only_type: bool = False
 
 
+@lru_cache(maxsize=100_000)
 def evidence(name: str, port: InputChannel, *, output: str, offered: OutputChannel, step_type: str) -> Evidence | None:
     """What speaks for feeding an input from an output of a step of that type; None if they are of different kinds."""
     kind = _kind(name, port, output, offered)

@@ -10,8 +10,9 @@ from pathlib import Path, PurePosixPath
 from cursus_sandbox.tables.compare import mismatches
 from cursus_sandbox.tables.files import DataFile, data_files, is_marker, text_path
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
-from cursus_sandbox.tables.observed import Format, ObservedTable, observe, special_file, table_format
+from cursus_sandbox.tables.observed import Format, ObservedTable, special_file, table_format
 from cursus_sandbox.tables.promises import schema_mismatches
+from cursus_sandbox.tables.reading import observe
 from cursus_sandbox.tables.report import DataCompatibilityReport, grouped
 from cursus_sandbox.tables.schema import TableSchema
 from cursus_sandbox.tables.shards import disagreements

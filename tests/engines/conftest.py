@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import docker
@@ -15,8 +15,9 @@ import pytest
 from image import test_image as image_for
 
 from cursus_sandbox.engines.docker import DockerEngine
-from cursus_sandbox.engines.engine import Engine, Exit, Job
+from cursus_sandbox.engines.engine import Engine, Exit, Job, Mount, MountMode
 from cursus_sandbox.engines.local import LocalEngine
+from cursus_sandbox.engines.process import ProcessEngine
 from cursus_sandbox.errors import EngineError
 
 REQUIRED = os.environ.get("CURSUS_SANDBOX_REQUIRE", "").replace(" ", "").split(",")
@@ -42,6 +43,13 @@ class Bench:
     def run(self, script: str, **settings: Any) -> Exit:
         return self.engine.run(self.job(script, **settings), self.log.extend)
 
+    def reach(self, folder: Path) -> tuple[tuple[Mount, ...], PurePath]:
+        """What a job needs to write to a folder of the host, and where it sees it."""
+        if not self.engine.makes_mounts:
+            return (), folder
+        there = PurePosixPath("/opt/ml/processing/output/data")
+        return (Mount(folder, there, MountMode.WRITABLE),), there
+
     def output(self, script: str, **settings: Any) -> str:
         """What a script that must succeed writes."""
         before = len(self.log)
@@ -53,6 +61,8 @@ class Bench:
 
 def engine_or_skip(name: str, **settings: Any) -> Engine:
     """The engine of that name; skips with the sentence that says how to get it, or fails where it is required."""
+    if name == "process":
+        return ProcessEngine(**settings)
     try:
         return LocalEngine.connect(**settings) if name == "local" else DockerEngine.connect(**settings)
     except EngineError as error:

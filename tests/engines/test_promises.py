@@ -208,9 +208,10 @@ class TestLog:
     def test_output_arrives_while_the_step_runs(self, bench, tmp_path):
         """A line is delivered before the step goes on: the step waits for a file that its own output brings about."""
         gate = folder(tmp_path / "gate")
+        mounts, out = bench.reach(gate)
         job = bench.job(
-            f"echo ready; until [ -e {OUT}/go ]; do sleep 0.01; done; echo on",
-            mounts=(writable(gate),),
+            f"echo ready; until [ -e {out}/go ]; do sleep 0.01; done; echo on",
+            mounts=mounts,
             limits=Limits(timeout=20),
         )
         log = bytearray()
@@ -352,11 +353,10 @@ class TestThreads:
 
     def test_jobs_run_at_the_same_time(self, bench, tmp_path):
         """Four jobs that wait for one another all end, each with its own code and log."""
-        meeting = folder(tmp_path / "meeting")
-        script = f"touch {OUT}/$N; until [ $(ls {OUT} | wc -l) = 4 ]; do sleep 0.02; done; echo $N; exit $N"
+        mounts, out = bench.reach(folder(tmp_path / "meeting"))
+        script = f"touch {out}/$N; until [ $(ls {out} | wc -l) = 4 ]; do sleep 0.02; done; echo $N; exit $N"
         jobs = [
-            bench.job(script, environment={"N": str(n)}, mounts=(writable(meeting),), limits=Limits(timeout=30))
-            for n in range(4)
+            bench.job(script, environment={"N": str(n)}, mounts=mounts, limits=Limits(timeout=30)) for n in range(4)
         ]
         logs = [bytearray() for _ in jobs]
         with ThreadPoolExecutor(4) as threads:

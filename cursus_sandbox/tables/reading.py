@@ -1,0 +1,41 @@
+"""Looks into a file: what table it really is, or why it can't be read as one.
+
+Nothing is assumed of the file: it comes from a step that may have crashed, or may be hostile. Links, pipes, sockets
+and devices are never opened. A Parquet file is judged by its footer, CSV and TSV by their header and first block.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cursus_sandbox.tables.mismatch import Mismatch
+from cursus_sandbox.tables.observed import Format, ObservedTable, special_file, table_format, unreadable
+
+
+def observe(path: Path, *, file: str | None = None, nulls: tuple[str, ...] = ("",)) -> ObservedTable | Mismatch:
+    """Give the table in a file, or the finding that says why there is none.
+
+    `file` is the name it goes by in findings. `nulls` are the texts that stand for no value in CSV and TSV.
+    ValueError when the name is not that of a table (see `table_format`).
+    """
+    file = file or path.name
+    kind = table_format(path.name)
+    if kind is None:
+        raise ValueError(f"{path.name!r} isn't named like a table")
+    try:
+        if special := special_file(path, file=file):
+            return special
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as stream:
+            if os.fstat(descriptor).st_size == 0:
+                return unreadable(file, "the file is empty (0 bytes)", kind=kind)
+            if kind is Format.PARQUET:
+                from cursus_sandbox.tables.parquet import parquet_table  # noqa: PLC0415 - pyarrow loads when needed
+
+                return parquet_table(stream, file=file)
+            from cursus_sandbox.tables.delimited import delimited_table  # noqa: PLC0415
+
+            return delimited_table(stream, file=file, kind=kind, packed=path.name.lower().endswith(".gz"), nulls=nulls)
+    except OSError as error:
+        return unreadable(file, f"it can't be read: {error.strerror or error}", kind=kind)
