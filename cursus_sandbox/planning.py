@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cursus_sandbox.documents import ContractLibrary, Written, read_pipeline
+from cursus_sandbox.documents import ContractLibrary, Written, WrittenConfigs, read_config, read_pipeline
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, StepConfiguration
@@ -26,6 +26,7 @@ class Overrides:
     source_dir: Path | None = None
     timeout: float | None = None
     memory: int | None = None
+    config: Path | None = None
     inputs: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -42,14 +43,42 @@ def create_plan(
     contract_folders: Iterable[Path] = (),
     overrides: Overrides = Overrides(),
     runnable: bool = False,
+    explain_config: bool = False,
 ) -> PipelineExecutionPlan:
     """The plan of a document or graph; DocumentError with every problem.
 
     Contracts are looked for in `contract_folders`, then where the document says, then among the shipped ones. With
-    `runnable`, the scripts and files it names must be there as well.
+    `runnable`, the scripts and files it names must be there as well; with `explain_config`, each step keeps all
+    configurations that might be its own.
     """
+    written, resolver = _resolver(dag, contract_folders, overrides)
+    try:
+        plan = resolver.create_execution_plan(explain_config=explain_config)
+    except DocumentError as error:
+        raise DocumentError(
+            _located(written, overrides, error.problems), hint=_where_to_write(written, error)
+        ) from None
+    if runnable and (missing := missing_sources(plan)):
+        raise DocumentError(_located(written, overrides, missing))
+    return plan
+
+
+def create_resolver(
+    dag: Path | Pipeline | PipelineDAG, *, contract_folders: Iterable[Path] = (), overrides: Overrides = Overrides()
+) -> PipelineDAGResolver:
+    """The resolver of a document or graph, with its contracts and configurations; DocumentError with every problem."""
+    return _resolver(dag, contract_folders, overrides)[1]
+
+
+def _resolver(
+    dag: Path | Pipeline | PipelineDAG, contract_folders: Iterable[Path], overrides: Overrides
+) -> tuple[Written, PipelineDAGResolver]:
     written = read_pipeline(dag) if isinstance(dag, Path) else _in_memory(dag)
     pipeline, outside = _overridden(written.pipeline, overrides)
+    configs, wrong = _configs(written, overrides)
+    outside += wrong
+    if configs:
+        written = replace(written, places={**written.places, **configs.places})
     try:
         library = ContractLibrary([*contract_folders, *written.contract_folders, shipped_contracts()])
         contracts = library.contracts(_step_types(pipeline, library))
@@ -59,15 +88,28 @@ def create_plan(
         inside = [*written.problems, *_graph_problems(pipeline)]
         raise DocumentError([*outside, *_located(written, overrides, inside)])
     unread = {name: ScriptContract(step_type=name) for name in library.files if name not in contracts}
+    resolver = PipelineDAGResolver(
+        pipeline,
+        contracts={**unread, **contracts},
+        available_configs=configs.configs if configs else None,
+    )
+    return written, resolver
+
+
+def _configs(written: Written, overrides: Overrides) -> tuple[WrittenConfigs | None, list[Problem]]:
+    """The configurations of the file that the caller names, else the document."""
+    file = overrides.config or written.config
+    if file is None:
+        return None, []
     try:
-        plan = PipelineDAGResolver(pipeline, contracts={**unread, **contracts}).create_execution_plan()
+        return read_config(file), []
     except DocumentError as error:
-        raise DocumentError(
-            _located(written, overrides, error.problems), hint=_where_to_write(written, error)
-        ) from None
-    if runnable and (missing := missing_sources(plan)):
-        raise DocumentError(_located(written, overrides, missing))
-    return plan
+        if overrides.config:
+            return None, list(error.problems)
+        named = [
+            one if one.line else Problem(f"config: {file}: {one.what}", ("config",), one.hint) for one in error.problems
+        ]
+        return None, [written.located(one) for one in named]
 
 
 def _graph_problems(pipeline: Pipeline) -> list[Problem]:
@@ -92,7 +134,7 @@ def _located(written: Written, overrides: Overrides, problems: Iterable[Problem]
 
 def _where_to_write(written: Written, error: DocumentError) -> str:
     """For a Cursus graph, which has no place for what it leaves open."""
-    of_a_step = any(len(problem.at) > 2 for problem in error.problems)  # noqa: PLR2004 -- ("steps", name, …)
+    of_a_step = any(problem.at[:1] == ("steps",) and len(problem.at) > 2 for problem in error.problems)  # noqa: PLR2004 -- ("steps", name, …)
     if not (written.file and written.pipeline.form == "cursus" and of_a_step):
         return ""
     return (
