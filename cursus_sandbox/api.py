@@ -13,10 +13,11 @@ from cursus_sandbox.executor import PipelineExecutor
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
+from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
 from cursus_sandbox.pipeline.result import Observer, PipelineExecutionResult
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.pipeline.values import duration, size
-from cursus_sandbox.planning import Overrides, create_plan
+from cursus_sandbox.planning import Overrides, create_plan, create_resolver
 
 WORKSPACE = Path(".cursus-sandbox")
 CONTRACTS_VARIABLE = "CURSUS_SANDBOX_CONTRACTS"
@@ -50,19 +51,32 @@ def plan(
     timeout: float | str | None = None,
     memory: int | str | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
+    config: AnyPath | None = None,
+    explain_config: bool = False,
 ) -> PipelineExecutionPlan:
     """What would run, decided and checked, without touching an engine.
 
     `contracts` are contracts, or folders of `*.step.yaml` and `*_contract.py`, searched before those of
     CURSUS_SANDBOX_CONTRACTS, of the document, of an installed Cursus and the shipped ones. `image`, `source_dir`,
     `timeout` (seconds, or `10m`) and `memory` (bytes, or `2g`) hold for the steps that don't say otherwise. `inputs`
-    binds root inputs: `{"step:channel": path}`.
+    binds root inputs: `{"step:channel": path}`. `config` is Cursus' configuration file, instead of the document's; with
+    `explain_config` each step's `config` holds all that might be its own.
     Raises DocumentError with everything that is wrong.
     """
     return create_plan(
         _document(document),
         **_contracts(contracts),
-        overrides=_overrides(image, source_dir, timeout, memory, inputs),
+        overrides=_overrides(image, source_dir, timeout, memory, inputs, config),
+        explain_config=explain_config,
+    )
+
+
+def resolver(document: Document, *, contracts: Contracts = (), config: AnyPath | None = None) -> PipelineDAGResolver:
+    """What decides a pipeline, with its contracts and configurations: to ask it before there is a plan."""
+    return create_resolver(
+        _document(document),
+        **_contracts(contracts),
+        overrides=_overrides(None, None, None, None, None, config),
     )
 
 
@@ -72,12 +86,13 @@ def check(
     contracts: Contracts = (),
     source_dir: AnyPath | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
+    config: AnyPath | None = None,
 ) -> PipelineExecutionPlan:
     """As `plan`, and the scripts and files that the documents name must be there."""
     return create_plan(
         _document(document),
         **_contracts(contracts),
-        overrides=_overrides(None, source_dir, None, None, inputs),
+        overrides=_overrides(None, source_dir, None, None, inputs, config),
         runnable=True,
     )
 
@@ -93,6 +108,7 @@ def run(
     timeout: float | str | None = None,
     memory: int | str | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
+    config: AnyPath | None = None,
     data_source: str = "local",
     jobs: int | None = None,
     fail_fast: bool = False,
@@ -111,7 +127,7 @@ def run(
     planned = create_plan(
         _document(document),
         **_contracts(contracts),
-        overrides=_overrides(image, source_dir, timeout, memory, inputs),
+        overrides=_overrides(image, source_dir, timeout, memory, inputs, config),
         runnable=True,
     )
     selection = Selection(only=tuple(only), first=from_step, last=until)
@@ -211,11 +227,13 @@ def _overrides(
     timeout: float | str | None,
     memory: int | str | None,
     inputs: Mapping[str, AnyPath] | None,
+    config: AnyPath | None,
 ) -> Overrides:
     return Overrides(
         image=image,
         source_dir=Path(source_dir) if source_dir is not None else None,
         timeout=duration(timeout) if timeout is not None else None,
         memory=size(memory) if memory is not None else None,
+        config=Path(config) if config is not None else None,
         inputs={name: Path(path) for name, path in (inputs or {}).items()},
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from cursus_sandbox.documents import ContractLibrary, Written, read_pipeline
+from cursus_sandbox.documents import ContractLibrary, Written, WrittenConfigs, read_config, read_pipeline
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, StepConfiguration
@@ -29,6 +29,7 @@ class Overrides:
     source_dir: Path | None = None
     timeout: float | None = None
     memory: int | None = None
+    config: Path | None = None
     inputs: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -67,14 +68,49 @@ def create_plan(
     contracts: Iterable[ScriptContract] = (),
     overrides: Overrides = Overrides(),
     runnable: bool = False,
+    explain_config: bool = False,
 ) -> PipelineExecutionPlan:
     """The plan of a document or graph; DocumentError with every problem.
 
     `contracts` come before all that are found: in `contract_folders`, then where the document says, then as
-    `library_of` says. With `runnable`, the scripts and files that the document names must be there as well.
+    `library_of` says. With `runnable`, the scripts and files that the document names must be there as well; with
+    `explain_config`, each step keeps all configurations that might be its own.
     """
+    written, resolver = _resolver(dag, contract_folders, contracts, overrides)
+    try:
+        plan = resolver.create_execution_plan(explain_config=explain_config)
+    except DocumentError as error:
+        raise DocumentError(
+            _located(written, overrides, error.problems), hint=_where_to_write(written, error)
+        ) from None
+    if runnable and (missing := missing_sources(plan)):
+        raise DocumentError(_located(written, overrides, missing))
+    return plan
+
+
+def create_resolver(
+    dag: Path | Pipeline | PipelineDAG,
+    *,
+    contract_folders: Iterable[Path] = (),
+    contracts: Iterable[ScriptContract] = (),
+    overrides: Overrides = Overrides(),
+) -> PipelineDAGResolver:
+    """The resolver of a document or graph, with its contracts and configurations; DocumentError with every problem."""
+    return _resolver(dag, contract_folders, contracts, overrides)[1]
+
+
+def _resolver(
+    dag: Path | Pipeline | PipelineDAG,
+    contract_folders: Iterable[Path],
+    contracts: Iterable[ScriptContract],
+    overrides: Overrides,
+) -> tuple[Written, PipelineDAGResolver]:
     written = read_pipeline(dag) if isinstance(dag, Path) else _in_memory(dag)
     pipeline, outside = _overridden(written.pipeline, overrides)
+    configs, wrong = _configs(written, overrides)
+    outside += wrong
+    if configs:
+        written = replace(written, places={**written.places, **configs.places})
     try:
         folders = [*contract_folders, *written.contract_folders]
         library = library_of(folders, beside=written.file.parent if written.file else None, given=contracts)
@@ -85,15 +121,28 @@ def create_plan(
         inside = [*written.problems, *_graph_problems(pipeline)]
         raise DocumentError([*outside, *_located(written, overrides, inside)])
     unread = {name: ScriptContract(step_type=name) for name in library.step_types if name not in found}
+    resolver = PipelineDAGResolver(
+        pipeline,
+        contracts={**unread, **found},
+        available_configs=configs.configs if configs else None,
+    )
+    return written, resolver
+
+
+def _configs(written: Written, overrides: Overrides) -> tuple[WrittenConfigs | None, list[Problem]]:
+    """The configurations of the file that the caller names, else the document."""
+    file = overrides.config or written.config
+    if file is None:
+        return None, []
     try:
-        plan = PipelineDAGResolver(pipeline, contracts={**unread, **found}).create_execution_plan()
+        return read_config(file), []
     except DocumentError as error:
-        raise DocumentError(
-            _located(written, overrides, error.problems), hint=_where_to_write(written, error)
-        ) from None
-    if runnable and (missing := missing_sources(plan)):
-        raise DocumentError(_located(written, overrides, missing))
-    return plan
+        if overrides.config:
+            return None, list(error.problems)
+        named = [
+            one if one.line else Problem(f"config: {file}: {one.what}", ("config",), one.hint) for one in error.problems
+        ]
+        return None, [written.located(one) for one in named]
 
 
 def _graph_problems(pipeline: Pipeline) -> list[Problem]:
@@ -118,7 +167,7 @@ def _located(written: Written, overrides: Overrides, problems: Iterable[Problem]
 
 def _where_to_write(written: Written, error: DocumentError) -> str:
     """For a Cursus graph, which has no place for what it leaves open."""
-    of_a_step = any(len(problem.at) > 2 for problem in error.problems)  # noqa: PLR2004 -- ("steps", name, …)
+    of_a_step = any(problem.at[:1] == ("steps",) and len(problem.at) > 2 for problem in error.problems)  # noqa: PLR2004 -- ("steps", name, …)
     if not (written.file and written.pipeline.form == "cursus" and of_a_step):
         return ""
     return (

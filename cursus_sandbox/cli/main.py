@@ -77,6 +77,10 @@ Inputs = Annotated[
 ]
 Timeout = Annotated[str | None, typer.Option("--timeout", metavar="TIME", help="Longest run of a step: 90, 15m, 2h.")]
 Memory = Annotated[str | None, typer.Option("--memory", metavar="SIZE", help="Most memory of a step: 512m, 2g.")]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Cursus' configuration of the steps (JSON), over the document's."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 # A line with \b alone keeps the lines below it as they are.
@@ -128,6 +132,7 @@ def run(
     ] = EngineChoice.AUTO,
     workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are kept.")] = Path(".cursus-sandbox"),
     contracts: Contracts = None,
+    config: Config = None,
     source_dir: SourceDir = None,
     inputs: Inputs = None,
     data_source: Annotated[str, typer.Option(help="Where root inputs come from: local.")] = "local",
@@ -166,6 +171,7 @@ def run(
             engine=engine.value,
             workspace=workspace,
             contracts=contracts or (),
+            config=config,
             image=image,
             source_dir=source_dir,
             **limits,
@@ -191,6 +197,7 @@ def plan(
     document: Document,
     image: Image = None,
     contracts: Contracts = None,
+    config: Config = None,
     source_dir: SourceDir = None,
     inputs: Inputs = None,
     timeout: Timeout = None,
@@ -198,6 +205,9 @@ def plan(
     drawn: Annotated[
         PlanFormat, typer.Option("--format", help="As text, or drawn for Mermaid or Graphviz.")
     ] = PlanFormat.TEXT,
+    explain_config: Annotated[
+        bool, typer.Option("--explain-config", help="Show which configuration each step took, and which it might have.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what would run, and why. Starts nothing.
@@ -210,7 +220,14 @@ def plan(
         from cursus_sandbox import api
 
         planned = api.plan(
-            document, contracts=contracts or (), image=image, source_dir=source_dir, **limits, inputs=bindings
+            document,
+            contracts=contracts or (),
+            config=config,
+            image=image,
+            source_dir=source_dir,
+            **limits,
+            inputs=bindings,
+            explain_config=explain_config,
         )
         if as_json:
             _print_json(planned.as_json())
@@ -225,12 +242,17 @@ def plan(
         from cursus_sandbox.reports.plan import print_plan
 
         print_plan(planned, Console())
+        if explain_config:
+            from cursus_sandbox.reports.config import print_config_resolution
+
+            print_config_resolution(planned, Console())
 
 
 @app.command(epilog=CHECK_EXAMPLE)
 def check(
     document: Document,
     contracts: Contracts = None,
+    config: Config = None,
     source_dir: SourceDir = None,
     inputs: Inputs = None,
     as_json: AsJson = False,
@@ -244,7 +266,9 @@ def check(
         from cursus_sandbox import api
 
         try:
-            planned = api.check(document, contracts=contracts or (), source_dir=source_dir, inputs=bindings)
+            planned = api.check(
+                document, contracts=contracts or (), config=config, source_dir=source_dir, inputs=bindings
+            )
         except DocumentError as error:
             if as_json:
                 problems = [

@@ -1,7 +1,8 @@
 """Files on disk become pipeline values; what is wrong with them is said with file and line."""
 
+from cursus_sandbox.documents.config import WrittenConfigs, read_config
 from cursus_sandbox.documents.contracts import read_contract
 from cursus_sandbox.documents.library import ContractLibrary
 from cursus_sandbox.documents.pipelines import Written, read_pipeline
 
-__all__ = ["ContractLibrary", "Written", "read_contract", "read_pipeline"]
+__all__ = ["ContractLibrary", "Written", "WrittenConfigs", "read_config", "read_contract", "read_pipeline"]

@@ -29,6 +29,7 @@ class Written:
     contract_folders: tuple[Path, ...]
     places: dict[Place, tuple[Path, int]]
     problems: tuple[Problem, ...] = ()
+    config: Path | None = None
 
     def located(self, problem: Problem) -> Problem:
         """The problem with the file and line of the place it speaks of, or of the nearest one around that."""
@@ -52,7 +53,7 @@ class _Document(BaseModel):
     env: dict[EnvironmentName, Text] = Field(default_factory=dict)
     source_dir: HostPath | None = None
     contracts: tuple[HostPath, ...] = ()
-    config: Text | None = None
+    config: HostPath | None = None
     timeout: Duration | None = None
     memory: Size | None = None
     steps: dict[StepName, StepConfiguration] = Field(default_factory=dict)
@@ -159,7 +160,8 @@ def _ours(tree: Tree) -> Written:
             memory=document.memory,
         ),
     )
-    return Written(tree.file, pipeline, tuple(contracts), places, tuple(problems))
+    config = folder / document.config if document.config else None
+    return Written(tree.file, pipeline, tuple(contracts), places, tuple(problems), config)
 
 
 def _beneath(tree: Tree, file: Path, problems: list[Problem]) -> Written:

@@ -25,6 +25,11 @@ def read_tree(file: Path) -> Tree:
     return yaml_tree(file, text)
 
 
+def read_json(file: Path) -> Tree:
+    """The tree of a file that is JSON whatever it is called; raises as `read_tree` does."""
+    return json_tree(file, read_text(file))
+
+
 def read_text(file: Path) -> str:
     """A file of text, of a size that a document may have; DocumentError if it is none."""
     try:

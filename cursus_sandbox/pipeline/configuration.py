@@ -1,4 +1,7 @@
-"""What a step is told: environment, job arguments, hyperparameters, each from its contract and from the document."""
+"""What a step is told: environment, job arguments, hyperparameters.
+
+Each comes from the step's contract, from its Cursus configuration where there is one, and from the document.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,27 @@ from collections.abc import Mapping
 
 from cursus_sandbox.errors import Problem
 from cursus_sandbox.pipeline.contract import ScriptContract
+from cursus_sandbox.pipeline.cursus_config import EffectiveConfig
 from cursus_sandbox.pipeline.dag import PipelineDefaults, StepConfiguration
+from cursus_sandbox.pipeline.derivation import as_text, derived_environment
 from cursus_sandbox.pipeline.plan import Setting
 
 
 def environment(
-    name: str, contract: ScriptContract, step: StepConfiguration, defaults: PipelineDefaults
+    name: str,
+    contract: ScriptContract,
+    step: StepConfiguration,
+    defaults: PipelineDefaults,
+    config: EffectiveConfig | None = None,
 ) -> tuple[dict[str, Setting], list[Problem]]:
-    """The contract's defaults, the pipeline's `env` over them, the step's `env` over both; sorted by name."""
+    """The contract's defaults, each over the one before: the configuration, the pipeline's `env`, the step's `env`.
+
+    Sorted by name.
+    """
     settings = {key: Setting(value=value, origin="contract") for key, value in contract.optional_env_vars.items()}
+    if config is not None:
+        declared = (*contract.required_env_vars, *contract.optional_env_vars)
+        settings |= derived_environment(config, contract.step_type, declared)
     settings |= {key: Setting(value=value, origin="pipeline") for key, value in defaults.env.items()}
     settings |= {key: Setting(value=value, origin="step") for key, value in step.env.items()}
     missing = [key for key in contract.required_env_vars if key not in settings]
@@ -28,13 +43,16 @@ def environment(
     return dict(sorted(settings.items())), problems
 
 
-def arguments(contract: ScriptContract, step: StepConfiguration, job_type: str | None) -> tuple[str, ...]:
+def arguments(
+    contract: ScriptContract, step: StepConfiguration, job_type: str | None, config: EffectiveConfig | None = None
+) -> tuple[str, ...]:
     """The command line after the script.
 
     A list in the document is taken as it is, also an empty one. Otherwise, in this order: the contract's
-    `job_arguments` that have a value (the step's `arguments` by flag or by source, or `job_type`), the contract's other
-    `arguments` with their defaults, the step's remaining `arguments`. An entry of `arguments` that is a `job_arguments`
-    flag too is only its description there (Cursus' Bedrock contracts), and is left out while it has no value.
+    `job_arguments` that have a value (the step's `arguments` by flag or by source, `job_type`, else the
+    configuration's), the contract's other `arguments` with their defaults, the step's remaining `arguments`. An entry
+    of `arguments` that is a `job_arguments` flag too is only its description there (Cursus' Bedrock contracts), and is
+    left out while it has no value.
     """
     if isinstance(step.arguments, tuple) and "arguments" in step.model_fields_set:
         return step.arguments
@@ -45,7 +63,9 @@ def arguments(contract: ScriptContract, step: StepConfiguration, job_type: str |
     for argument in contract.job_arguments:
         flag = argument.flag.lstrip("-")
         taken |= {flag, argument.source}
-        value = given.get(flag, given.get(argument.source, job_type if argument.source == "job_type" else None))
+        value = given.get(flag, given.get(argument.source))
+        if value is None:
+            value = job_type if argument.source == "job_type" else _configured(config, argument.source)
         if value is not None:
             words += [argument.flag, value]
     flags = {flag.lstrip("-"): flag for flag in (*contract.arguments, *written)}
@@ -54,6 +74,10 @@ def arguments(contract: ScriptContract, step: StepConfiguration, job_type: str |
         if name not in taken:
             words += [flag if flag.startswith("-") else f"--{flag}", values[name]]
     return tuple(words)
+
+
+def _configured(config: EffectiveConfig | None, name: str) -> str | None:
+    return as_text(config.values.get(name)) if config else None
 
 
 def hyperparameters(step: StepConfiguration) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cursus_sandbox.pipeline.config_matching import ConfigResolution
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.dag import Resources, Source, StepOutput
 from cursus_sandbox.tables.schema import TableSchema
@@ -67,6 +68,7 @@ class PlannedStep(_Value):
     job_type: str | None = None
     skip: str | None = None  # why it isn't run
     depends_on: tuple[str, ...] = ()
+    config: ConfigResolution | None = None  # None where no configuration was given
     inputs: tuple[PlannedInput, ...] = ()
     outputs: tuple[PlannedOutput, ...] = ()
     notes: tuple[str, ...] = ()

@@ -4,28 +4,47 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import networkx as nx
 
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
-from cursus_sandbox.pipeline.contract import ScriptContract
+from cursus_sandbox.pipeline.config_assignment import ConfigAssignment, config_assignment, with_entry_points
+from cursus_sandbox.pipeline.config_matching import ConfigResolution, Node, label_of
+from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
+from cursus_sandbox.pipeline.cursus_config import CursusConfigs
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepOutput
+from cursus_sandbox.pipeline.inputs import Contracts
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
-from cursus_sandbox.pipeline.step_contracts import contract_notes, step_contracts
+from cursus_sandbox.pipeline.step_contracts import contract_notes, for_job_types, step_contracts
 from cursus_sandbox.pipeline.steps import planned_step
 from cursus_sandbox.tables.mismatch import Severity
 from cursus_sandbox.tables.promises import schema_mismatches
 
 
 class PipelineDAGResolver:
-    """Decides a pipeline: order, wiring, environment, arguments.
+    """Decides a pipeline: order, wiring, configurations, environment, arguments.
 
     `contracts` is by step type. A step whose type is not among them gets a generic contract, and a note that says so.
+    `available_configs` are Cursus' step configurations by key, as objects or mappings, and `metadata` what stands
+    beside them; or CursusConfigs, which `documents.read_config` reads from a file.
     """
 
-    def __init__(self, pipeline: Pipeline | PipelineDAG, *, contracts: Mapping[str, ScriptContract]) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline | PipelineDAG,
+        *,
+        contracts: Mapping[str, ScriptContract],
+        available_configs: CursusConfigs | Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
         self.pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline(name="pipeline", dag=pipeline)
         self.contracts = contracts
+        self.configs = (
+            CursusConfigs.of(available_configs, metadata)
+            if isinstance(available_configs, Mapping)
+            else available_configs
+        )
         self._place = {name: index for index, name in enumerate(self.pipeline.dag.nodes)}
         self._graph: nx.DiGraph[str] = nx.DiGraph()
         self._graph.add_nodes_from(self.pipeline.dag.nodes)
@@ -63,22 +82,34 @@ class PipelineDAGResolver:
         }
         return {kind: problems for kind, problems in found.items() if problems}
 
-    def create_execution_plan(self) -> PipelineExecutionPlan:
-        """The plan; DocumentError with every problem when there can be none."""
+    def preview_resolution(self) -> dict[str, ConfigResolution]:
+        """Each step's configuration and all that else might be it; empty where there are no configurations."""
+        chosen, _ = self._chosen_contracts()
+        return {name: one.resolution for name, one in self._assignment(chosen, exhaustive=True).steps.items()}
+
+    def create_execution_plan(self, *, explain_config: bool = False) -> PipelineExecutionPlan:
+        """The plan; DocumentError with every problem when there can be none.
+
+        With `explain_config` each step keeps all configurations that might be its own, not only the chosen one.
+        """
         integrity = self.validate_dag_integrity()
         problems = [one for kind, some in integrity.items() if kind != "isolated_nodes" for one in some]
-        resolved, unknown = step_contracts(self.pipeline, self.contracts, self._graph.predecessors)
-        problems += unknown
+        chosen, unknown = self._chosen_contracts()
+        assignment = self._assignment(chosen, exhaustive=explain_config)
+        problems += [*unknown, *assignment.problems]
         if problems:
             raise DocumentError(problems)
+        pipeline = with_entry_points(self.pipeline, assignment)
+        resolved = for_job_types(chosen, assignment)
         order = nx.lexicographical_topological_sort(self._graph, key=self._place.__getitem__)
         steps = []
         for name in order:
             step, wrong = planned_step(
                 name,
-                pipeline=self.pipeline,
+                pipeline=pipeline,
                 contracts=resolved,
                 depends_on=self.get_step_dependencies(name),
+                assigned=assignment.steps.get(name),
             )
             notes = contract_notes(*resolved[name], known=self.contracts)
             steps.append(step.model_copy(update={"notes": (*notes, *step.notes)}) if notes else step)
@@ -88,6 +119,27 @@ class PipelineDAGResolver:
         if problems:
             raise DocumentError(problems)
         return plan
+
+    def _chosen_contracts(self) -> tuple[Contracts, list[Problem]]:
+        return step_contracts(self.pipeline, self.contracts, self._graph.predecessors)
+
+    def _assignment(self, chosen: Contracts, *, exhaustive: bool) -> ConfigAssignment:
+        """Each step's configuration; of a step without a contract, what its name tells."""
+        if self.configs is None:
+            return ConfigAssignment({}, ())
+        nodes = []
+        for name in dict.fromkeys(self.pipeline.dag.nodes):
+            contract, job_type = chosen.get(name, (None, None))
+            step_type = contract.step_type if contract else name
+            nodes.append(Node(name, step_type, label_of(name, step_type) or job_type))
+        processing = {name for name, (contract, _) in chosen.items() if contract.kind is StepKind.PROCESSING}
+        return config_assignment(
+            self.configs,
+            nodes,
+            step_types=self.contracts,
+            processing=frozenset(processing),
+            exhaustive=exhaustive,
+        )
 
     def _ordered(self, steps: Iterable[str]) -> list[str]:
         return sorted(steps, key=self._place.__getitem__)

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pydantic import ValidationError
 
 from cursus_sandbox.errors import Problem, did_you_mean
+from cursus_sandbox.pipeline.config_assignment import ConfigAssignment
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.dag import Pipeline, StepConfiguration, StepOutput
+from cursus_sandbox.pipeline.derivation import default_job_type, job_type_of
 from cursus_sandbox.pipeline.generic import generic_contract
+from cursus_sandbox.pipeline.inputs import Contracts
 from cursus_sandbox.pipeline.names import Named, StepTypes, snake
-
-Chosen = tuple[ScriptContract, str | None]
 
 
 def named_type(node: str, step: StepConfiguration | None, types: StepTypes) -> Named:
@@ -23,21 +24,20 @@ def named_type(node: str, step: StepConfiguration | None, types: StepTypes) -> N
 
 def step_contracts(
     pipeline: Pipeline, contracts: Mapping[str, ScriptContract], before: Callable[[str], Iterable[str]]
-) -> tuple[dict[str, Chosen], list[Problem]]:
-    """Each step's contract, as it is for the step's job type, and that job type; and what is wrong with the rest.
+) -> tuple[Contracts, list[Problem]]:
+    """Each step's contract and the job type that the document gives it; and what is wrong with the rest.
 
     A step whose contract was not found gets a generic one. `before` gives a step's predecessors.
     """
     types = StepTypes(contracts)
-    chosen: dict[str, Chosen] = {}
+    chosen: dict[str, tuple[ScriptContract, str | None]] = {}
     problems: list[Problem] = []
     unknown: list[str] = []
     for name in dict.fromkeys(pipeline.dag.nodes):
         step = pipeline.steps.get(name, StepConfiguration())
         found = named_type(name, step, types)
         if found.step_type is not None:
-            job_type = step.job_type or found.label
-            chosen[name] = (contracts[found.step_type].for_job_type(job_type), job_type)
+            chosen[name] = (contracts[found.step_type], step.job_type or found.label)
         elif found.step_types or step.contract is not None or types.meant(name):
             problems.append(_unclear(name, step, found, types))
         else:
@@ -53,6 +53,17 @@ def step_contracts(
         else:
             chosen[name] = (contract, step.job_type or label)
     return chosen, problems
+
+
+def for_job_types(chosen: Contracts, assignment: ConfigAssignment) -> Contracts:
+    """Each step's contract as it is for its job type: the document's, its configuration's, else Cursus' default."""
+    found: dict[str, tuple[ScriptContract, str | None]] = {}
+    for name, (contract, named) in chosen.items():
+        assigned = assignment.steps.get(name)
+        config = assigned.config if assigned else None
+        job_type = named or (config and job_type_of(config)) or default_job_type(contract.step_type)
+        found[name] = (contract.for_job_type(job_type), job_type)
+    return found
 
 
 def contract_notes(contract: ScriptContract, job_type: str | None, known: Iterable[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cursus_sandbox.errors import Problem, did_you_mean
+from cursus_sandbox.pipeline.config_assignment import Assigned
 from cursus_sandbox.pipeline.configuration import arguments, environment, hyperparameters
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
 from cursus_sandbox.pipeline.dag import Pipeline, StepConfiguration
@@ -13,18 +14,29 @@ from cursus_sandbox.pipeline.plan import PlannedOutput, PlannedStep
 
 
 def planned_step(
-    name: str, *, pipeline: Pipeline, contracts: Contracts, depends_on: Sequence[str]
+    name: str,
+    *,
+    pipeline: Pipeline,
+    contracts: Contracts,
+    depends_on: Sequence[str],
+    assigned: Assigned | None = None,
 ) -> tuple[PlannedStep, list[Problem]]:
-    """The step, and what is wrong with it. `contracts` gives each step's contract and job type."""
+    """The step, and what is wrong with it. `contracts` gives each step's contract and job type.
+
+    `assigned` is its Cursus configuration; None where the pipeline has none.
+    """
     contract, job_type = contracts[name]
+    config = assigned.config if assigned else None
     step = pipeline.steps.get(name, StepConfiguration())
     defaults = pipeline.defaults
     problems = [*_unknown_channels(name, contract, step)]
     skip = why_skipped(contract, step)
     inputs = StepInputs(name, pipeline=pipeline, contracts=contracts, depends_on=depends_on)
-    settings, missing = environment(name, contract, step, defaults)
+    settings, missing = environment(name, contract, step, defaults, config)
+    notes = list(inputs.notes)
     if skip is None:
         problems += inputs.problems + missing
+        notes += assigned.notes(contract.step_type, settings) if assigned else ()
     resources = step.resources
     if resources.memory is None and defaults.memory is not None:
         resources = resources.model_copy(update={"memory": defaults.memory})
@@ -36,6 +48,7 @@ def planned_step(
         job_type=job_type,
         skip=skip,
         depends_on=tuple(depends_on),
+        config=assigned.resolution if assigned else None,
         inputs=tuple(inputs.bound),
         outputs=tuple(
             PlannedOutput(
@@ -47,12 +60,12 @@ def planned_step(
             )
             for channel, output in contract.outputs.items()
         ),
-        notes=tuple(inputs.notes),
+        notes=tuple(notes),
         image=step.image or defaults.image,
         source_dir=step.source_dir or defaults.source_dir,
         ships_source_dir=contract.source_dir or contract.kind is StepKind.TRAINING,
         entry_point=step.entry_point or contract.entry_point,
-        arguments=arguments(contract, step, job_type),
+        arguments=arguments(contract, step, job_type, config),
         hyperparameters=hyperparameters(step),
         environment=settings,
         timeout=step.timeout or defaults.timeout,

@@ -6,14 +6,14 @@ Plain lines that this module folds itself: rich's tables take seconds for a thou
 from __future__ import annotations
 
 import shlex
-import textwrap
 from collections.abc import Iterator
 
 from rich.console import Console
 
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
-from cursus_sandbox.reports.text import plain_lines, printable, shown
+from cursus_sandbox.reports.config import in_short
+from cursus_sandbox.reports.text import folded, plain_lines, shown
 from cursus_sandbox.sagemaker.layout import code_paths, command_of
 
 _WORD = 9  # columns of the word before a detail
@@ -28,10 +28,10 @@ def print_plan(plan: PipelineExecutionPlan, console: Console) -> None:
     for number, step in enumerate(plan.steps, start=1):
         job_type = f", job type {step.job_type}" if step.job_type else ""
         _heading(
-            console, "\n" + _folded(f"{number}. {step.name}  ({step.step_type}, {step.kind}{job_type})", "   ", columns)
+            console, "\n" + folded(f"{number}. {step.name}  ({step.step_type}, {step.kind}{job_type})", "   ", columns)
         )
         indent = " " * (_WORD + 2)
-        lines = [_folded(f"  {word:<{_WORD}}{said}", indent, columns) for word, said in _details(step)]
+        lines = [folded(f"  {word:<{_WORD}}{said}", indent, columns) for word, said in _details(step)]
         console.out("\n".join(lines), highlight=False)
 
 
@@ -41,7 +41,7 @@ def _wiring(plan: PipelineExecutionPlan, columns: int) -> Iterator[str]:
         width = max((len(one.channel) for one in step.inputs), default=0)
         for one in step.inputs:
             score = "" if one.score is None else f"{one.score:.2f}: "
-            yield _folded(f"  {one.channel:<{width}} <- {one.source}  ({score}{one.reason})", " " * 6, columns)
+            yield folded(f"  {one.channel:<{width}} <- {one.source}  ({score}{one.reason})", " " * 6, columns)
 
 
 def _details(step: PlannedStep) -> Iterator[tuple[str, str]]:
@@ -49,6 +49,8 @@ def _details(step: PlannedStep) -> Iterator[tuple[str, str]]:
         yield "contract", shown(step.contract_file)
     if step.skip is not None:
         yield "skipped", step.skip
+    if step.config is not None and step.config.chosen is not None:
+        yield "config", in_short(step.config.chosen)
     for output in step.outputs:
         if output.bound:
             yield "bound", f"{output.channel} = {output.bound}"
@@ -97,12 +99,3 @@ def _limits(step: PlannedStep) -> Iterator[str]:
 
 def _heading(console: Console, text: str) -> None:
     console.out(plain_lines(text), style="bold", highlight=False)
-
-
-def _folded(text: str, indent: str, columns: int) -> str:
-    """A line; what doesn't fit goes on below, after the indent."""
-    line = printable(text)
-    if len(line) <= columns:
-        return line
-    room = max(columns, len(indent) + 20)
-    return textwrap.fill(line, room, subsequent_indent=indent, break_on_hyphens=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from pathlib import Path
 
 _STEP = 1024
@@ -21,6 +22,15 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def folded(text: str, indent: str, columns: int) -> str:
+    """A line of text from outside; what doesn't fit goes on below, after the indent."""
+    line = printable(text)
+    if len(line) <= columns:
+        return line
+    room = max(columns, len(indent) + 20)
+    return textwrap.fill(line, room, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def size(number: int | None) -> str:

@@ -1,11 +1,11 @@
 """A step whose contract is not found: what is taken instead, what is said of it, and what stays an error."""
 
-import re
-
 import pytest
-from small import IN, OUT, contract, pipeline, plan, problems
+from small import IN, OUT, contract, plan, problems
 
-from cursus_sandbox.pipeline.plan import StepOutput
+from cursus_sandbox.errors import DocumentError
+from cursus_sandbox.pipeline.dag import PipelineDAG, StepOutput
+from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
 
 LOAD = contract("Load", outputs={"rows": OUT})
 FIT = contract("Fit", {"table": f"{IN}/table"})
@@ -128,5 +128,19 @@ def test_job_types_without_a_variant():
         [],
     ]
     [found] = problems({"Fit_a": {"job_type": "testing"}}, [fit])
-    assert re.match("step 'Fit_a' needs its input 'table'", found.what)
-    assert pipeline(steps).steps["Fit_b"].job_type == "testing"
+    assert found.what.startswith("step 'Fit_a' needs its input 'table'")
+
+
+def test_the_variant_of_a_configurations_job_type():
+    """Where the document says no job type, the configuration's chooses the variant, else Cursus' default for the type."""
+    table = {"table": f"{IN}/table"}
+    variant = contract("RiskTableMapping", table).model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    mapping = contract("RiskTableMapping", {"table?": f"{IN}/table"}, variants={"testing": variant})
+    configs = {"RiskTableMapping": {"job_type": "testing"}}
+    graph = PipelineDAG(nodes=("RiskTableMapping",))
+    with pytest.raises(DocumentError, match="needs its input 'table'"):
+        PipelineDAGResolver(
+            graph, contracts={"RiskTableMapping": mapping}, available_configs=configs
+        ).create_execution_plan()
+    [step] = PipelineDAGResolver(graph, contracts={"RiskTableMapping": mapping}).create_execution_plan().steps
+    assert step.job_type == "training"

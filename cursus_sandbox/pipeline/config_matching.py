@@ -1,0 +1,203 @@
+"""Which configuration is a step's: candidates in tiers, each with its confidence and reason.
+
+The tiers and keywords are Cursus' (`cursus/step_catalog/adapters/config_resolver.py`), with three differences: a tier
+counts before a confidence, a configuration of another known step type is never taken, and of two that fit equally well
+neither is.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from cursus_sandbox.pipeline.cursus_config import CursusConfig, CursusConfigs, canonical, step_type_of_class
+
+CERTAIN = 0.7  # below it, the plan says that it is a guess
+
+_JOB_TYPE_KEYWORDS = {
+    "training": ("training", "train"),
+    "calibration": ("calibration", "calib"),
+    "evaluation": ("evaluation", "eval", "test"),
+    "inference": ("inference", "infer", "predict"),
+}
+_PATTERNS = ("load", "preprocess", "train", "eval", "infer", "calibrat", "packag", "payload", "regist", "transform")
+_SAME_TYPE = 0.8  # how sure the same step type makes, as Cursus counts it
+
+
+class ConfigTier(StrEnum):
+    """How a configuration was found; what comes first counts more."""
+
+    DIRECT = "direct name"
+    METADATA = "metadata.config_types"
+    JOB_TYPE = "job type and config type"
+    SEMANTIC = "semantic similarity"
+    PATTERN = "pattern"
+
+
+_RANK = {tier: rank for rank, tier in enumerate(ConfigTier)}
+
+
+class ConfigCandidate(BaseModel):
+    """A configuration that may be a step's; `confidence` from 0 to 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    tier: ConfigTier
+    confidence: float
+    reason: str
+
+
+class ConfigResolution(BaseModel):
+    """A step's configuration and what else was considered, best first; none is chosen where two fit equally well."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    chosen: ConfigCandidate | None = None
+    others: tuple[ConfigCandidate, ...] = ()
+
+    @property
+    def candidates(self) -> tuple[ConfigCandidate, ...]:
+        """All that were considered."""
+        return ((self.chosen,) if self.chosen else ()) + self.others
+
+    @property
+    def rivals(self) -> tuple[ConfigCandidate, ...]:
+        """Those that fit equally well, so that none was chosen."""
+        return () if self.chosen else tuple(one for one in self.others if _order(one)[:2] == _order(self.others[0])[:2])
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A step as far as its configuration goes; `label` is its job type, the suffix of its name as a rule."""
+
+    name: str
+    step_type: str
+    label: str | None = None
+
+
+class ConfigMatcher:
+    """Finds configurations for steps. `step_types` are all that are known, those of the pipeline among them."""
+
+    def __init__(self, configs: CursusConfigs, step_types: Iterable[str]) -> None:
+        self.configs = configs
+        self.step_types = {canonical(one): one for one in step_types}
+        self._types = {key: self._step_type(one) for key, one in configs.of_steps.items()}
+        self._folded: dict[str, list[str]] = {}
+        self._by_type: dict[str | None, list[str]] = {}
+        for key, step_type in self._types.items():
+            self._folded.setdefault(key.lower(), []).append(key)
+            self._by_type.setdefault(step_type, []).append(key)
+
+    def resolution(self, node: Node, *, exhaustive: bool = False) -> ConfigResolution:
+        """The step's configuration; with `exhaustive`, what else could be is looked for even where the name says it."""
+        found = {one.key: one for one in self._named(node)}
+        if exhaustive or not found:
+            others = self._similar(node)
+            found = {one.key: one for one in others} | found
+        ordered = sorted(found.values(), key=_order)
+        match ordered:
+            case [first, second, *_] if _order(first)[:2] == _order(second)[:2]:
+                return ConfigResolution(others=tuple(ordered))
+            case [first, *rest]:
+                return ConfigResolution(chosen=first, others=tuple(rest))
+            case _:
+                return ConfigResolution()
+
+    def knows(self, config_class: str) -> bool:
+        """Whether a configuration class belongs to a known step type."""
+        return canonical(step_type_of_class(config_class)) in self.step_types
+
+    def _step_type(self, config: CursusConfig) -> str | None:
+        """The known step type a configuration is for, by its class, else by its key; canonical."""
+        if config.config_class is not None:
+            found = canonical(step_type_of_class(config.config_class))
+            return found if found in self.step_types else None
+        head = config.key
+        while head and canonical(head) not in self.step_types:
+            head = head.rpartition("_")[0]
+        return canonical(head) if head else None
+
+    def _named(self, node: Node) -> Iterator[ConfigCandidate]:
+        if node.name in self._types:
+            yield ConfigCandidate(key=node.name, tier=ConfigTier.DIRECT, confidence=1.0, reason="the step's name")
+            return
+        for key in self._folded.get(node.name.lower(), ()):
+            why = "the step's name but for capitals"
+            yield ConfigCandidate(key=key, tier=ConfigTier.DIRECT, confidence=0.99, reason=why)
+
+    def _similar(self, node: Node) -> list[ConfigCandidate]:
+        listed = self.configs.config_types.get(node.name)
+        step_type = canonical(step_type_of_class(listed)) if listed else canonical(node.step_type)
+        same = self._by_type.get(step_type, ())
+        found = [self._of_same_type(node, self.configs.specific[key], alone=len(same) == 1) for key in same]
+        guesses = (self._of_pattern(node, self.configs.specific[key]) for key in self._by_type.get(None, ()))
+        return [*found, *(one for one in guesses if one is not None)]
+
+    def _of_same_type(self, node: Node, config: CursusConfig, *, alone: bool) -> ConfigCandidate:
+        tier, confidence, reason = self._by_job_type(node, config, alone=alone)
+        confidence = round(confidence, 3)
+        return ConfigCandidate(key=config.key, tier=tier, confidence=confidence, reason=f"same step type, {reason}")
+
+    def _by_job_type(self, node: Node, config: CursusConfig, *, alone: bool) -> tuple[ConfigTier, float, str]:
+        label, job_type = (node.label or "").lower(), (self._job_type(config) or "").lower()
+        listed = config.key in self.configs.config_types or node.name in self.configs.config_types
+        if listed and label == job_type:
+            return ConfigTier.METADATA, 0.95, f"same job type ({label or 'none'})"
+        if listed and alone and not label:
+            return ConfigTier.METADATA, 0.9, "the only one of this type"
+        if label and label == job_type:
+            return ConfigTier.JOB_TYPE, 0.7 + 0.3 * _SAME_TYPE, f"same job type ({label})"
+        if label and job_type and (family := _family(label)) is not None and family == _family(job_type):
+            likeness = _SAME_TYPE * _likeness(label, job_type)
+            return ConfigTier.JOB_TYPE, 0.7 + 0.3 * likeness, f"job types {label} and {job_type} both mean {family}"
+        if not (label and job_type):
+            said = f"for job type {job_type}" if job_type else "for no job type in particular"
+            return ConfigTier.SEMANTIC, 0.7, said
+        return ConfigTier.SEMANTIC, 0.5 + 0.2 * _likeness(label, job_type), f"for another job type ({job_type})"
+
+    def _job_type(self, config: CursusConfig) -> str | None:
+        return config.job_type or label_of(config.key, self._types[config.key] or "")
+
+    @staticmethod
+    def _of_pattern(node: Node, config: CursusConfig) -> ConfigCandidate | None:
+        """By words both names hold, where at least one of the two types is unknown."""
+        mine, other = f"{node.step_type}_{node.name}".lower(), f"{config.key}_{config.config_class or ''}".lower()
+        words = [word for word in _PATTERNS if word in mine and word in other]
+        if not words:
+            return None
+        family = _family(node.label or "")
+        agree = family is not None and family == _family(config.job_type or "")
+        return ConfigCandidate(
+            key=config.key,
+            tier=ConfigTier.PATTERN,
+            confidence=0.8 if agree else 0.6,
+            reason=f"both names hold {', '.join(words)}" + (f", both job types mean {family}" if agree else ""),
+        )
+
+
+def label_of(name: str, step_type: str) -> str | None:
+    """What stands behind the step type in the name of a step or of a configuration: `calibration`."""
+    head, tail, folded = name, "", canonical(step_type)
+    while head and canonical(head) != folded:
+        head, _, last = head.rpartition("_")
+        tail = f"{last}_{tail}" if tail else last
+    return tail if head and tail else None
+
+
+def _family(job_type: str) -> str | None:
+    """The job type that a label means, by its keywords."""
+    folded = job_type.lower()
+    return next((name for name, words in _JOB_TYPE_KEYWORDS.items() if any(word in folded for word in words)), None)
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other).ratio()
+
+
+def _order(candidate: ConfigCandidate) -> tuple[int, float, str]:
+    return _RANK[candidate.tier], -candidate.confidence, candidate.key
