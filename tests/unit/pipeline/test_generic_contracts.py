@@ -132,7 +132,7 @@ def test_job_types_without_a_variant():
 
 
 def test_the_variant_of_a_configurations_job_type():
-    """Where the document says no job type, the configuration's chooses the variant, else Cursus' default for the type."""
+    """Where the document says no job type the configuration's chooses the variant, else Cursus' default."""
     table = {"table": f"{IN}/table"}
     variant = contract("RiskTableMapping", table).model_dump(mode="json", by_alias=True, exclude_defaults=True)
     mapping = contract("RiskTableMapping", {"table?": f"{IN}/table"}, variants={"testing": variant})
