@@ -112,9 +112,8 @@ def _of_nobody(configs: CursusConfigs, steps: Mapping[str, Assigned]) -> Iterato
         if key not in used:
             of_class = f" (a {one.config_class})" if one.config_class else ""
             what = f"the configuration '{key}'{of_class} is for no step of the pipeline"
-            hint = (
-                did_you_mean(key, steps.keys() - configs.of_steps.keys()) or "Take it away, or name it after its step."
-            )
+            near = did_you_mean(key, steps.keys() - configs.of_steps.keys())
+            hint = near if near.startswith("Did") else "Take it away, or name it after its step."
             yield Problem(what, (*_SPECIFIC, key), hint)
 
 
