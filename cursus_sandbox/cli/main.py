@@ -1,8 +1,7 @@
-"""`cursus-sandbox run | plan | check`."""
+"""`cursus-sandbox run | plan | check | contracts | schema-json`."""
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -11,11 +10,13 @@ from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn, TypedDict, TypeVar
+from typing import Annotated, NoReturn, TypedDict, TypeVar
 
 import typer
 
 from cursus_sandbox import __version__
+from cursus_sandbox.cli.contracts import contracts_app, schema_json
+from cursus_sandbox.cli.options import AsJson, Contracts, print_json
 from cursus_sandbox.errors import DocumentError, ExitCode, SandboxError, Terminated
 
 Value = TypeVar("Value")
@@ -50,15 +51,6 @@ class EngineChoice(StrEnum):
 Document = Annotated[
     Path, typer.Argument(metavar="DOCUMENT", help="dag.yaml, dag.json or a Cursus *.dag.json.", show_default=False)
 ]
-Contracts = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--contracts",
-        metavar="DIR",
-        help="A folder of *.step.yaml, searched first. Repeatable. Also: CURSUS_SANDBOX_CONTRACTS.",
-        show_default=False,
-    ),
-]
 Image = Annotated[
     str | None, typer.Option("--image", metavar="NAME", help="The image of every step that names none of its own.")
 ]
@@ -81,7 +73,6 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Cursus' configuration of the steps (JSON), over the document's."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 # A line with \b alone keeps the lines below it as they are.
 RUN_EXAMPLES = """\b
@@ -104,6 +95,12 @@ Example:
 CHECK_EXAMPLE = """\b
 Example:
   cursus-sandbox check dag.yaml
+"""
+
+
+SCHEMA_EXAMPLE = """\b
+Example:
+  cursus-sandbox schema-json dag > dag.schema.json
 """
 
 
@@ -186,7 +183,7 @@ def run(
             observer=ProgressLines(Console(stderr=True)),
         )
     if as_json:
-        _print_json(result.model_dump(mode="json"))
+        print_json(result.model_dump(mode="json"))
     else:
         print_summary(result, Console())
     raise typer.Exit(result.exit_code)
@@ -230,7 +227,7 @@ def plan(
             explain_config=explain_config,
         )
         if as_json:
-            _print_json(planned.as_json())
+            print_json(planned.as_json())
             return
         if drawn is not PlanFormat.TEXT:
             from cursus_sandbox.reports import drawing
@@ -274,12 +271,16 @@ def check(
                 problems = [
                     {"file": one.file, "line": one.line, "what": one.what, "hint": one.hint} for one in error.problems
                 ]
-                _print_json({"ok": False, "problems": problems})
+                print_json({"ok": False, "problems": problems})
             raise
         if as_json:
-            _print_json({"ok": True, "name": planned.name, "steps": len(planned.steps)})
+            print_json({"ok": True, "name": planned.name, "steps": len(planned.steps)})
         else:
             typer.echo(f"{document}: ok, {len(planned.steps)} step{'s' * (len(planned.steps) != 1)}")
+
+
+app.add_typer(contracts_app, name="contracts")
+app.command("schema-json", epilog=SCHEMA_EXAMPLE)(schema_json)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -331,10 +332,6 @@ def _say_error(text: str) -> None:
 
     sys.stdout.flush()
     sys.stderr.write(f"error: {plain_lines(text)}\n")
-
-
-def _print_json(content: Any) -> None:
-    sys.stdout.write(json.dumps(content, indent=2, default=str) + "\n")
 
 
 class _Limits(TypedDict):

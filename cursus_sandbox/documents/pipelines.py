@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from cursus_sandbox.documents.library import no_folder
 from cursus_sandbox.documents.problems import validated
@@ -41,7 +41,7 @@ class Written:
         return replace(problem, file=self.file) if self.file else problem
 
 
-class _Document(BaseModel):
+class Document(BaseModel):
     """Our own form, and the keys that may stand beside a Cursus graph."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,7 +52,9 @@ class _Document(BaseModel):
     image: Text | None = None
     env: dict[EnvironmentName, Text] = Field(default_factory=dict)
     source_dir: HostPath | None = None
-    contracts: tuple[HostPath, ...] = ()
+    contracts: Annotated[
+        tuple[HostPath, ...], WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}})
+    ] = ()
     config: HostPath | None = None
     timeout: Duration | None = None
     memory: Size | None = None
@@ -118,7 +120,7 @@ def _cursus(tree: Tree) -> Written:
     return Written(tree.file, pipeline, (), places, tuple(problems))
 
 
-_OUR_OWN = _Document.model_fields.keys() - {"name", "description", "dag"}
+_OUR_OWN = Document.model_fields.keys() - {"name", "description", "dag"}
 
 
 def _stem(file: Path) -> str:
@@ -126,7 +128,7 @@ def _stem(file: Path) -> str:
 
 
 def _ours(tree: Tree) -> Written:
-    document, wrong = validated(_Document, _unfolded(tree.content), tree, lambda place: place)
+    document, wrong = validated(Document, _unfolded(tree.content), tree, lambda place: place)
     problems = [*tree.problems, *wrong]
     if "steps" not in tree.content and "dag" not in tree.content:
         problems.append(tree.problem("the pipeline has no steps", hint="Write them below  steps:."))

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from cursus_sandbox.pipeline.values import (
     Duration,
@@ -96,6 +96,10 @@ Arguments = Annotated[
 ]
 
 
+_Listed = WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}})
+_Written = WithJsonSchema({"type": "string"})
+
+
 class Resources(_Ours):
     """What a step may use. `memory` and `shm_size` in bytes."""
 
@@ -110,9 +114,9 @@ class StepConfiguration(_Ours):
 
     contract: Text | None = None
     job_type: Text | None = None
-    depends_on: Annotated[tuple[StepName, ...], BeforeValidator(_names)] = ()
-    inputs: dict[Text, Annotated[Source, BeforeValidator(source)]] = Field(default_factory=dict)
-    outputs: dict[Text, Annotated[Located, BeforeValidator(located)]] = Field(default_factory=dict)
+    depends_on: Annotated[tuple[StepName, ...], BeforeValidator(_names), _Listed] = ()
+    inputs: dict[Text, Annotated[Source, BeforeValidator(source), _Written]] = Field(default_factory=dict)
+    outputs: dict[Text, Annotated[Located, BeforeValidator(located), _Written]] = Field(default_factory=dict)
     schemas: dict[Text, TableSchema] = Field(default_factory=dict)
     env: dict[EnvironmentName, Text] = Field(default_factory=dict)
     arguments: Arguments = ()

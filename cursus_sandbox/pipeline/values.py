@@ -6,7 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 _STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _STEP_NAME_LENGTH = 128
@@ -151,12 +151,19 @@ def _short(value: Any) -> str:
     return shown if len(shown) <= 40 else f"{shown[:40]}…"  # noqa: PLR2004
 
 
-Text = Annotated[str, BeforeValidator(text)]
+# What an editor is told of each is what may be written, not what becomes of it.
+Text = Annotated[str, BeforeValidator(text), WithJsonSchema({"type": ["string", "number"]})]
 EntryPoint = Annotated[Text, AfterValidator(_entry_point)]
-HostPath = Annotated[Path, BeforeValidator(host_path)]
+HostPath = Annotated[Path, BeforeValidator(host_path), WithJsonSchema({"type": "string"})]
 StepName = Annotated[Text, AfterValidator(_step_name)]
 ChannelName = Annotated[Text, AfterValidator(_channel_name)]
 EnvironmentName = Annotated[Text, AfterValidator(_environment_name)]
-ContainerPath = Annotated[PurePosixPath, BeforeValidator(lambda value: _container_path(text(value)))]
-Size = Annotated[int, BeforeValidator(size)]
-Duration = Annotated[float, BeforeValidator(duration)]
+ContainerPath = Annotated[
+    PurePosixPath,
+    BeforeValidator(lambda value: _container_path(text(value))),
+    WithJsonSchema({"type": "string", "pattern": "^/opt/ml/."}),
+]
+Size = Annotated[int, BeforeValidator(size), WithJsonSchema({"type": ["string", "integer"], "examples": ["2g"]})]
+Duration = Annotated[
+    float, BeforeValidator(duration), WithJsonSchema({"type": ["string", "number"], "examples": ["15m"]})
+]
