@@ -165,8 +165,9 @@ class ConfigMatcher:
 
     @staticmethod
     def _of_pattern(node: Node, config: CursusConfig) -> ConfigCandidate | None:
-        """By words both names hold, where at least one of the two types is unknown."""
-        mine, other = f"{node.step_type}_{node.name}".lower(), f"{config.key}_{config.config_class or ''}".lower()
+        """By words both names hold besides their job types, where the configuration's type is unknown."""
+        mine = f"{node.step_type}_{_without_job_type(node.name, node.label)}".lower()
+        other = f"{_without_job_type(config.key, node.label)}_{config.config_class or ''}".lower()
         words = [word for word in _PATTERNS if word in mine and word in other]
         if not words:
             return None
@@ -195,8 +196,13 @@ def _family(job_type: str) -> str | None:
     return next((name for name, words in _JOB_TYPE_KEYWORDS.items() if any(word in folded for word in words)), None)
 
 
+def _without_job_type(name: str, label: str | None) -> str:
+    head, _, last = name.rpartition("_")
+    return head if head and (last == label or _family(last)) else name
+
+
 def _likeness(one: str, other: str) -> float:
-    return difflib.SequenceMatcher(None, one, other).ratio()
+    return difflib.SequenceMatcher(None, *sorted((one, other))).ratio()  # it depends on their order
 
 
 def _order(candidate: ConfigCandidate) -> tuple[int, float, str]:
