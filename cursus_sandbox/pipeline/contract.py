@@ -101,6 +101,7 @@ class ScriptContract(_Tolerant):
     step_type: StepName
     description: str = ""
     sagemaker_step_type: str = "Processing"
+    config_class: Text | None = None
     entry_point: EntryPoint | None = None
     source_dir: bool = False
     inputs: dict[ChannelName, InputChannel] = Field(default_factory=dict)

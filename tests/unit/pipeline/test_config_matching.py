@@ -103,6 +103,17 @@ def test_classes_by_their_names():
         assert chosen("Fit", {"a": config(name)}) == ("a", ConfigTier.SEMANTIC, 0.7)
 
 
+def test_classes_that_a_contract_names():
+    """A class that is named after no step type is for the one whose contract names it."""
+    made = PipelineDAGResolver(
+        PipelineDAG(nodes=("Fit",)),
+        contracts={"Fit": contract("Fit", config_class="ModelSettings")},
+        available_configs={"a": config("ModelSettings")},
+    )
+    (step,) = made.create_execution_plan().steps
+    assert (step.config.chosen.key, step.notes) == ("a", ())
+
+
 def test_configuration_objects():
     """Cursus' own objects serve as well as mappings: their class is their type's name."""
     made = resolver(["Fit_x"], {"Fit_y": FitConfig(label_name="late", job_type="x")})
