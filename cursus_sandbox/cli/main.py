@@ -45,6 +45,7 @@ class EngineChoice(StrEnum):
     AUTO = "auto"
     DOCKER = "docker"
     LOCAL = "local"
+    PROCESS = "process"
 
 
 Document = Annotated[
@@ -128,7 +129,8 @@ def run(
     document: Document,
     image: Image = None,
     engine: Annotated[
-        EngineChoice, typer.Option(help="Where steps run; auto takes docker if an image is named.")
+        EngineChoice,
+        typer.Option(help="Where steps run; auto takes docker if an image is named. process isolates nothing."),
     ] = EngineChoice.AUTO,
     workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are kept.")] = Path(".cursus-sandbox"),
     contracts: Contracts = None,
@@ -155,12 +157,17 @@ def run(
         str | None, typer.Option("--until", metavar="STEP", help="Run all before this step, and it.")
     ] = None,
     pull: Annotated[bool, typer.Option("--pull", help="Fetch images that are missing.")] = False,
+    pdb: Annotated[
+        bool, typer.Option("--pdb", help="Step through the script of --only STEP, with --engine process.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a pipeline, each step in a sandbox of its own."""
     limits = _limits(timeout, memory)
     bindings = _bindings(inputs)
-    with _interruptible():
+    if pdb:
+        _check_pdb(engine, only or [])
+    with _interruptible(ctrl_c=not pdb):
         from rich.console import Console
 
         from cursus_sandbox import api
@@ -184,6 +191,7 @@ def run(
             from_step=from_step,
             until=until,
             observer=ProgressLines(Console(stderr=True)),
+            pdb=pdb,
         )
     if as_json:
         _print_json(result.model_dump(mode="json"))
@@ -306,14 +314,20 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM, and a terminal that is closed, stop what runs and save, as Ctrl-C does, each with its exit code."""
+def _interruptible(*, ctrl_c: bool = True) -> Iterator[None]:
+    """SIGTERM, and a terminal that is closed, stop what runs and save, as Ctrl-C does, each with its exit code.
+
+    Without `ctrl_c` that is left to whoever else reads the terminal.
+    """
 
     def terminate(number: int, frame: FrameType | None) -> NoReturn:
         raise Terminated
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    for number, handler in before.items():
+    if not ctrl_c:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: None)  # ignored, it would be in a child as well
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        handler = before[number]
         if handler is not signal.SIG_IGN:  # `nohup` means to go on
             signal.signal(number, terminate)
     try:
@@ -335,6 +349,19 @@ def _say_error(text: str) -> None:
 
 def _print_json(content: Any) -> None:
     sys.stdout.write(json.dumps(content, indent=2, default=str) + "\n")
+
+
+def _check_pdb(engine: EngineChoice, only: list[str]) -> None:
+    """One step, on an engine that has a terminal for it, where there is one."""
+    if engine is not EngineChoice.PROCESS:
+        raise typer.BadParameter(
+            f"only a plain process can be stepped through, not the engine {engine.value}: add --engine process",
+            param_hint="--pdb",
+        )
+    if len(only) != 1:
+        raise typer.BadParameter("it takes the one step to step through: add --only STEP", param_hint="--pdb")
+    if not (sys.stdin and sys.stdin.isatty()):
+        raise typer.BadParameter("it needs a terminal, and stdin is none", param_hint="--pdb")
 
 
 class _Limits(TypedDict):
