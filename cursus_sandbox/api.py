@@ -39,7 +39,7 @@ class OlderContract(Protocol):
 
 
 Contracts = Iterable[AnyPath | ScriptContract | OlderContract]
-EngineName = Literal["auto", "docker", "local"]
+EngineName = Literal["auto", "docker", "local", "process"]
 
 
 def plan(
@@ -117,12 +117,14 @@ def run(
     from_step: str | None = None,
     until: str | None = None,
     observer: Observer | None = None,
+    pdb: bool = False,
 ) -> PipelineExecutionResult:
     """Run a pipeline: plan it, check that all it names is there, then run each step in a sandbox.
 
     A failed step is in the result, not raised. `only`, `from_step` and `until` choose steps; what the others left in
-    the newest earlier run of this workspace is reused. Raises DocumentError (nothing was started), EngineError and
-    WorkspaceError (this machine could not go on).
+    the newest earlier run of this workspace is reused. With `pdb` and the engine "process", one step at a time runs on
+    this process's terminal, in Python's debugger, with as much time as it takes. Raises DocumentError (nothing was
+    started), EngineError and WorkspaceError (this machine could not go on).
     """
     planned = create_plan(
         _document(document),
@@ -133,11 +135,11 @@ def run(
     selection = Selection(only=tuple(only), first=from_step, last=until)
     chosen = selection.steps(planned)
     images = [step.image for step in planned.steps if step.runs and step.image and step.name in chosen]
-    chosen_engine, notes = (choose_engine(engine, images)) if isinstance(engine, str) else (engine, ())
+    chosen_engine, notes = choose_engine(engine, images, pdb=pdb) if isinstance(engine, str) else (engine, ())
     executor = PipelineExecutor(
         workspace,
         engine=chosen_engine,
-        jobs=jobs,
+        jobs=1 if pdb else jobs,
         fail_fast=fail_fast,
         pull=pull,
         notes=notes,
@@ -146,14 +148,19 @@ def run(
     return executor.execute_pipeline(planned, data_source, selection=selection)
 
 
-def choose_engine(name: str, images: Iterable[str]) -> tuple[Engine, tuple[str, ...]]:
+def choose_engine(name: str, images: Iterable[str], *, pdb: bool = False) -> tuple[Engine, tuple[str, ...]]:
     """The engine of that name, and what should be said of the choice; EngineError if it can't be had.
 
-    `auto` is docker where an image is named and a daemon answers, and local where no image is named: an image that was
-    asked for is never quietly left aside.
+    `auto` is docker where an image is named and a daemon answers. Where no image is named it is local, or process where
+    nothing can make a sandbox: an image that was asked for is never quietly left aside. With `pdb` it can be process
+    only, on this terminal.
     """
     named = ", ".join(sorted(set(images)))
+    if pdb and name != "process":
+        raise EngineError(f"the engine '{name}' has no terminal for pdb", hint="Step through with:  --engine process")
     match name:
+        case "process":
+            return _process(terminal=pdb), (f"the process engine runs no image: {named} is not used",) if named else ()
         case "docker":
             return _docker(), ()
         case "local":
@@ -167,9 +174,14 @@ def choose_engine(name: str, images: Iterable[str]) -> tuple[Engine, tuple[str, 
                     hint="Start Docker, or run the steps with this machine's own Python:  --engine local",
                 ) from error
         case "auto":
-            return _local(), ("no image is named: the steps run with this machine's own Python, on the local engine",)
+            try:
+                note = "no image is named: the steps run with this machine's own Python, on the local engine"
+                return _local(), (note,)
+            except EngineError as error:
+                note = f"no image is named, and the local engine can't be used here: {error.what}"
+                return _process(), (" ".join(note.split()),)
         case _:
-            raise EngineError(f"there is no engine '{name}'", hint="There is: auto, docker, local.")
+            raise EngineError(f"there is no engine '{name}'", hint="There is: auto, docker, local, process.")
 
 
 def _docker() -> Engine:
@@ -193,6 +205,12 @@ def _local() -> Engine:
     from cursus_sandbox.engines.local import LocalEngine
 
     return LocalEngine.connect()
+
+
+def _process(*, terminal: bool = False) -> Engine:
+    from cursus_sandbox.engines.process import ProcessEngine
+
+    return ProcessEngine(terminal=terminal)
 
 
 def _document(document: Document) -> Path | Pipeline | PipelineDAG:

@@ -26,6 +26,7 @@ from cursus_sandbox.pipeline.result import (
 from cursus_sandbox.pipeline.schedule import Schedule
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.planning import Overrides, create_plan
+from cursus_sandbox.sagemaker.script_main import NOT_EXERCISED
 from cursus_sandbox.step_run import StepRun
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
 from cursus_sandbox.workspace import RunFolder, Workspace, unwritable
@@ -173,7 +174,7 @@ class _Walk:
             run=self.folder.name,
             folder=self.folder.path,
             engine=self.engine.name,
-            notes=(*self.executor.notes, *self.plan.notes),
+            notes=(*self.executor.notes, *_not_exercised(self.engine), *self.plan.notes),
             images=dict(self.images),
             started_at=self.started,
             seconds=time.monotonic() - clock,
@@ -281,6 +282,11 @@ class _Walk:
                 return outputs.get(
                     source.channel, self.folder.path / "steps" / source.step / "outputs" / source.channel
                 )
+
+
+def _not_exercised(engine: Engine) -> tuple[str, ...]:
+    """What an engine without container paths leaves untried."""
+    return () if engine.makes_mounts else (NOT_EXERCISED,)
 
 
 def _exit_code_of(error: BaseException | None) -> ExitCode | None:

@@ -16,6 +16,7 @@ from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
 from cursus_sandbox.sagemaker.artifacts import archive_name, pack
 from cursus_sandbox.sagemaker.layout import StepFolders, sagemaker_job
+from cursus_sandbox.sagemaker.script_main import main_job
 from cursus_sandbox.sagemaker.staging import exit_message, stage
 from cursus_sandbox.tables.report import DataCompatibilityReport
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
@@ -104,8 +105,11 @@ class StepRun:
 
     def _attempt(self, step: PlannedStep, folders: StepFolders, log: BinaryIO) -> Exit:
         labels = {"cursus-sandbox.run": self.run.name, "cursus-sandbox.step": step.name}
-        image = step.image if self.engine.runs_images else None
-        job, staging = sagemaker_job(step, sources=self.sources, folders=folders, image=image, labels=labels)
+        if self.engine.makes_mounts:
+            image = step.image if self.engine.runs_images else None
+            job, staging = sagemaker_job(step, sources=self.sources, folders=folders, image=image, labels=labels)
+        else:
+            job, staging = main_job(step, sources=self.sources, folders=folders, labels=labels)
         stage(staging)
         return self.engine.run(job, lambda data: _write(log, data))
 

@@ -42,10 +42,11 @@ class Documented(StrEnum):
 
 @contracts_app.command("list", epilog=LIST_EXAMPLE)
 def list_contracts(contracts: Contracts = None, as_json: AsJson = False) -> None:
-    """List the contracts: step type, kind, how many inputs and outputs, where from.
+    """List the contracts that are known.
 
-    Those of the folders given and of CURSUS_SANDBOX_CONTRACTS, of this folder and its contracts/, of an installed
-    Cursus, and the shipped ones.
+    Each with its step type, its kind, how many inputs and outputs it has, and where it is from. Those of the folders
+    given and of CURSUS_SANDBOX_CONTRACTS, of this folder and its contracts/, of an installed Cursus, and the
+    shipped ones.
     """
     from cursus_sandbox.reports.contracts import contract_lines, contract_row
 
@@ -65,9 +66,10 @@ def show_contract(
     contracts: Contracts = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a contract: its channels with paths and aliases, environment, arguments, variants, file.
+    """Show a contract in full.
 
-    The name may be written as in a pipeline: in any case, with a job type after it.
+    Its channels with paths and aliases, its environment, arguments, variants and file. The name may be written as in a
+    pipeline: in any case, with a job type after it.
     """
     from cursus_sandbox.pipeline.names import StepTypes
     from cursus_sandbox.reports.contracts import contract_details
@@ -93,7 +95,10 @@ def search_contracts(
     contracts: Contracts = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find contracts by a word: in their step type, channels, aliases or description."""
+    """Find contracts by a word.
+
+    In their step type, channels, aliases and description.
+    """
     from cursus_sandbox.reports.contracts import contract_row, matches, search_lines
 
     everything, problems = _read(_library(contracts))
@@ -107,8 +112,11 @@ def search_contracts(
     _end(problems)
 
 
-def schema_json(document: Annotated[Documented, typer.Argument(show_default=False)]) -> None:
-    """Print the JSON Schema of a document, for an editor that completes and checks it."""
+def schema_json(document: Annotated[Documented, typer.Argument(metavar="dag|contract", show_default=False)]) -> None:
+    """Print the JSON Schema of a document.
+
+    An editor that is given it completes and checks dag.yaml, or contracts.
+    """
     from cursus_sandbox.documents.json_schemas import contract_schema, dag_schema
 
     print_json(dag_schema() if document is Documented.DAG else contract_schema())

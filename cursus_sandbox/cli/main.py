@@ -46,6 +46,7 @@ class EngineChoice(StrEnum):
     AUTO = "auto"
     DOCKER = "docker"
     LOCAL = "local"
+    PROCESS = "process"
 
 
 Document = Annotated[
@@ -125,7 +126,8 @@ def run(
     document: Document,
     image: Image = None,
     engine: Annotated[
-        EngineChoice, typer.Option(help="Where steps run; auto takes docker if an image is named.")
+        EngineChoice,
+        typer.Option(help="Where steps run; auto takes docker if an image is named. process isolates nothing."),
     ] = EngineChoice.AUTO,
     workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are kept.")] = Path(".cursus-sandbox"),
     contracts: Contracts = None,
@@ -152,12 +154,17 @@ def run(
         str | None, typer.Option("--until", metavar="STEP", help="Run all before this step, and it.")
     ] = None,
     pull: Annotated[bool, typer.Option("--pull", help="Fetch images that are missing.")] = False,
+    pdb: Annotated[
+        bool, typer.Option("--pdb", help="Step through the script of --only STEP, with --engine process.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a pipeline, each step in a sandbox of its own."""
     limits = _limits(timeout, memory)
     bindings = _bindings(inputs)
-    with _interruptible():
+    if pdb:
+        _check_pdb(engine, only or [])
+    with _interruptible(ctrl_c=not pdb):
         from rich.console import Console
 
         from cursus_sandbox import api
@@ -181,6 +188,7 @@ def run(
             from_step=from_step,
             until=until,
             observer=ProgressLines(Console(stderr=True)),
+            pdb=pdb,
         )
     if as_json:
         print_json(result.model_dump(mode="json"))
@@ -261,6 +269,7 @@ def check(
     bindings = _bindings(inputs)
     with _interruptible():
         from cursus_sandbox import api
+        from cursus_sandbox.reports.text import plain_lines
 
         try:
             planned = api.check(
@@ -274,9 +283,11 @@ def check(
                 print_json({"ok": False, "problems": problems})
             raise
         if as_json:
-            print_json({"ok": True, "name": planned.name, "steps": len(planned.steps)})
+            print_json({"ok": True, "name": planned.name, "steps": len(planned.steps), "notes": planned.notes})
         else:
             typer.echo(f"{document}: ok, {len(planned.steps)} step{'s' * (len(planned.steps) != 1)}")
+            for note in planned.notes:
+                typer.echo(plain_lines(f"note: {note}"))
 
 
 app.add_typer(contracts_app, name="contracts")
@@ -307,14 +318,20 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM, and a terminal that is closed, stop what runs and save, as Ctrl-C does, each with its exit code."""
+def _interruptible(*, ctrl_c: bool = True) -> Iterator[None]:
+    """SIGTERM, and a terminal that is closed, stop what runs and save, as Ctrl-C does, each with its exit code.
+
+    Without `ctrl_c` that is left to whoever else reads the terminal.
+    """
 
     def terminate(number: int, frame: FrameType | None) -> NoReturn:
         raise Terminated
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    for number, handler in before.items():
+    if not ctrl_c:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: None)  # ignored, it would be in a child as well
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        handler = before[number]
         if handler is not signal.SIG_IGN:  # `nohup` means to go on
             signal.signal(number, terminate)
     try:
@@ -332,6 +349,19 @@ def _say_error(text: str) -> None:
 
     sys.stdout.flush()
     sys.stderr.write(f"error: {plain_lines(text)}\n")
+
+
+def _check_pdb(engine: EngineChoice, only: list[str]) -> None:
+    """One step, on an engine that has a terminal for it, where there is one."""
+    if engine is not EngineChoice.PROCESS:
+        raise typer.BadParameter(
+            f"only a plain process can be stepped through, not the engine {engine.value}: add --engine process",
+            param_hint="--pdb",
+        )
+    if len(only) != 1:
+        raise typer.BadParameter("it takes the one step to step through: add --only STEP", param_hint="--pdb")
+    if not (sys.stdin and sys.stdin.isatty()):
+        raise typer.BadParameter("it needs a terminal, and stdin is none", param_hint="--pdb")
 
 
 class _Limits(TypedDict):

@@ -109,10 +109,8 @@ def dag_schema() -> dict[str, Any]:
     """The schema of our own form of a pipeline."""
     schema = {"$schema": _DIALECT, **Document.model_json_schema(), "title": "dag.yaml"}
     steps = schema["properties"]["steps"]
-    steps["type"] = ["object", "null"]
-    steps["additionalProperties"] = {
-        "anyOf": [steps["additionalProperties"], {"type": "null"}]
-    }  # a step that says nothing
+    steps["type"] = ["object", "null"]  # and of the steps, one that says nothing may have nothing below it
+    steps["additionalProperties"] = {"anyOf": [steps["additionalProperties"], {"type": "null"}]}
     return schema
 
 

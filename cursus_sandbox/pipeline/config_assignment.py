@@ -7,13 +7,7 @@ from dataclasses import dataclass
 
 from cursus_sandbox.errors import Problem, did_you_mean
 from cursus_sandbox.pipeline.config_matching import CERTAIN, ConfigMatcher, ConfigResolution, ConfigTier, Node
-from cursus_sandbox.pipeline.cursus_config import (
-    MODEL_TYPE,
-    CursusConfigs,
-    EffectiveConfig,
-    canonical,
-    step_type_of_class,
-)
+from cursus_sandbox.pipeline.cursus_config import MODEL_TYPE, CursusConfigs, EffectiveConfig, canonical
 from cursus_sandbox.pipeline.dag import Pipeline, StepConfiguration
 from cursus_sandbox.pipeline.derivation import entry_point_of, is_elsewhere
 from cursus_sandbox.pipeline.plan import Setting
@@ -28,6 +22,7 @@ class Assigned:
     resolution: ConfigResolution
     config: EffectiveConfig | None = None
     config_class: str | None = None
+    of_type: str | None = None  # the step type of that class, canonical
 
     def notes(self, step_type: str, environment: Mapping[str, Setting]) -> Iterator[str]:
         """What is worth a look before running."""
@@ -40,7 +35,7 @@ class Assigned:
         if chosen.confidence < CERTAIN:
             sure = f"{chosen.tier}, {chosen.confidence:.2f}: {chosen.reason}"
             yield f"its configuration '{chosen.key}' is a guess ({sure}): name it after the step if it is right"
-        if self.config_class and canonical(step_type_of_class(self.config_class)) != canonical(step_type):
+        if self.of_type is not None and self.of_type != canonical(step_type):
             yield f"its configuration '{chosen.key}' is a {self.config_class}, and the step a {step_type}"
         _, unused = entry_point_of(self.config)
         if unused:
@@ -63,12 +58,13 @@ def config_assignment(
     nodes: Iterable[Node],
     *,
     step_types: Iterable[str],
+    classes: Mapping[str, str] | None = None,
     processing: frozenset[str] = frozenset(),
     exhaustive: bool = False,
 ) -> ConfigAssignment:
-    """Each step's configuration. `step_types` are all that are known, `processing` names the processing steps."""
+    """Each step's configuration; `step_types` and `classes` are ConfigMatcher's, `processing` the processing steps."""
     nodes = tuple(nodes)
-    matcher = ConfigMatcher(configs, (*step_types, *(node.step_type for node in nodes)))
+    matcher = ConfigMatcher(configs, (*step_types, *(node.step_type for node in nodes)), classes=classes)
     steps = {}
     for node in nodes:
         resolution = matcher.resolution(node, exhaustive=exhaustive)
@@ -77,7 +73,8 @@ def config_assignment(
         else:
             key = resolution.chosen.key
             effective = configs.effective(key, processing=node.name in processing)
-            steps[node.name] = Assigned(resolution, effective, configs.specific[key].config_class)
+            named = configs.specific[key].config_class
+            steps[node.name] = Assigned(resolution, effective, named, matcher.type_of_class(named) if named else None)
     problems = [*_shared_claims(steps), *_of_nobody(configs, steps), *_unknown_classes(configs, steps, matcher)]
     return ConfigAssignment(steps, tuple(problems))
 

@@ -8,7 +8,7 @@ neither is.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -81,10 +81,17 @@ class Node:
 
 
 class ConfigMatcher:
-    """Finds configurations for steps. `step_types` are all that are known, those of the pipeline among them."""
+    """Finds configurations for steps.
 
-    def __init__(self, configs: CursusConfigs, step_types: Iterable[str]) -> None:
+    `step_types` are all that are known, those of the pipeline among them; `classes` the step types of the configuration
+    classes that aren't named after theirs.
+    """
+
+    def __init__(
+        self, configs: CursusConfigs, step_types: Iterable[str], *, classes: Mapping[str, str] | None = None
+    ) -> None:
         self.configs = configs
+        self._classes = classes or {}
         self.step_types = {canonical(one): one for one in step_types}
         self._types = {key: self._step_type(one) for key, one in configs.of_steps.items()}
         self._folded: dict[str, list[str]] = {}
@@ -110,12 +117,16 @@ class ConfigMatcher:
 
     def knows(self, config_class: str) -> bool:
         """Whether a configuration class belongs to a known step type."""
-        return canonical(step_type_of_class(config_class)) in self.step_types
+        return self.type_of_class(config_class) in self.step_types
+
+    def type_of_class(self, config_class: str) -> str:
+        """The step type a configuration class is for, canonical, whether or not it is known."""
+        return canonical(self._classes.get(config_class) or step_type_of_class(config_class))
 
     def _step_type(self, config: CursusConfig) -> str | None:
         """The known step type a configuration is for, by its class, else by its key; canonical."""
         if config.config_class is not None:
-            found = canonical(step_type_of_class(config.config_class))
+            found = self.type_of_class(config.config_class)
             return found if found in self.step_types else None
         head = config.key
         while head and canonical(head) not in self.step_types:
@@ -132,7 +143,7 @@ class ConfigMatcher:
 
     def _similar(self, node: Node) -> list[ConfigCandidate]:
         listed = self.configs.config_types.get(node.name)
-        step_type = canonical(step_type_of_class(listed)) if listed else canonical(node.step_type)
+        step_type = self.type_of_class(listed) if listed else canonical(node.step_type)
         same = self._by_type.get(step_type, ())
         found = [self._of_same_type(node, self.configs.specific[key], alone=len(same) == 1) for key in same]
         guesses = (self._of_pattern(node, self.configs.specific[key]) for key in self._by_type.get(None, ()))
@@ -165,8 +176,9 @@ class ConfigMatcher:
 
     @staticmethod
     def _of_pattern(node: Node, config: CursusConfig) -> ConfigCandidate | None:
-        """By words both names hold, where at least one of the two types is unknown."""
-        mine, other = f"{node.step_type}_{node.name}".lower(), f"{config.key}_{config.config_class or ''}".lower()
+        """By words both names hold besides their job types, where the configuration's type is unknown."""
+        mine = f"{node.step_type}_{_without_job_type(node.name, node.label)}".lower()
+        other = f"{_without_job_type(config.key, node.label)}_{config.config_class or ''}".lower()
         words = [word for word in _PATTERNS if word in mine and word in other]
         if not words:
             return None
@@ -195,8 +207,14 @@ def _family(job_type: str) -> str | None:
     return next((name for name, words in _JOB_TYPE_KEYWORDS.items() if any(word in folded for word in words)), None)
 
 
+def _without_job_type(name: str, label: str | None) -> str:
+    head, _, last = name.rpartition("_")
+    return head if head and (last == label or _family(last)) else name
+
+
 def _likeness(one: str, other: str) -> float:
-    return difflib.SequenceMatcher(None, one, other).ratio()
+    first, second = sorted((one, other))  # the ratio depends on their order
+    return difflib.SequenceMatcher(None, first, second).ratio()
 
 
 def _order(candidate: ConfigCandidate) -> tuple[int, float, str]:

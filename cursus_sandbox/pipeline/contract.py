@@ -95,12 +95,15 @@ class ScriptContract(_Tolerant):
 
     `variants` are what it is for certain job types, each a whole contract. `local_inputs` come from this machine, never
     from a step: each with the configuration's attribute that names it in Cursus. `unmounted_inputs` the script looks up
-    by itself. `file` is where it was found. A `generic` one stands for a contract that was not.
+    by itself. What is `delegated` runs in an SDK of Cursus'. `file` is where the contract was found; a `generic` one
+    stands for a contract that was not.
     """
 
     step_type: StepName
     description: str = ""
     sagemaker_step_type: str = "Processing"
+    delegated: bool = False
+    config_class: Text | None = None
     entry_point: EntryPoint | None = None
     source_dir: bool = False
     inputs: dict[ChannelName, InputChannel] = Field(default_factory=dict)
@@ -118,6 +121,8 @@ class ScriptContract(_Tolerant):
     @property
     def kind(self) -> StepKind:
         """Only Processing and Training jobs run a script; the other verbs are calls to AWS."""
+        if self.delegated:
+            return StepKind.NOTHING_TO_RUN
         match self.sagemaker_step_type:
             case "Processing":
                 return StepKind.PROCESSING

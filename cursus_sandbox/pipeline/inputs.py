@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from cursus_sandbox.errors import Problem, did_you_mean
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
-from cursus_sandbox.pipeline.dag import Pipeline, Source, StepConfiguration, StepOutput
+from cursus_sandbox.pipeline.dag import Located, Pipeline, Source, StepConfiguration, StepOutput
 from cursus_sandbox.pipeline.plan import PlannedInput
 from cursus_sandbox.pipeline.wiring import Wiring, outputs_of, wirings
 from cursus_sandbox.tables.schema import TableSchema, merged
+
+_SOURCE_DIR = "inference_scripts_source"  # PackageConfig: the source folder, if nothing else is configured
 
 Contracts = Mapping[str, tuple[ScriptContract, str | None]]  # each step's contract and job type
 
@@ -27,16 +29,21 @@ class StepInputs:
         self._contract = contracts[name][0]
         self._step = pipeline.steps.get(name, StepConfiguration())
         self._candidates = outputs_of(depends_on, {before: contracts[before][0] for before in depends_on})
-        local = self._contract.local_inputs
         ports = self._contract.inputs
+        elsewhere = {*self._step.inputs, *self._contract.local_inputs, *self._contract.unmounted_inputs}
         wired = wirings(
-            {key: port for key, port in ports.items() if key not in self._step.inputs and key not in local},
+            {key: port for key, port in ports.items() if key not in elsewhere},
             self._candidates,
             taken=[source for source in self._step.inputs.values() if isinstance(source, StepOutput)],
         )
         for channel in ports:
-            if (source := self._step.inputs.get(channel)) is not None:
+            if channel in self._contract.unmounted_inputs:
+                if channel in self._step.inputs:
+                    self.notes.append(f"input '{channel}' is not mounted: its contract's skip_inputs names it")
+            elif (source := self._step.inputs.get(channel)) is not None:
                 self._bind(channel, source, Wiring())
+            elif channel in self._contract.local_inputs:
+                self._take_local(channel)
             else:
                 self._take(channel, wired.get(channel, Wiring()))
         if not self.problems:
@@ -63,7 +70,20 @@ class StepInputs:
             what = f"no output of its predecessors fits: {offered}" if offered else nothing
             self._refuse(channel, what, f"Bind it:  inputs: {{{channel}: step:channel or ./folder}}")
 
-    def _bind(self, channel: str, source: Source, wired: Wiring) -> None:
+    def _take_local(self, channel: str) -> None:
+        """Bind, or ask for, an input that Cursus takes from the configuration: no step before it can feed it."""
+        if not self._contract.inputs[channel].required:
+            return
+        named = self._contract.local_inputs[channel]
+        folder = self._step.source_dir or self._pipeline.defaults.source_dir
+        if named == _SOURCE_DIR and folder is not None:
+            self.notes.append(f"input '{channel}' is the source folder, as it is in Cursus unless it says otherwise")
+            self._bind(channel, Located(path=folder), Wiring(), reason=f"the configuration's {named}")
+            return
+        what = f"Cursus takes it from the configuration ({named}), never from a step"
+        self._refuse(channel, what, f"Bind it:  inputs: {{{channel}: ./folder}}")
+
+    def _bind(self, channel: str, source: Source, wired: Wiring, reason: str = "pinned") -> None:
         contract, port = self._contract, self._contract.inputs[channel]
         if isinstance(source, StepOutput) and (wrong := self._unreadable(channel, source)):
             if port.required or wired.evidence is None:
@@ -72,7 +92,7 @@ class StepInputs:
                 why = f"nothing runs for step '{source.step}'"
                 self.notes.append(f"optional input '{channel}' stays unbound: {why}")
             return
-        if channel in contract.unmounted_inputs or port.path is None:
+        if port.path is None:
             return
         parts = contract.fan_out(channel)
         self.bound.append(
@@ -80,7 +100,7 @@ class StepInputs:
                 channel=channel,
                 path=port.path if parts else contract.paths_of(channel)[0],
                 source=source,
-                reason=", ".join(wired.evidence.reasons) if wired.evidence else "pinned",
+                reason=", ".join(wired.evidence.reasons) if wired.evidence else reason,
                 score=round(wired.evidence.score, 3) if wired.evidence else None,
                 required=port.required,
                 parts=parts,
@@ -124,6 +144,8 @@ def why_skipped(contract: ScriptContract, step: StepConfiguration) -> str | None
         return "its outputs are bound to folders"
     if step.skip:
         return "the document says skip"
+    if contract.delegated:
+        return "Cursus leaves it to an SDK of its own: it has no script to run here"
     if contract.kind is StepKind.NOTHING_TO_RUN:
         return f"{contract.sagemaker_step_type} has no script to run here"
     if not (step.entry_point or contract.entry_point):

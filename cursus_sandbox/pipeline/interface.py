@@ -33,6 +33,7 @@ _VARYING = ("contract", "spec")
 _PLACES: dict[str, tuple[str, ...]] = {
     "step_type": ("step_type",),
     "sagemaker_step_type": ("registry", "sagemaker_step_type"),
+    "config_class": ("registry", "config_class"),
     "description": ("registry", "description"),
     "required_env_vars": ("contract", "env_vars", "required"),
     "optional_env_vars": ("contract", "env_vars", "optional"),
@@ -53,6 +54,8 @@ def contract_fields(tree: Tree) -> dict[str, Any]:
         "step_type": tree.get("step_type"),
         "description": section(tree, "registry").get("description"),
         "sagemaker_step_type": section(tree, "registry").get("sagemaker_step_type"),
+        "config_class": section(tree, "registry").get("config_class"),
+        "delegated": section(tree, "patterns").get("step_assembly") == "delegation",
         "entry_point": contract.get("entry_point"),
         "source_dir": contract.get("source_dir"),
         "inputs": _ports(tree, "inputs"),

@@ -137,6 +137,7 @@ class PipelineDAGResolver:
             self.configs,
             nodes,
             step_types=self.contracts,
+            classes={one.config_class: name for name, one in self.contracts.items() if one.config_class},
             processing=frozenset(processing),
             exhaustive=exhaustive,
         )

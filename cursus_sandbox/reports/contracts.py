@@ -8,6 +8,7 @@ from typing import Any
 
 from cursus_sandbox.pipeline.contract import InputChannel, OutputChannel, ScriptContract, StepKind
 from cursus_sandbox.reports.text import folded, shown
+from cursus_sandbox.tables.schema import TableSchema
 
 _WORD = 10  # columns of the word before a detail
 
@@ -28,12 +29,12 @@ def contract_lines(contracts: Sequence[ScriptContract], origins: Mapping[Path, s
     """A line for each contract. `origins` are folders that go by a name."""
     width = max((len(one.step_type) for one in contracts), default=0)
     kinds = max((len(one.kind) for one in contracts), default=0)
-    yield f"{'step type':<{width}}  {'kind':<{kinds}}  in -> out  from"
+    yield folded(f"{'step type':<{width}}  {'kind':<{kinds}}  in  out  from", " " * 4, columns)
     for one in contracts:
         origin = ""
         if one.file is not None:
             origin = origins.get(one.file.parent) or shown(one.file)
-        counts = f"{len(one.inputs):>2} -> {len(one.outputs):<3}"
+        counts = f"{len(one.inputs):>2}  {len(one.outputs):>3}"
         yield folded(f"{one.step_type:<{width}}  {one.kind:<{kinds}}  {counts}  {origin}", " " * 4, columns)
 
 
@@ -66,26 +67,25 @@ def _details(contract: ScriptContract) -> Iterator[tuple[str, str]]:
         yield "about", contract.description
     if contract.file is not None:
         yield "file", shown(contract.file)
-    if contract.kind is StepKind.NOTHING_TO_RUN:
-        yield "runs", f"nothing: {contract.sagemaker_step_type} is a call to AWS"
-    elif contract.entry_point:
-        folder = contract.source_dir or contract.kind is StepKind.TRAINING
-        yield "script", contract.entry_point + (", with its folder" if folder else "")
+    yield "script", _script(contract)
     for name, port in contract.inputs.items():
         paths = ", ".join(map(str, contract.paths_of(name))) or "no path"
         yield "input", f"{name} <- {paths}  ({', '.join(_asked(contract, name, port))})"
     for name, output in contract.outputs.items():
         yield "output", f"{name} -> {output.path or 'no path'}  {_offered(output)}".rstrip()
-    for key in contract.required_env_vars:
-        yield "env", f"{key}  (required)"
-    for key, value in contract.optional_env_vars.items():
-        yield "env", f"{key}={value}"
-    for argument in contract.job_arguments:
-        yield "argument", f"{argument.flag} <- {argument.source}"
-    for flag, value in contract.arguments.items():
-        yield "argument", f"{flag}  ({value})"
+    yield from (("env", f"{key}  (required)") for key in contract.required_env_vars)
+    yield from (("env", f"{key}={value}") for key, value in contract.optional_env_vars.items())
+    yield from (("argument", f"{one.flag} <- {one.source}") for one in contract.job_arguments)
+    yield from (("argument", f"{flag}  ({value})") for flag, value in contract.arguments.items())
     for job_type, variant in contract.variants.items():
         yield "variant", f"{job_type}: {', '.join(_differences(contract, variant)) or 'as it is'}"
+
+
+def _script(contract: ScriptContract) -> str:
+    if contract.kind is StepKind.NOTHING_TO_RUN:
+        return f"none to run here: {'an SDK of Cursus' if contract.delegated else contract.sagemaker_step_type}"
+    folder = contract.source_dir or contract.kind is StepKind.TRAINING
+    return f"{contract.entry_point or 'none'}{', with its folder' if folder else ''}"
 
 
 def _asked(contract: ScriptContract, name: str, port: InputChannel) -> Iterator[str]:
@@ -99,30 +99,29 @@ def _asked(contract: ScriptContract, name: str, port: InputChannel) -> Iterator[
     if port.compatible_sources:
         yield f"from {', '.join(port.compatible_sources)}"
     if port.table_schema:
-        yield f"{len(port.table_schema.fields)} columns checked"
+        yield _checked(port.table_schema)
 
 
 def _offered(output: OutputChannel) -> str:
     said = [output.type] if output.type else []
     said += [f"alias {', '.join(output.aliases)}"] if output.aliases else []
-    said += [f"{len(output.table_schema.fields)} columns checked"] if output.table_schema else []
+    said += [_checked(output.table_schema)] if output.table_schema else []
     return f"({', '.join(said)})" if said else ""
 
 
+def _checked(schema: TableSchema) -> str:
+    columns = len(schema.fields)
+    return f"{columns} column{'s' * (columns != 1)} checked"
+
+
 def _differences(base: ScriptContract, variant: ScriptContract) -> Iterator[str]:
-    """What a variant says otherwise: whether an input is required in full, of the rest only what."""
+    """What a variant says otherwise: whether an input is required, and which other channels differ in something."""
+    differing = []
     for ports, others in ((base.inputs, variant.inputs), (base.outputs, variant.outputs)):
         for name, port in others.items():
-            known = ports.get(name)
-            if known is None:
-                yield f"{name} is added"
-                continue
-            if port.required != known.required:
+            if (known := ports.get(name)) is None or known.required != port.required:
                 yield f"{name} is {'required' if port.required else 'optional'}"
-            changed = [
-                field.replace("_", " ")
-                for field in type(port).model_fields
-                if field != "required" and getattr(port, field) != getattr(known, field)
-            ]
-            if changed:
-                yield f"other {' and '.join(changed)} of {name}"
+            if known is not None and known.model_copy(update={"required": port.required}) != port:
+                differing.append(name)
+    if differing:
+        yield f"another description of {', '.join(differing)}"

@@ -45,7 +45,7 @@ class Staging:
     folders: tuple[Path, ...] = ()
     texts: Mapping[Path, str] = field(default_factory=dict)
     links: tuple[tuple[Path, Path], ...] = ()  # (file, where it shows): a hard link serves, where there can be one
-    copies: tuple[tuple[Path, Path], ...] = ()
+    copies: tuple[tuple[Path, Path], ...] = ()  # (file or folder, where its copy goes)
 
 
 def sagemaker_job(
@@ -88,13 +88,7 @@ def sagemaker_job(
         environment={name: setting.value for name, setting in step.environment.items()},
         mounts=tuple(sorted(mounts, key=lambda mount: len(mount.target.parts))),
         working_dir=working_dir,
-        limits=Limits(
-            cpus=step.resources.cpus,
-            memory=step.resources.memory,
-            gpus=step.resources.gpus,
-            shm_size=step.resources.shm_size,
-            timeout=step.timeout,
-        ),
+        limits=limits_of(step),
         network=step.network,
         user=step.user,
         labels=labels or {},
@@ -111,6 +105,17 @@ def sagemaker_job(
 def script_of(step: PlannedStep) -> Path | None:
     """The script on this machine, or None when no source folder is known."""
     return step.source_dir / step.entry_point if step.source_dir and step.entry_point else None
+
+
+def limits_of(step: PlannedStep) -> Limits:
+    """What the step may use."""
+    return Limits(
+        cpus=step.resources.cpus,
+        memory=step.resources.memory,
+        gpus=step.resources.gpus,
+        shm_size=step.resources.shm_size,
+        timeout=step.timeout,
+    )
 
 
 def command_of(step: PlannedStep) -> tuple[tuple[str, ...], tuple[str, ...], PurePosixPath | None]:
@@ -177,7 +182,7 @@ def _input_mounts(
         source = sources[one.channel]
         if one.parts:
             mounts += [Mount(source / part, one.path / part, MountMode.PRIVATE) for part in one.parts]
-        elif file := _as_file(source, one.path):
+        elif file := as_file(source, one.path):
             mounts.append(Mount(file, one.path, MountMode.PRIVATE))
         elif source.is_dir():
             mounts.append(Mount(source, one.path, MountMode.PRIVATE))
@@ -188,7 +193,7 @@ def _input_mounts(
     return mounts, links
 
 
-def _as_file(source: Path, path: PurePosixPath) -> Path | None:
+def as_file(source: Path, path: PurePosixPath) -> Path | None:
     """The file that shows at a path like `…/hyperparameters.json`, which names a file; None where a folder does.
 
     That is the source itself, or in a folder the file of that name, else the only one of its suffix.

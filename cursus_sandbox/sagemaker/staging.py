@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
@@ -10,10 +11,11 @@ from pathlib import Path
 from cursus_sandbox.sagemaker.layout import Staging, StepFolders
 
 _MESSAGE_LENGTH = 1024  # DescribeProcessingJob ExitMessage, DescribeTrainingJob FailureReason
+_FICLONE = 0x40049409  # ioctl_ficlone(2): btrfs, XFS and others
 
 
 def stage(staging: Staging) -> None:
-    """Make the folders, write the texts, link or copy the files."""
+    """Make the folders, write the texts, link or copy the files. Copies can be written; links in them stay links."""
     for folder in staging.folders:
         folder.mkdir(parents=True, exist_ok=True)
     for file, text in staging.texts.items():
@@ -27,7 +29,7 @@ def stage(staging: Staging) -> None:
             shutil.copyfile(source, target)
     for source, target in staging.copies:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        _copy(source, target)
 
 
 def exit_message(folders: StepFolders) -> str:
@@ -36,6 +38,34 @@ def exit_message(folders: StepFolders) -> str:
         if (found := _small_file(folders.messages / name)) is not None:
             return found.decode("utf-8", "replace")[:_MESSAGE_LENGTH].strip()
     return ""
+
+
+def _copy(source: Path, target: Path) -> None:
+    if not source.is_dir():
+        _copy_file(source, target)
+        return
+
+    def not_itself(folder: str, _: list[str]) -> set[str]:
+        return {target.name} if target.parent.samefile(folder) else set()
+
+    shutil.copytree(source, target, symlinks=True, ignore=not_itself, copy_function=_copy_file)
+    for path in (target, *target.rglob("*")):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o777 | 0o700)
+
+
+def _copy_file(source: str | Path, target: str | Path) -> None:
+    """A copy that shares its blocks with the source until one of them is written, where the file system can."""
+    mode = Path(source).stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise shutil.SpecialFileError(f"{source} is no regular file, it can't be copied")
+    with Path(source).open("rb") as original, Path(target).open("wb") as copy:
+        try:
+            fcntl.ioctl(copy, _FICLONE, original.fileno())
+        except OSError:
+            shutil.copyfileobj(original, copy)
+    if mode & 0o111:
+        Path(target).chmod(Path(target).stat().st_mode | mode & 0o111)
 
 
 def _small_file(file: Path) -> bytes | None:

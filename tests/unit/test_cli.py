@@ -52,7 +52,7 @@ def test_version(tmp_path):
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"cursus-sandbox {__version__}\n", "")
 
 
-@pytest.mark.parametrize("words", ["--version", "--help", "run --help"])
+@pytest.mark.parametrize("words", ["--version", "--help", "run --help", "contracts --help", "contracts show --help"])
 def test_help_is_instant(tmp_path, words):
     """What needs no pipeline imports none of the libraries that a pipeline needs."""
     code = (
@@ -88,6 +88,10 @@ def test_plan_imports_no_engine(folder):
         ("run --help", ["--image", "--engine", "--workspace", "--contracts", "--from", "Examples:", "Exit codes:"]),
         ("plan --help", ["--image", "--contracts", "Example:", "Starts nothing"]),
         ("check --help", ["--contracts", "--json", "Example:"]),
+        ("--help", ["contracts", "schema-json"]),
+        ("contracts --help", ["list", "show", "search"]),
+        ("contracts show --help", ["TYPE", "--contracts", "--json", "Examples:"]),
+        ("schema-json --help", ["dag|contract", "Example:"]),
     ],
 )
 def test_help(tmp_path, words, said):
@@ -111,7 +115,19 @@ def test_check_in_words_and_in_json(folder):
     words = cursus_sandbox("check", "dag.yaml", cwd=folder)
     assert (words.returncode, words.stdout) == (0, "dag.yaml: ok, 1 step\n")
     parsed = json.loads(cursus_sandbox("check", "dag.yaml", "--json", cwd=folder).stdout)
-    assert parsed == {"ok": True, "name": "dag", "steps": 1}
+    assert parsed == {"ok": True, "name": "dag", "steps": 1, "notes": []}
+
+
+def test_check_says_what_is_worth_a_look(folder):
+    """A step without a contract is noted by `check`, `plan` and their JSON, and what is alike is named."""
+    (folder / "dag.yaml").write_text(DAG + "  CleanTables_late: {}\n")
+    (folder / "clean_tables.py").touch()
+    for command in ("check", "plan"):
+        words = cursus_sandbox(command, "dag.yaml", cwd=folder, COLUMNS="300")
+        assert words.returncode == 0
+        assert "no contract for CleanTables was found, so generic channels are taken: nothing -> " in words.stdout
+    [note] = json.loads(cursus_sandbox("check", "dag.yaml", "--json", cwd=folder).stdout)["notes"]
+    assert note.startswith("CleanTables_late: no contract for CleanTables was found")
 
 
 def test_problems_in_json(folder):

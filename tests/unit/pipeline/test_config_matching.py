@@ -80,12 +80,12 @@ CALIBRATION = config("SplitConfig", job_type="calibration")
         ("Split", {"a": TRAINING}, {}, ("a", ConfigTier.SEMANTIC, 0.7)),
         ("Split_delta", {"a": TRAINING}, {}, ("a", ConfigTier.SEMANTIC, 0.562)),
         ("Pack", {"packaging": config()}, {}, None),
-        ("FitModelEval", {"my_eval": config()}, {}, ("my_eval", ConfigTier.PATTERN, 0.6)),
+        ("FitModelEval", {"evaluator": config()}, {}, ("evaluator", ConfigTier.PATTERN, 0.6)),
         (
             "FitModelEval_calibration",
-            {"my_eval": config(job_type="calib")},
+            {"evaluator": config(job_type="calib")},
             {},
-            ("my_eval", ConfigTier.PATTERN, 0.8),
+            ("evaluator", ConfigTier.PATTERN, 0.8),
         ),
         ("FitModelEval", {"a": config("FitConfig")}, {}, None),
         ("Fit", {"a": config("FitModelEvalConfig", job_type="training")}, {}, None),
@@ -101,6 +101,17 @@ def test_classes_by_their_names():
     """A class is for the step type it is named after, with or without `Step`, in whichever case."""
     for name in ("FitConfig", "FitStepConfig", "fitconfig".replace("config", "Config")):
         assert chosen("Fit", {"a": config(name)}) == ("a", ConfigTier.SEMANTIC, 0.7)
+
+
+def test_classes_that_a_contract_names():
+    """A class that is named after no step type is for the one whose contract names it."""
+    made = PipelineDAGResolver(
+        PipelineDAG(nodes=("Fit",)),
+        contracts={"Fit": contract("Fit", config_class="ModelSettings")},
+        available_configs={"a": config("ModelSettings")},
+    )
+    (step,) = made.create_execution_plan().steps
+    assert (step.config.chosen.key, step.notes) == ("a", ())
 
 
 def test_configuration_objects():

@@ -131,15 +131,40 @@ def test_local_inputs_are_never_wired():
     """An input of `input_source_overrides` comes from the user's folder, even where a predecessor has that name."""
     reader = contract("Read", {"rows": f"{IN}/rows"}, local_inputs={"rows": "rows_source"})
     (problem,) = problems({"Load": {}, "Read": {"depends_on": ["Load"]}}, [LOAD, reader])
-    assert "needs its input 'rows'" in problem.what
+    why = "Cursus takes it from the configuration (rows_source), never from a step"
+    assert problem.what == f"step 'Read' needs its input 'rows', and {why}"
     made = plan({"Load": {}, "Read": {"depends_on": ["Load"], "inputs": {"rows": "./rows"}}}, [LOAD, reader])
     assert inputs_of(made, "Read") == {"rows": ("rows", "pinned")}
 
 
+def test_the_source_folder_as_an_input():
+    """The inference scripts are the source folder, as in Cursus, where there is one and they are required."""
+    local = {"scripts": "inference_scripts_source"}
+    reader = contract("Read", {"scripts": f"{IN}/script"}, local_inputs=local)
+    made = plan({"Read": {}}, [reader], source_dir="code")
+    assert inputs_of(made, "Read") == {"scripts": ("code", "the configuration's inference_scripts_source")}
+    assert made.notes == ("Read: input 'scripts' is the source folder, as it is in Cursus unless it says otherwise",)
+    assert len(problems({"Read": {}}, [reader])) == 1
+    optional = contract("Read", {"scripts?": f"{IN}/script"}, local_inputs=local)
+    assert inputs_of(plan({"Read": {}}, [optional], source_dir="code"), "Read") == {}
+
+
 def test_skipped_inputs_are_not_mounted():
-    """An input of `skip_inputs` is resolved, and not mounted."""
+    """An input of `skip_inputs` is neither asked for nor mounted; one that is bound all the same is noted."""
     reader = contract("Read", {"rows": f"{IN}/rows"}, unmounted_inputs=["rows"])
     assert plan({"Load": {}, "Read": {"depends_on": ["Load"]}}, [LOAD, reader]).step_configs["Read"].inputs == ()
+    [step] = plan({"Read": {"inputs": {"rows": "./rows"}}}, [reader]).steps
+    assert (step.inputs, step.notes) == ((), ("input 'rows' is not mounted: its contract's skip_inputs names it",))
+
+
+def test_what_an_sdk_does_is_not_run():
+    """A step that Cursus delegates to an SDK is skipped with that reason, though its contract names a script."""
+    uploading = contract("Upload", {"rows": f"{IN}/rows"}, delegated=True)
+    step = plan({"Load": {}, "Upload": {"depends_on": ["Load"]}}, [LOAD, uploading]).step_configs["Upload"]
+    assert (step.skip, step.kind) == (
+        "Cursus leaves it to an SDK of its own: it has no script to run here",
+        "nothing to run",
+    )
 
 
 @pytest.mark.parametrize(
