@@ -132,6 +132,8 @@ def run(
         overrides=_overrides(image, source_dir, timeout, memory, inputs, config),
         runnable=True,
     )
+    if pdb:
+        planned = _tried_once(planned)
     selection = Selection(only=tuple(only), first=from_step, last=until)
     chosen = selection.steps(planned)
     images = [step.image for step in planned.steps if step.runs and step.image and step.name in chosen]
@@ -205,6 +207,12 @@ def _local() -> Engine:
     from cursus_sandbox.engines.local import LocalEngine
 
     return LocalEngine.connect()
+
+
+def _tried_once(plan: PipelineExecutionPlan) -> PipelineExecutionPlan:
+    """The plan without retries: whoever leaves the debugger has seen enough."""
+    steps = tuple(step.model_copy(update={"retries": 0}) for step in plan.steps)
+    return PipelineExecutionPlan.model_validate({**dict(plan), "steps": steps})
 
 
 def _process(*, terminal: bool = False) -> Engine:

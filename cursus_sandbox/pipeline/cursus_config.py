@@ -93,11 +93,14 @@ class CursusConfigs:
         """Those that are some step's own."""
         return {key: one for key, one in self.specific.items() if not one.is_base}
 
+    @cached_property
+    def _bases(self) -> tuple[CursusConfig, ...]:
+        return tuple(one for one in self.specific.values() if one.is_base)
+
     def effective(self, key: str, *, processing: bool) -> EffectiveConfig:
         """What is shared, the bases over it, the key's own values over all; `processing` is the kind of the step."""
-        bases = [one for one in self.specific.values() if one.is_base]
-        wide = [one for one in bases if not one.is_for_processing]
-        narrow = [one for one in bases if one.is_for_processing and processing]
+        wide = [one for one in self._bases if not one.is_for_processing]
+        narrow = [one for one in self._bases if one.is_for_processing and processing]
         layers: list[tuple[str, Mapping[str, Any]]] = [
             ("shared", self.shared),
             *((one.key, one.values) for one in wide),

@@ -84,14 +84,13 @@ def arguments_as_parsed(arguments: Iterable[str]) -> dict[str, str | bool | list
     optional read it without asking.
     """
     found: dict[str, list[str]] = {}
-    values = found.setdefault("arguments", [])
+    values = before = list[str]()
     for word in arguments:
         if word.startswith("-") and word.lstrip("-")[:1].isalpha():
             option, equals, value = word.partition("=")
             values = found[option.lstrip("-").replace("-", "_")] = [value] if equals else []
         else:
             values.append(word)
-    before = found.pop("arguments")
     parsed = {name: True if not some else some[0] if len(some) == 1 else some for name, some in found.items()}
     return {"job_type": None} | ({"arguments": before} if before else {}) | parsed
 

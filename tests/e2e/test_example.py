@@ -19,6 +19,9 @@ REQUIREMENTS = Path(__file__).parents[2] / "images" / "xgb" / "requirements.txt"
 COMMAND = str(Path(sys.executable).with_name("cursus-sandbox"))
 REQUIRED = os.environ.get("CURSUS_SANDBOX_REQUIRE", "").replace(" ", "").split(",")
 TELLS_THE_TIME = {"XGBoostModelEval_calibration/outputs/metrics_output/_HEALTH"}
+LEFT_BY_DUNDER_MAIN = {
+    f"XGBoostModelEval_calibration/outputs/metrics_output/{name}" for name in ("_HEALTH", "_SUCCESS")
+}
 STEPS = 10
 
 
@@ -82,6 +85,19 @@ def test_on_the_local_engine(example):
     left = {path.name for step in (folder / "steps").iterdir() for path in step.iterdir()}
     assert left == {"log.txt", "outputs", "step.json"}
     assert _processes(str(example)) == []
+
+
+def test_plain_processes_give_the_same_bytes(example):
+    """Each script's main, called on this machine, leaves what the script leaves in a sandbox, but for its markers."""
+    code, summary, plain = run(example, "--engine", "process")
+    assert code == 0, summary
+    check_summary(summary)
+    assert "note: nothing was isolated" in summary
+    code, summary, sandboxed = run(example, "--engine", "local")
+    assert code == 0, summary
+    process, local = digests(plain), digests(sandboxed)
+    assert local.keys() - process.keys() == LEFT_BY_DUNDER_MAIN
+    assert {name for name in process if process[name] != local[name]} == set()
 
 
 @pytest.mark.docker
