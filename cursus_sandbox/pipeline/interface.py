@@ -7,7 +7,7 @@ until 2.4).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -93,9 +93,11 @@ def places_of(place: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], ...]
 
 
 def older_fields(shape: Mapping[str, Any], step_type: str | None = None) -> dict[str, Any]:
-    """The older shape: what stands under OLDER_NAMES. Every input is required, for it has no way to say otherwise.
+    """The older shape: what stands under OLDER_NAMES.
 
-    An argument whose value has blanks in it is only described by it (Cursus' Bedrock contracts).
+    It doesn't say which inputs are required. Cursus' own list the one first that always is: that one is; the others are
+    fed by their names or not at all. An argument whose value has blanks in it is only described by it, as in Cursus'
+    Bedrock contracts.
     """
     entry_point = shape.get("entry_point")
     inputs, outputs = (shape.get(f"expected_{name}_paths") or {} for name in ("input", "output"))
@@ -106,11 +108,11 @@ def older_fields(shape: Mapping[str, Any], step_type: str | None = None) -> dict
         arguments = {name: value for name, value in arguments.items() if " " not in str(value)}
     fields = {
         "step_type": step_type or (pascal(PurePosixPath(entry_point).stem) if isinstance(entry_point, str) else None),
-        "description": " ".join(str(shape.get("description") or "").split()),
+        "description": next(iter(str(shape.get("description") or "").strip().splitlines()), ""),
         "sagemaker_step_type": "Training" if training else "Processing",
         "entry_point": entry_point,
-        "inputs": _channels(inputs),
-        "outputs": _channels(outputs),
+        "inputs": _channels(inputs, required=lambda index: index == 0),
+        "outputs": _channels(outputs, required=lambda _: True),
         "arguments": arguments,
         "required_env_vars": shape.get("required_env_vars"),
         "optional_env_vars": shape.get("optional_env_vars"),
@@ -124,8 +126,10 @@ def section(tree: Mapping[str, Any], name: str) -> Tree:
     return value if isinstance(value, dict) else {}
 
 
-def _channels(paths: Any) -> Any:
-    return {name: {"path": path} for name, path in paths.items()} if isinstance(paths, Mapping) else paths
+def _channels(paths: Any, *, required: Callable[[int], bool]) -> Any:
+    if not isinstance(paths, Mapping):
+        return paths
+    return {name: {"path": path, "required": required(index)} for index, (name, path) in enumerate(paths.items())}
 
 
 def _ports(tree: Tree, name: str) -> dict[str, Any]:

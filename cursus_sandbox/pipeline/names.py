@@ -68,7 +68,7 @@ class StepTypes:
 
 def folded(name: str) -> str:
     """The letters and digits of a name, in lower case: what Cursus compares (`naming.canonical_key`)."""
-    return "".join(char for char in name.lower() if char.isalnum())
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 def pascal(stem: str) -> str:

@@ -182,13 +182,14 @@ TRAIN = ScriptContract(
     entry_point="train.py",
     expected_input_paths={
         "input_path": "/opt/ml/input/data",  # train, val, test
+        "more": "/opt/ml/input/data/more",
     },
     expected_output_paths={"model_output": "/opt/ml/model"},
     expected_arguments={},
     required_env_vars=["LABEL"],
     optional_env_vars={"ROUNDS": "10"},
     framework_requirements=read_them(),
-    description="Fits\\n   a model.",
+    description="Fits a model.\\n\\nIn rounds.",
 )
 '''
 
@@ -206,20 +207,21 @@ def test_older_module(tmp_path):
     assert made.fan_out("input_path") == ("train", "val", "test")
     assert (made.required_env_vars, made.optional_env_vars) == (("LABEL",), {"ROUNDS": "10"})
     assert made.description == "Fits a model."
+    assert {name: one.required for name, one in made.inputs.items()} == {"input_path": True, "more": False}
 
 
 @pytest.mark.parametrize(
     ("old", "new", "line", "words"),
     [
         ('"/opt/ml/input/data"', "ROOT", 7, "expected_input_paths: this is computed, and a contract's module is read"),
-        ('["LABEL"]', "[\n  'A',\n  os.environ['B']]", 13, "required_env_vars: this is computed"),
-        ('["LABEL"]', "[*LABELS]", 11, "required_env_vars: this is computed"),
+        ('["LABEL"]', "[\n  'A',\n  os.environ['B']]", 14, "required_env_vars: this is computed"),
+        ('["LABEL"]', "[*LABELS]", 12, "required_env_vars: this is computed"),
         ('"/opt/ml/input/data"', '"/data"', 7, "expected_input_paths.input_path: a container path lies below /opt/ml/"),
         ('"/opt/ml/input/data"', "5", 7, "a container path starts with /opt/ml/"),
-        ('{"model_output": "/opt/ml/model"}', "['x']", 9, "expected_output_paths: a mapping is meant here"),
-        ('["LABEL"]', "['A=B']", 11, "required_env_vars.0: 'A=B' can't name an environment variable"),
+        ('{"model_output": "/opt/ml/model"}', "['x']", 10, "expected_output_paths: a mapping is meant here"),
+        ('["LABEL"]', "['A=B']", 12, "required_env_vars.0: 'A=B' can't name an environment variable"),
         ('    entry_point="train.py",\n', "", 4, "entry_point: this is required"),
-        ("    expected_arguments={},", "    **more,", 10, "this is computed"),
+        ("    expected_arguments={},", "    **more,", 11, "this is computed"),
         ("TRAIN = ScriptContract(", "print(", None, "the module makes no contract"),
         ("TRAIN =", "A = TrainingScriptContract()\nTRAIN =", 5, "the module makes two contracts"),
         ("TRAIN =", "TRAIN = = ", 4, "this is not Python"),
