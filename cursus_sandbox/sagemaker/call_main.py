@@ -19,6 +19,23 @@ SIGNATURE = "main(input_paths, output_paths, environ_vars, job_args)"
 OTHERWISE = "The engines local and docker run it as SageMaker does."
 
 
+class InputPaths(dict[str, str]):
+    """Each channel's path. One that nothing is bound to is not in it, and looked up it is a path where nothing lies.
+
+    Cursus' `__main__` names a path for every channel, and some mains look them all up.
+    """
+
+    def __init__(self, paths: dict[str, str], *, absent: Path) -> None:
+        super().__init__(paths)
+        self.absent = absent
+
+    def __missing__(self, channel: str) -> str:
+        return str(self.absent / channel)
+
+    def __reduce__(self) -> tuple[type[dict[str, str]], tuple[dict[str, str]]]:
+        return dict, (dict(self),)  # in another process it is what it is said to be
+
+
 def call(file: Path) -> None:
     """Import the script and call its main; the process ends with 1, and a last line that says why, if it can't."""
     said = json.loads(file.read_text(encoding="utf-8"))
@@ -29,7 +46,7 @@ def call(file: Path) -> None:
     sys.path[0] = str(script.parent)
     main = _main(_imported(script), script)
     arguments = (
-        said["input_paths"],
+        InputPaths(said["input_paths"], absent=Path(said["absent"])),
         said["output_paths"],
         said["environ_vars"],
         argparse.Namespace(**said["job_args"]),

@@ -56,6 +56,7 @@ def main_job(
         {
             "script": str(script.resolve()) if script else None,
             "input_paths": {channel: str(path) for channel, path in inputs.items()},
+            "absent": str(folders.staged / "absent"),
             "output_paths": {channel: str(path) for channel, path in outputs.items()},
             "environ_vars": environment,
             "job_args": arguments_as_parsed(step.arguments),

@@ -110,6 +110,13 @@ def main(input_paths, output_paths, environ_vars, job_args):
     assert not (scripts / "__pycache__").exists()
 
 
+def test_an_input_that_nothing_is_bound_to(plain):
+    """It is not among the inputs; a main that looks it up all the same gets a path where nothing lies."""
+    text = "str(['data' in input_paths, input_paths.get('data'), Path(input_paths['data']).exists()])"
+    plain.step("step", says(text), inputs={"data": {"required": False}})
+    assert said(succeeded(plain.run()).step_results["step"]) == "[False, None, False]"
+
+
 def test_inputs_are_the_scripts_own(plain):
     """A script may write to its inputs, also where the source is read-only, and the source keeps its bytes."""
     source = plain.write("given/part", "x")

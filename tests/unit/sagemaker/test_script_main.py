@@ -76,6 +76,7 @@ def test_a_call(tmp_path):
             "settings": str(arrives / "settings/hyperparameters.json"),
             "alone": str(arrives / "alone"),
         },
+        "absent": str(folders.staged / "absent"),
         "output_paths": {"out": str(folders.outputs / "out")},
         "environ_vars": {"MODE": "fast"},
         "job_args": {"job_type": None},
