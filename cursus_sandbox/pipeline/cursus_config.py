@@ -14,6 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from cursus_sandbox.pipeline.names import folded
+
 MODEL_TYPE = "__model_type__"
 _TYPE_INFO = "__type_info__"
 
@@ -118,8 +120,8 @@ class CursusConfigs:
 
 def canonical(name: str) -> str:
     """A name as it is compared: without case and separators, today's name for an old one."""
-    folded = re.sub(r"[^a-z0-9]", "", name.lower())
-    return _OLD_NAMES.get(folded, folded)
+    key = folded(name)
+    return _OLD_NAMES.get(key, key)
 
 
 def step_type_of_class(config_class: str) -> str:
