@@ -131,13 +131,12 @@ class PipelineExecutionPlan(_Value):
 
     @cached_property
     def _readers(self) -> Mapping[tuple[str, str], tuple[tuple[PlannedStep, PlannedInput], ...]]:
-        found: dict[tuple[str, str], tuple[tuple[PlannedStep, PlannedInput], ...]] = {}
+        found: dict[tuple[str, str], list[tuple[PlannedStep, PlannedInput]]] = {}
         for step in self.steps:
             for one in step.inputs:
                 if isinstance(one.source, StepOutput):
-                    key = (one.source.step, one.source.channel)
-                    found[key] = (*found.get(key, ()), (step, one))
-        return found
+                    found.setdefault((one.source.step, one.source.channel), []).append((step, one))
+        return {key: tuple(readers) for key, readers in found.items()}
 
     def as_json(self) -> dict[str, Any]:
         """The plan as `plan --json` prints it and `plan.json` keeps it."""
