@@ -73,11 +73,11 @@ def test_a_workspace_that_is_a_file(tmp_path):
             pass
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_workspace_that_is_read_only(tmp_path):
+def test_a_workspace_that_is_read_only(public_folder, without_privileges):
     """A folder that can't be written to is an error that says so."""
-    tmp_path.chmod(0o500)
-    with pytest.raises(WorkspaceError, match="can't be written to"), Workspace(tmp_path / "workspace"):
+    public_folder.chmod(0o555)
+    refused = pytest.raises(WorkspaceError, match="can't be written to")
+    with without_privileges(), refused, Workspace(public_folder / "workspace"):
         pass
 
 

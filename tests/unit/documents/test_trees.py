@@ -287,12 +287,11 @@ def test_what_is_no_file_is_refused(tmp_path):
     }
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_file_is_refused(tmp_path):
+def test_an_unreadable_file_is_refused(public_folder, without_privileges):
     """A file that may not be read is refused with the system's reason."""
-    file = tmp_path / "dag.yaml"
+    file = public_folder / "dag.yaml"
     file.touch(mode=0)
-    with pytest.raises(DocumentError, match=r"can't be read: Permission denied"):
+    with without_privileges(), pytest.raises(DocumentError, match=r"can't be read: Permission denied"):
         read_tree(file)
 
 
