@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
+from uuid import uuid4
 
 import docker
 import pytest
@@ -69,6 +70,12 @@ def engine_or_skip(name: str, **settings: Any) -> Engine:
         if name in REQUIRED:
             raise
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def endless() -> str:
+    """A sleep whose command line no other process of this machine has: a test beside this one has its own."""
+    return f"sleep 4321.{uuid4().int}"
 
 
 @pytest.fixture(scope="session")

@@ -229,15 +229,15 @@ class TestLog:
         assert bench.run(script).code == 0
         assert bytes(bench.log) == b"\0" * 20000 + b"\nnext\n" + b"\0" * 5000000 + b"end"
 
-    def test_an_error_of_the_reader_ends_the_job(self, bench):
+    def test_an_error_of_the_reader_ends_the_job(self, bench, endless):
         """When the log can't be written, the error comes out of `run` and the step doesn't go on."""
 
         def full(data: bytes) -> None:
             raise OSError(28, "No space left on device")
 
         with pytest.raises(OSError, match="No space left"):
-            bench.engine.run(bench.job("echo x; sleep 4321.5"), full)
-        assert processes("4321.5") == []
+            bench.engine.run(bench.job(f"echo x; {endless}"), full)
+        assert processes(endless.split()[1]) == []
 
 
 class TestExit:
@@ -381,10 +381,10 @@ class TestThreads:
 class TestLeaving:
     """8. Leaving the `with` block leaves nothing running and nothing behind."""
 
-    def test_background_processes_end_with_the_step(self, bench):
+    def test_background_processes_end_with_the_step(self, bench, endless):
         """What a step leaves in the background is gone when `run` returns, even when it let go of its output."""
-        assert bench.run("sleep 4325 >/dev/null 2>&1 & sleep 4325.5 & exit 5").code == 5
-        assert processes("4325") == []
+        assert bench.run(f"{endless} >/dev/null 2>&1 & {endless} & exit 5").code == 5
+        assert processes(endless.split()[1]) == []
 
     def test_scratch_is_empty_afterwards(self, bench, tmp_path):
         """Nothing is left in scratch, and its owner can delete it, whatever was deleted or mounted in an overlay."""
@@ -404,12 +404,12 @@ class TestLeaving:
             engine.run(bench.job("", argv=("/nonexistent",)), bench.log.extend)
         assert len(list(Path("/proc/self/fd").iterdir())) == before
 
-    def test_leaving_ends_what_runs(self, bench):
+    def test_leaving_ends_what_runs(self, bench, endless):
         """A job that still runs when the block is left is killed, and its `run` returns."""
         started, exits = threading.Event(), []
 
         def run() -> None:
-            exits.append(bench.engine.run(bench.job("echo ready; sleep 4326"), lambda _: started.set()))
+            exits.append(bench.engine.run(bench.job(f"echo ready; {endless}"), lambda _: started.set()))
 
         thread = threading.Thread(target=run)
         thread.start()
@@ -417,7 +417,7 @@ class TestLeaving:
         bench.engine.__exit__(None, None, None)
         thread.join(20)
         assert [ended.why for ended in exits] == [Why.INTERRUPTED]
-        assert processes("4326") == []
+        assert processes(endless.split()[1]) == []
 
     @pytest.mark.docker
     def test_no_container_and_no_volume_is_left(self, docker_bench, tmp_path):
