@@ -9,28 +9,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cursus_sandbox.api import check, plan, resolver, run
+    from cursus_sandbox.api import check, plan, run
     from cursus_sandbox.errors import DocumentError, EngineError, ExitCode, SandboxError, WorkspaceError
     from cursus_sandbox.executor import PipelineExecutor
     from cursus_sandbox.pipeline.contract import ScriptContract
     from cursus_sandbox.pipeline.dag import PipelineDAG
     from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
-    from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
     from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
+    from cursus_sandbox.planning import PipelineDAGResolver
     from cursus_sandbox.tables.report import DataCompatibilityReport
     from cursus_sandbox.tables.validator import DataCompatibilityValidator
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "api": ("check", "plan", "resolver", "run"),
+    "api": ("check", "plan", "run"),
     "errors": ("DocumentError", "EngineError", "ExitCode", "SandboxError", "WorkspaceError"),
     "executor": ("PipelineExecutor",),
     "pipeline.contract": ("ScriptContract",),
     "pipeline.dag": ("PipelineDAG",),
     "pipeline.plan": ("PipelineExecutionPlan",),
-    "pipeline.resolver": ("PipelineDAGResolver",),
     "pipeline.result": ("PipelineExecutionResult", "StepExecutionResult", "StepStatus"),
+    "planning": ("PipelineDAGResolver",),
     "tables.report": ("DataCompatibilityReport",),
     "tables.validator": ("DataCompatibilityValidator",),
 }
@@ -54,7 +54,6 @@ __all__ = [
     "WorkspaceError",
     "check",
     "plan",
-    "resolver",
     "run",
 ]
 

@@ -5,40 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, Protocol, TypedDict
+from typing import Literal
 
+from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import EngineError
 from cursus_sandbox.executor import PipelineExecutor
-from cursus_sandbox.pipeline.contract import ScriptContract
-from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
-from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
 from cursus_sandbox.pipeline.result import Observer, PipelineExecutionResult
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.pipeline.values import duration, size
-from cursus_sandbox.planning import Overrides, create_plan, create_resolver
+from cursus_sandbox.planning import AnyPath, Document, Overrides, PipelineDAGResolver
 
 WORKSPACE = Path(".cursus-sandbox")
 CONTRACTS_VARIABLE = "CURSUS_SANDBOX_CONTRACTS"
 
-AnyPath = str | os.PathLike[str]
-Document = AnyPath | Pipeline | PipelineDAG
-
-
-class OlderContract(Protocol):
-    """A contract in Cursus' older shape. Its step type is its `step_type`, else what its entry point is named after."""
-
-    @property
-    def entry_point(self) -> str:
-        """The script's file name."""
-
-    @property
-    def expected_input_paths(self) -> Mapping[str, str]:
-        """Where each input shows."""
-
-
-Contracts = Iterable[AnyPath | ScriptContract | OlderContract]
 EngineName = Literal["auto", "docker", "local", "process"]
 
 
@@ -52,6 +33,7 @@ def plan(
     memory: int | str | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
     config: AnyPath | None = None,
+    lenient: bool = False,
     explain_config: bool = False,
 ) -> PipelineExecutionPlan:
     """What would run, decided and checked, without touching an engine.
@@ -60,24 +42,17 @@ def plan(
     CURSUS_SANDBOX_CONTRACTS, of the document, of an installed Cursus and the shipped ones. `image`, `source_dir`,
     `timeout` (seconds, or `10m`) and `memory` (bytes, or `2g`) hold for the steps that don't say otherwise. `inputs`
     binds root inputs: `{"step:channel": path}`. `config` is Cursus' configuration file, instead of the document's; with
-    `explain_config` each step's `config` holds all that might be its own.
+    `explain_config` each step's `config` holds all that might be its own. With `lenient` a required input that nothing
+    fits takes the first output there is.
     Raises DocumentError with everything that is wrong.
     """
-    return create_plan(
-        _document(document),
-        **_contracts(contracts),
-        overrides=_overrides(image, source_dir, timeout, memory, inputs, config),
-        explain_config=explain_config,
-    )
-
-
-def resolver(document: Document, *, contracts: Contracts = (), config: AnyPath | None = None) -> PipelineDAGResolver:
-    """What decides a pipeline, with its contracts and configurations: to ask it before there is a plan."""
-    return create_resolver(
-        _document(document),
-        **_contracts(contracts),
-        overrides=_overrides(None, None, None, None, None, config),
-    )
+    return PipelineDAGResolver(
+        document,
+        config_path=config,
+        contracts=with_environment(contracts),
+        overrides=_overrides(image, source_dir, timeout, memory, inputs),
+        lenient=lenient,
+    ).create_execution_plan(explain_config=explain_config)
 
 
 def check(
@@ -87,14 +62,16 @@ def check(
     source_dir: AnyPath | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
     config: AnyPath | None = None,
+    lenient: bool = False,
 ) -> PipelineExecutionPlan:
     """As `plan`, and the scripts and files that the documents name must be there."""
-    return create_plan(
-        _document(document),
-        **_contracts(contracts),
-        overrides=_overrides(None, source_dir, None, None, inputs, config),
-        runnable=True,
-    )
+    return PipelineDAGResolver(
+        document,
+        config_path=config,
+        contracts=with_environment(contracts),
+        overrides=_overrides(None, source_dir, None, None, inputs),
+        lenient=lenient,
+    ).create_execution_plan(runnable=True)
 
 
 def run(
@@ -109,6 +86,7 @@ def run(
     memory: int | str | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
     config: AnyPath | None = None,
+    lenient: bool = False,
     data_source: str = "local",
     jobs: int | None = None,
     fail_fast: bool = False,
@@ -126,12 +104,13 @@ def run(
     this process's terminal, in Python's debugger, with as much time as it takes. Raises DocumentError (nothing was
     started), EngineError and WorkspaceError (this machine could not go on).
     """
-    planned = create_plan(
-        _document(document),
-        **_contracts(contracts),
-        overrides=_overrides(image, source_dir, timeout, memory, inputs, config),
-        runnable=True,
-    )
+    planned = PipelineDAGResolver(
+        document,
+        config_path=config,
+        contracts=with_environment(contracts),
+        overrides=_overrides(image, source_dir, timeout, memory, inputs),
+        lenient=lenient,
+    ).create_execution_plan(runnable=True)
     if pdb:
         planned = _tried_once(planned)
     selection = Selection(only=tuple(only), first=from_step, last=until)
@@ -221,30 +200,10 @@ def _process(*, terminal: bool = False) -> Engine:
     return ProcessEngine(terminal=terminal)
 
 
-def _document(document: Document) -> Path | Pipeline | PipelineDAG:
-    return document if isinstance(document, Pipeline | PipelineDAG) else Path(document)
-
-
-def contract_folders(given: Iterable[AnyPath]) -> list[Path]:
-    """The folders given, then those of the environment."""
+def with_environment(given: Contracts) -> Contracts:
+    """The contracts and folders given, then the folders of the environment."""
     listed = os.environ.get(CONTRACTS_VARIABLE, "")
-    return [Path(one) for one in given] + [Path(one) for one in listed.split(os.pathsep) if one]
-
-
-class _Contracts(TypedDict):
-    contract_folders: list[Path]
-    contracts: list[ScriptContract]
-
-
-def _contracts(given: Contracts) -> _Contracts:
-    folders: list[AnyPath] = []
-    contracts: list[ScriptContract] = []
-    for one in given:
-        if isinstance(one, str | os.PathLike):
-            folders.append(one)
-        else:
-            contracts.append(one if isinstance(one, ScriptContract) else ScriptContract.from_script_contract(one))
-    return {"contract_folders": contract_folders(folders), "contracts": contracts}
+    return [*given, *(one for one in listed.split(os.pathsep) if one)]
 
 
 def _overrides(
@@ -253,13 +212,11 @@ def _overrides(
     timeout: float | str | None,
     memory: int | str | None,
     inputs: Mapping[str, AnyPath] | None,
-    config: AnyPath | None,
 ) -> Overrides:
     return Overrides(
         image=image,
         source_dir=Path(source_dir) if source_dir is not None else None,
         timeout=duration(timeout) if timeout is not None else None,
         memory=size(memory) if memory is not None else None,
-        config=Path(config) if config is not None else None,
         inputs={name: Path(path) for name, path in (inputs or {}).items()},
     )

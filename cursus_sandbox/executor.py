@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import DocumentError, EngineError, ExitCode, Problem, SandboxError, Terminated
-from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, Source, StepOutput
+from cursus_sandbox.pipeline.dag import Located, Source, StepOutput
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
 from cursus_sandbox.pipeline.result import (
     Observer,
@@ -25,7 +26,7 @@ from cursus_sandbox.pipeline.result import (
 )
 from cursus_sandbox.pipeline.schedule import Schedule
 from cursus_sandbox.pipeline.selection import Selection
-from cursus_sandbox.planning import Overrides, create_plan
+from cursus_sandbox.planning import Document, Overrides, PipelineDAGResolver
 from cursus_sandbox.sagemaker.script_main import NOT_EXERCISED
 from cursus_sandbox.step_run import StepRun
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
@@ -52,7 +53,7 @@ class PipelineExecutor:
         workspace_dir: AnyPath,
         *,
         engine: Engine | None = None,
-        contracts: Iterable[AnyPath] = (),
+        contracts: Contracts = (),
         source_dir: AnyPath | None = None,
         image: str | None = None,
         jobs: int | None = None,
@@ -63,7 +64,7 @@ class PipelineExecutor:
     ) -> None:
         self.workspace_dir = Path(workspace_dir)
         self.engine = engine
-        self.contracts = tuple(Path(folder) for folder in contracts)
+        self.contracts = tuple(contracts)
         self.overrides = Overrides(image=image, source_dir=Path(source_dir) if source_dir is not None else None)
         self.jobs = jobs
         self.fail_fast = fail_fast
@@ -73,7 +74,7 @@ class PipelineExecutor:
 
     def execute_pipeline(
         self,
-        dag: PipelineExecutionPlan | Pipeline | PipelineDAG | AnyPath,
+        dag: PipelineExecutionPlan | Document,
         data_source: str = "local",
         *,
         selection: Selection = Selection(),
@@ -101,9 +102,9 @@ class PipelineExecutor:
                 walk = _Walk(self, engine, plan, folder, digests, chosen=chosen, reused=reused, started=started)
                 return walk.result()
 
-    def _planned(self, dag: Pipeline | PipelineDAG | AnyPath) -> PipelineExecutionPlan:
-        document = dag if isinstance(dag, Pipeline | PipelineDAG) else Path(dag)
-        return create_plan(document, contract_folders=self.contracts, overrides=self.overrides, runnable=True)
+    def _planned(self, dag: Document) -> PipelineExecutionPlan:
+        resolver = PipelineDAGResolver(dag, contracts=self.contracts, overrides=self.overrides)
+        return resolver.create_execution_plan(runnable=True)
 
 
 class _Walk:

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from cursus_sandbox.documents import ContractLibrary, Written, WrittenConfigs, read_config, read_pipeline
+from cursus_sandbox.documents import (
+    ContractLibrary,
+    Contracts,
+    Written,
+    WrittenConfigs,
+    library_of,
+    read_config,
+    read_pipeline,
+)
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
 from cursus_sandbox.pipeline.contract import ScriptContract
+from cursus_sandbox.pipeline.cursus_config import CursusConfigs
 from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, StepConfiguration
 from cursus_sandbox.pipeline.names import StepTypes
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
-from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
+from cursus_sandbox.pipeline.resolver import Resolver
 from cursus_sandbox.pipeline.step_contracts import named_type
 from cursus_sandbox.sources import missing_sources
+
+AnyPath = str | os.PathLike[str]
+Document = AnyPath | Pipeline | PipelineDAG
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,115 +42,97 @@ class Overrides:
     source_dir: Path | None = None
     timeout: float | None = None
     memory: int | None = None
-    config: Path | None = None
     inputs: Mapping[str, Path] = field(default_factory=dict)
 
 
-def shipped_contracts() -> Path:
-    """The folder of the contracts that come with the package."""
-    package = Path(__file__).parent
-    installed = package / "contracts"
-    return installed if installed.is_dir() else package.parent / "contracts"
+class PipelineDAGResolver(Resolver):
+    """Decides the pipeline of a document or a graph, with the contracts and configurations that stand around it.
 
+    `config_path` is Cursus' configuration file, instead of the document's. `available_configs`, configurations by key
+    as objects or mappings, and `metadata` (`{"config_types": {key: class}}`) count before what it says of the same
+    keys. `contracts` are contracts, or folders of them, that come before all that are found: where the document says,
+    beside it, in an installed Cursus, the shipped ones. (CURSUS_SANDBOX_CONTRACTS is for the command line and for
+    `plan`, `check` and `run`.) `lenient` is Cursus' last resort: a required input that nothing fits takes the first
+    output there is, and a note says so.
 
-def installed_cursus() -> Path | None:
-    """The folder of the contracts of the Cursus that is installed here, if one is. Nothing of it is imported."""
-    found = find_spec("cursus")
-    for package in (found.submodule_search_locations or ()) if found else ():
-        if (folder := Path(package) / "steps" / "interfaces").is_dir():
-            return folder
-    return None
-
-
-def library_of(
-    folders: Iterable[Path], *, beside: Path | None = None, given: Iterable[ScriptContract] = ()
-) -> ContractLibrary:
-    """The contracts there are: those given, in the folders, in the one `beside` and its `contracts/`, Cursus', shipped.
-
-    DocumentError with every folder that can't be read.
+    Raises DocumentError with every problem, each with its file and line.
     """
-    near = [one for one in (beside, beside / "contracts") if one.is_dir()] if beside else []
-    cursus = installed_cursus()
-    return ContractLibrary([*folders, *near, *([cursus] if cursus else ()), shipped_contracts()], given)
+
+    def __init__(
+        self,
+        dag: Document,
+        *,
+        config_path: AnyPath | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        available_configs: Mapping[str, Any] | None = None,
+        contracts: Contracts = (),
+        overrides: Overrides = Overrides(),
+        lenient: bool = False,
+    ) -> None:
+        written = _in_memory(dag) if isinstance(dag, Pipeline | PipelineDAG) else read_pipeline(Path(dag))
+        pipeline, outside = _overridden(written.pipeline, overrides)
+        configs, wrong = _configs(written, Path(config_path) if config_path is not None else None)
+        outside += wrong
+        if configs:
+            written = replace(written, places={**written.places, **configs.places})
+        self._written, self._overrides = written, overrides
+        found: Mapping[str, ScriptContract] = {}
+        try:
+            beside = written.file.parent if written.file else None
+            library = library_of(contracts, named=written.contract_folders, beside=beside)
+            found = library.contracts(_step_types(pipeline, library))
+        except DocumentError as error:
+            outside += error.problems
+        if outside or written.problems:
+            inside = [*written.problems, *_graph_problems(pipeline)]
+            raise DocumentError([*outside, *self._located(inside)])
+        unread = {name: ScriptContract(step_type=name) for name in library.step_types if name not in found}
+        super().__init__(
+            pipeline,
+            contracts={**unread, **found},
+            available_configs=_overlaid(configs.configs if configs else None, available_configs, metadata),
+            lenient=lenient,
+        )
+
+    def create_execution_plan(self, *, explain_config: bool = False, runnable: bool = False) -> PipelineExecutionPlan:
+        """The plan; DocumentError with every problem when there can be none.
+
+        With `runnable`, the scripts and files that the document names must be there as well; with `explain_config`,
+        each step keeps all configurations that might be its own.
+        """
+        try:
+            plan = super().create_execution_plan(explain_config=explain_config)
+        except DocumentError as error:
+            raise DocumentError(self._located(error.problems), hint=_where_to_write(self._written, error)) from None
+        if runnable and (missing := missing_sources(plan)):
+            raise DocumentError(self._located(missing))
+        return plan
+
+    def _located(self, problems: Iterable[Problem]) -> list[Problem]:
+        """All problems, each with its file and line, in the order of the lines."""
+        overrides = self._overrides
+        located = []
+        for problem in problems:
+            match problem.at:
+                case ("steps", step, "inputs", channel) if (given := f"{step}:{channel}") in overrides.inputs:
+                    hint = problem.hint or f"It is bound from outside:  {given}=PATH."
+                    located.append(replace(problem, hint=hint))
+                case ("source_dir",) if overrides.source_dir is not None:
+                    located.append(problem)
+                case _:
+                    located.append(self._written.located(problem))
+        return sorted(dict.fromkeys(located), key=lambda one: (str(one.file or ""), one.line or 0))
 
 
-def create_plan(
-    dag: Path | Pipeline | PipelineDAG,
-    *,
-    contract_folders: Iterable[Path] = (),
-    contracts: Iterable[ScriptContract] = (),
-    overrides: Overrides = Overrides(),
-    runnable: bool = False,
-    explain_config: bool = False,
-) -> PipelineExecutionPlan:
-    """The plan of a document or graph; DocumentError with every problem.
-
-    `contracts` come before all that are found: in `contract_folders`, then where the document says, then as
-    `library_of` says. With `runnable`, the scripts and files that the document names must be there as well; with
-    `explain_config`, each step keeps all configurations that might be its own.
-    """
-    written, resolver = _resolver(dag, contract_folders, contracts, overrides)
-    try:
-        plan = resolver.create_execution_plan(explain_config=explain_config)
-    except DocumentError as error:
-        raise DocumentError(
-            _located(written, overrides, error.problems), hint=_where_to_write(written, error)
-        ) from None
-    if runnable and (missing := missing_sources(plan)):
-        raise DocumentError(_located(written, overrides, missing))
-    return plan
-
-
-def create_resolver(
-    dag: Path | Pipeline | PipelineDAG,
-    *,
-    contract_folders: Iterable[Path] = (),
-    contracts: Iterable[ScriptContract] = (),
-    overrides: Overrides = Overrides(),
-) -> PipelineDAGResolver:
-    """The resolver of a document or graph, with its contracts and configurations; DocumentError with every problem."""
-    return _resolver(dag, contract_folders, contracts, overrides)[1]
-
-
-def _resolver(
-    dag: Path | Pipeline | PipelineDAG,
-    contract_folders: Iterable[Path],
-    contracts: Iterable[ScriptContract],
-    overrides: Overrides,
-) -> tuple[Written, PipelineDAGResolver]:
-    written = read_pipeline(dag) if isinstance(dag, Path) else _in_memory(dag)
-    pipeline, outside = _overridden(written.pipeline, overrides)
-    configs, wrong = _configs(written, overrides)
-    outside += wrong
-    if configs:
-        written = replace(written, places={**written.places, **configs.places})
-    try:
-        folders = [*contract_folders, *written.contract_folders]
-        library = library_of(folders, beside=written.file.parent if written.file else None, given=contracts)
-        found = library.contracts(_step_types(pipeline, library))
-    except DocumentError as error:
-        outside += error.problems
-    if outside or written.problems:
-        inside = [*written.problems, *_graph_problems(pipeline)]
-        raise DocumentError([*outside, *_located(written, overrides, inside)])
-    unread = {name: ScriptContract(step_type=name) for name in library.step_types if name not in found}
-    resolver = PipelineDAGResolver(
-        pipeline,
-        contracts={**unread, **found},
-        available_configs=configs.configs if configs else None,
-    )
-    return written, resolver
-
-
-def _configs(written: Written, overrides: Overrides) -> tuple[WrittenConfigs | None, list[Problem]]:
+def _configs(written: Written, given: Path | None) -> tuple[WrittenConfigs | None, list[Problem]]:
     """The configurations of the file that the caller names, else the document."""
-    file = overrides.config or written.config
+    file = given or written.config
     if file is None:
         return None, []
     try:
         return read_config(file), []
     except DocumentError as error:
-        if overrides.config:
+        if given:
             return None, list(error.problems)
         named = [
             one if one.line else Problem(f"config: {file}: {one.what}", ("config",), one.hint) for one in error.problems
@@ -145,24 +140,26 @@ def _configs(written: Written, overrides: Overrides) -> tuple[WrittenConfigs | N
         return None, [written.located(one) for one in named]
 
 
+def _overlaid(
+    of_file: CursusConfigs | None, available: Mapping[str, Any] | None, metadata: Mapping[str, Any] | None
+) -> CursusConfigs | None:
+    """The configurations of a file with those the caller has over them."""
+    if available is None and metadata is None:
+        return of_file
+    given = CursusConfigs.of(available or {}, metadata)
+    if of_file is None:
+        return given
+    return replace(
+        of_file,
+        specific={**of_file.specific, **given.specific},
+        config_types={**of_file.config_types, **given.config_types},
+    )
+
+
 def _graph_problems(pipeline: Pipeline) -> list[Problem]:
     """What is wrong with the graph, whatever the contracts are: said along with what keeps a plan from being made."""
-    found = PipelineDAGResolver(pipeline, contracts={}).validate_dag_integrity()
+    found = Resolver(pipeline, contracts={}).validate_dag_integrity()
     return [one for kind in ("duplicate_steps", "dangling_dependencies", "cycles") for one in found.get(kind, ())]
-
-
-def _located(written: Written, overrides: Overrides, problems: Iterable[Problem]) -> list[Problem]:
-    """All problems, each with its file and line, in the order of the lines."""
-    located = []
-    for problem in problems:
-        match problem.at:
-            case ("steps", step, "inputs", channel) if (given := f"{step}:{channel}") in overrides.inputs:
-                located.append(replace(problem, hint=problem.hint or f"It is bound from outside:  {given}=PATH."))
-            case ("source_dir",) if overrides.source_dir is not None:
-                located.append(problem)
-            case _:
-                located.append(written.located(problem))
-    return sorted(dict.fromkeys(located), key=lambda one: (str(one.file or ""), one.line or 0))
 
 
 def _where_to_write(written: Written, error: DocumentError) -> str:

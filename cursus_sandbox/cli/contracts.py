@@ -123,9 +123,9 @@ def schema_json(document: Annotated[Documented, typer.Argument(metavar="dag|cont
 
 
 def _library(folders: Iterable[Path] | None) -> ContractLibrary:
-    from cursus_sandbox import api, planning
+    from cursus_sandbox import api, documents
 
-    return planning.library_of(api.contract_folders(folders or ()), beside=Path())
+    return documents.library_of(api.with_environment(folders or ()), beside=Path())
 
 
 def _read(library: ContractLibrary) -> tuple[list[ScriptContract], list[Problem]]:
@@ -142,10 +142,10 @@ def _read(library: ContractLibrary) -> tuple[list[ScriptContract], list[Problem]
 
 def _origins() -> dict[Path, str]:
     """The folders whose contracts are known by a word."""
-    from cursus_sandbox import planning
+    from cursus_sandbox import documents
 
-    cursus = planning.installed_cursus()
-    return {planning.shipped_contracts(): "shipped", **({cursus: "Cursus"} if cursus else {})}
+    cursus = documents.installed_cursus()
+    return {documents.shipped_contracts(): "shipped", **({cursus: "Cursus"} if cursus else {})}
 
 
 def _columns() -> int:

@@ -74,6 +74,9 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Cursus' configuration of the steps (JSON), over the document's."),
 ]
+Lenient = Annotated[
+    bool, typer.Option("--lenient", help="Feed a required input that nothing fits from the first output there is.")
+]
 
 # A line with \b alone keeps the lines below it as they are.
 RUN_EXAMPLES = """\b
@@ -134,6 +137,7 @@ def run(
     config: Config = None,
     source_dir: SourceDir = None,
     inputs: Inputs = None,
+    lenient: Lenient = False,
     data_source: Annotated[str, typer.Option(help="Where root inputs come from: local.")] = "local",
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Steps at once. Default: one per processor.")
@@ -180,6 +184,7 @@ def run(
             source_dir=source_dir,
             **limits,
             inputs=bindings,
+            lenient=lenient,
             data_source=data_source,
             jobs=jobs,
             fail_fast=fail_fast,
@@ -205,6 +210,7 @@ def plan(
     config: Config = None,
     source_dir: SourceDir = None,
     inputs: Inputs = None,
+    lenient: Lenient = False,
     timeout: Timeout = None,
     memory: Memory = None,
     drawn: Annotated[
@@ -221,6 +227,10 @@ def plan(
     """
     limits = _limits(timeout, memory)
     bindings = _bindings(inputs)
+    if explain_config and drawn is not PlanFormat.TEXT:
+        raise typer.BadParameter(
+            f"a drawing has no place for it: leave --format {drawn} away", param_hint="--explain-config"
+        )
     with _interruptible():
         from cursus_sandbox import api
 
@@ -232,6 +242,7 @@ def plan(
             source_dir=source_dir,
             **limits,
             inputs=bindings,
+            lenient=lenient,
             explain_config=explain_config,
         )
         if as_json:
@@ -260,6 +271,7 @@ def check(
     config: Config = None,
     source_dir: SourceDir = None,
     inputs: Inputs = None,
+    lenient: Lenient = False,
     as_json: AsJson = False,
 ) -> None:
     """Check the documents and what they name. Starts nothing.
@@ -273,7 +285,12 @@ def check(
 
         try:
             planned = api.check(
-                document, contracts=contracts or (), config=config, source_dir=source_dir, inputs=bindings
+                document,
+                contracts=contracts or (),
+                config=config,
+                source_dir=source_dir,
+                inputs=bindings,
+                lenient=lenient,
             )
         except DocumentError as error:
             if as_json:

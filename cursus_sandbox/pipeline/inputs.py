@@ -19,12 +19,21 @@ Contracts = Mapping[str, tuple[ScriptContract, str | None]]  # each step's contr
 class StepInputs:
     """What was decided: `bound` inputs, `problems` with required or pinned ones, `notes` on what is worth a look."""
 
-    def __init__(self, name: str, *, pipeline: Pipeline, contracts: Contracts, depends_on: Sequence[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        pipeline: Pipeline,
+        contracts: Contracts,
+        depends_on: Sequence[str],
+        lenient: bool = False,
+    ) -> None:
         self.bound: list[PlannedInput] = []
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self._name = name
         self._pipeline = pipeline
+        self._lenient = lenient
         self._contracts = contracts
         self._contract = contracts[name][0]
         self._step = pipeline.steps.get(name, StepConfiguration())
@@ -64,6 +73,11 @@ class StepInputs:
         elif wired.rivals:
             what = f"several outputs fit it equally well: {listed}"
             self._refuse(channel, what, f"Pin one:  inputs: {{{channel}: {wired.rivals[0]}}}")
+        elif required and self._lenient and self._candidates:
+            first = self._candidates[0].source
+            why = "nothing fits it, and --lenient takes the first output there is"
+            self.notes.append(f"input '{channel}' <- {first}: {why}")
+            self._bind(channel, first, Wiring(), reason="first available output (--lenient)")
         elif required:
             offered = ", ".join(str(one.source) for one in self._candidates)
             nothing = "no step before it leaves anything"

@@ -22,12 +22,13 @@ from cursus_sandbox.tables.mismatch import Severity
 from cursus_sandbox.tables.promises import schema_mismatches
 
 
-class PipelineDAGResolver:
+class Resolver:
     """Decides a pipeline: order, wiring, configurations, environment, arguments.
 
     `contracts` is by step type. A step whose type is not among them gets a generic contract, and a note that says so.
     `available_configs` are Cursus' step configurations by key, as objects or mappings, and `metadata` what stands
-    beside them; or CursusConfigs, which `documents.read_config` reads from a file.
+    beside them; or CursusConfigs, which `documents.read_config` reads from a file. `lenient` feeds a required input
+    that nothing fits from the first output there is.
     """
 
     def __init__(
@@ -37,9 +38,11 @@ class PipelineDAGResolver:
         contracts: Mapping[str, ScriptContract],
         available_configs: CursusConfigs | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        lenient: bool = False,
     ) -> None:
         self.pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline(name="pipeline", dag=pipeline)
         self.contracts = contracts
+        self.lenient = lenient
         self.configs = (
             CursusConfigs.of(available_configs, metadata)
             if isinstance(available_configs, Mapping)
@@ -110,6 +113,7 @@ class PipelineDAGResolver:
                 contracts=resolved,
                 depends_on=self.get_step_dependencies(name),
                 assigned=assignment.steps.get(name),
+                lenient=self.lenient,
             )
             notes = contract_notes(*resolved[name], known=self.contracts)
             steps.append(step.model_copy(update={"notes": (*notes, *step.notes)}) if notes else step)

@@ -20,6 +20,7 @@ def planned_step(
     contracts: Contracts,
     depends_on: Sequence[str],
     assigned: Assigned | None = None,
+    lenient: bool = False,
 ) -> tuple[PlannedStep, list[Problem]]:
     """The step, and what is wrong with it. `contracts` gives each step's contract and job type.
 
@@ -31,7 +32,7 @@ def planned_step(
     defaults = pipeline.defaults
     problems = [*_unknown_channels(name, contract, step)]
     skip = why_skipped(contract, step)
-    inputs = StepInputs(name, pipeline=pipeline, contracts=contracts, depends_on=depends_on)
+    inputs = StepInputs(name, pipeline=pipeline, contracts=contracts, depends_on=depends_on, lenient=lenient)
     settings, missing = environment(name, contract, step, defaults, config)
     notes = list(inputs.notes)
     if skip is None:

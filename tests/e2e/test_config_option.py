@@ -48,6 +48,24 @@ def test_plan_shows_the_configuration(command):
     assert "Configurations" not in said
 
 
+def test_run_with_a_configuration(command, tmp_path):
+    """A script that is run sees the values of its step's configuration."""
+    script = "def main(inputs, outputs, variables, arguments): print('label is', variables['LABEL_FIELD'])"
+    (tmp_path / "load.py").write_text(script)
+    ended = command("run", "dag.yaml", "--config", "config.json", "--engine", "process", "--json")
+    assert ended.returncode == 0, ended.stderr
+    logs = {file.parent.name: file.read_text() for file in tmp_path.glob(".cursus-sandbox/runs/*/steps/*/log.txt")}
+    assert logs == {"Load_training": "label is late\n", "Load_delta": "label is early\n"}
+
+
+def test_a_drawing_explains_no_configuration(command):
+    """--explain-config with a drawing is refused: it would say nothing."""
+    ended = command("plan", "dag.yaml", "--config", "config.json", "--explain-config", "--format", "dot")
+    assert ended.returncode == 2
+    assert "leave --format dot away" in ended.stderr
+    assert ended.stdout == ""
+
+
 def test_explain_config(command):
     """--explain-config lists what each step took and what else it might have, with the reason of each."""
     ended = command("plan", "dag.yaml", "--config", "config.json", "--explain-config")

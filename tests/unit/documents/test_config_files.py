@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cursus_sandbox import api
+from cursus_sandbox import PipelineDAGResolver, api
 from cursus_sandbox.documents import read_config
 from cursus_sandbox.errors import DocumentError
 
@@ -113,8 +113,20 @@ def test_a_cursus_graph_with_its_configuration(write, tmp_path):
 
 def test_the_resolver_of_a_document(write, tmp_path):
     """The resolver of a document tells which configuration each step would take."""
-    preview = api.resolver(tmp_path / "dag.yaml", config=write(CONFIG)).preview_resolution()
+    preview = PipelineDAGResolver(tmp_path / "dag.yaml", config_path=write(CONFIG)).preview_resolution()
     assert {name: one.chosen.key for name, one in preview.items()} == {"Load": "Load", "Train_a": "Train_a"}
+
+
+def test_what_the_caller_has_counts_before_the_file(write, tmp_path):
+    """Configurations and classes that the caller has in hand count before those of the file, key by key."""
+    made = PipelineDAGResolver(
+        tmp_path / "dag.yaml",
+        config_path=write(CONFIG),
+        available_configs={"Train_a": {"label_name": "mine"}},
+        metadata={"config_types": {"Load": "LoadConfig"}},
+    ).create_execution_plan()
+    assert settings_of(made)["LABEL_FIELD"] == ("mine", "config: Train_a.label_name")
+    assert made.step_configs["Load"].config.chosen.key == "Load"
 
 
 @pytest.mark.parametrize(

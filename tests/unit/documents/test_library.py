@@ -8,9 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 import cursus_sandbox
-from cursus_sandbox.documents import ContractLibrary
+from cursus_sandbox.documents import ContractLibrary, installed_cursus
 from cursus_sandbox.errors import DocumentError
-from cursus_sandbox.planning import installed_cursus
 
 OUT = "/opt/ml/processing/output"
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cursus_sandbox.documents import read_contract
 from cursus_sandbox.errors import DocumentError
-from cursus_sandbox.planning import create_plan
+from cursus_sandbox.planning import PipelineDAGResolver
 
 CONTRACT = """\
 step_type: Train
@@ -139,16 +139,22 @@ def test_the_documents_are_well(folder):
     """Before any accident, all three documents are read, and the first makes a plan."""
     (folder / "dag.yaml").write_text(DOCUMENT)
     assert read_contract(folder / "contracts" / "train.step.yaml").step_type == "Train"
-    assert create_plan(folder / "dag.yaml").step_configs["Train_a"].hyperparameters["names"] == '["a", "b"]'
+    assert (
+        PipelineDAGResolver(folder / "dag.yaml")
+        .create_execution_plan()
+        .step_configs["Train_a"]
+        .hyperparameters["names"]
+        == '["a", "b"]'
+    )
     with pytest.raises(DocumentError, match="needs the environment variable LABEL"):
-        create_plan(folder / "x.dag.json", contract_folders=[folder / "contracts"])
+        PipelineDAGResolver(folder / "x.dag.json", contracts=[folder / "contracts"]).create_execution_plan()
 
 
 @quick
 @given(content=mutations(DOCUMENT))
 def test_any_document(folder, content):
     """A document of ours after any accident gives a plan or a DocumentError."""
-    check(folder / "dag.yaml", content, lambda file: create_plan(file, runnable=True))
+    check(folder / "dag.yaml", content, lambda file: PipelineDAGResolver(file).create_execution_plan(runnable=True))
 
 
 @quick
@@ -163,7 +169,11 @@ def test_any_contract(folder, content):
 def test_any_json(folder, content):
     """A Cursus graph after any accident gives a plan or a DocumentError."""
     contracts = [folder / "contracts"]
-    check(folder / "any.dag.json", content, lambda file: create_plan(file, contract_folders=contracts))
+    check(
+        folder / "any.dag.json",
+        content,
+        lambda file: PipelineDAGResolver(file, contracts=contracts).create_execution_plan(),
+    )
 
 
 @quick
@@ -171,4 +181,4 @@ def test_any_json(folder, content):
 def test_any_text(folder, content):
     """Any text at all, as YAML or as JSON, gives a plan or a DocumentError."""
     for name in ("any.yaml", "any.json"):
-        check(folder / name, content, create_plan)
+        check(folder / name, content, lambda file: PipelineDAGResolver(file).create_execution_plan())

@@ -8,7 +8,7 @@ import pytest
 from cursus_sandbox.documents import read_pipeline
 from cursus_sandbox.errors import DocumentError
 from cursus_sandbox.pipeline.dag import Located, StepOutput
-from cursus_sandbox.planning import Overrides, create_plan
+from cursus_sandbox.planning import Overrides, PipelineDAGResolver
 
 GRAPH = {"nodes": ["Load", "Train_a"], "edges": [["Load", "Train_a"]]}
 METADATA = {"name": "published", "constraints": {"requires_gpu": False}, "decision_tree": {"volume > 100K?": [1, None]}}
@@ -58,9 +58,9 @@ def problems(document):
     def problems_of(content, name="dag.yaml", **overrides):
         file = document(content, name)
         with pytest.raises(DocumentError) as caught:
-            create_plan(
-                file, contract_folders=[file.parent / "contracts"], overrides=Overrides(**overrides), runnable=True
-            )
+            PipelineDAGResolver(
+                file, contracts=[file.parent / "contracts"], overrides=Overrides(**overrides)
+            ).create_execution_plan(runnable=True)
         return [f"{one.line}: {one.what}".replace(f"{file.parent}/", "") for one in caught.value.problems]
 
     return problems_of
@@ -235,7 +235,7 @@ def test_steps_that_are_wrong(document, folder, step, words):
     """What is wrong with a step is one problem with its file and line, its place and what is meant instead."""
     file = document(f"source_dir: scripts\nsteps:\n  Load:\n    # here\n    {step}\n")
     with pytest.raises(DocumentError) as caught:
-        create_plan(file, contract_folders=[folder / "contracts"], runnable=True)
+        PipelineDAGResolver(file, contracts=[folder / "contracts"]).create_execution_plan(runnable=True)
     [problem] = {str(one).replace(f"{folder}/", "") for one in caught.value.problems}
     assert problem.startswith(("dag.yaml:5: ", "dag.yaml:3: "))
     assert words in problem
@@ -262,7 +262,7 @@ def test_step_names_that_are_none(document, folder, name, words):
     """A step name that couldn't name a folder, or isn't text, is refused in our form and in a graph."""
     for content in (f"steps:\n  {name}: {{}}\n", f"edges: []\nnodes: [{name}]\n"):
         with pytest.raises(DocumentError) as caught:
-            create_plan(document(content), contract_folders=[folder / "contracts"])
+            PipelineDAGResolver(document(content), contracts=[folder / "contracts"]).create_execution_plan()
         assert str(caught.value.problems[0]).startswith(f"{folder}/dag.yaml:2: ")
         assert words in str(caught.value).replace("this is read as", "YAML reads this one as").replace(
             "nothing is written", "YAML reads this one as null"
@@ -326,7 +326,7 @@ def test_what_a_cursus_graph_leaves_open_has_a_place(document, folder):
     """A Cursus graph can't hold inputs and env, so the error says where to write them."""
     file = document({"dag": GRAPH}, "x.dag.json")
     with pytest.raises(DocumentError, match="needs the environment variable LABEL") as caught:
-        create_plan(file, contract_folders=[folder / "contracts"])
+        PipelineDAGResolver(file, contracts=[folder / "contracts"]).create_execution_plan()
     assert "dag: x.dag.json" in str(caught.value).splitlines()[-2]
 
 
@@ -334,7 +334,9 @@ def test_problems_of_two_files_name_each(document, folder):
     """A document of ours over a broken graph says which file each problem is in."""
     document('{"nodes": ["Load",\n"Lo/ad"], "edges": [["Load",\n"Laod"]]}', "x.dag.json")
     with pytest.raises(DocumentError) as caught:
-        create_plan(document("dag: x.dag.json\nimge: y\n"), contract_folders=[folder / "contracts"])
+        PipelineDAGResolver(
+            document("dag: x.dag.json\nimge: y\n"), contracts=[folder / "contracts"]
+        ).create_execution_plan()
     assert [(one.file.name, one.line) for one in caught.value.problems] == [
         ("dag.yaml", 2),
         ("x.dag.json", 2),

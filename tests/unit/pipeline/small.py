@@ -3,7 +3,7 @@
 from cursus_sandbox.errors import DocumentError
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.dag import Pipeline
-from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
+from cursus_sandbox.pipeline.resolver import Resolver
 
 IN = "/opt/ml/processing/input"
 OUT = "/opt/ml/processing/output"
@@ -34,9 +34,7 @@ def pipeline(steps, *, edges=(), **defaults):
 
 def resolver(steps, contracts, *, edges=(), **defaults):
     """The resolver of such a pipeline."""
-    return PipelineDAGResolver(
-        pipeline(steps, edges=edges, **defaults), contracts={one.step_type: one for one in contracts}
-    )
+    return Resolver(pipeline(steps, edges=edges, **defaults), contracts={one.step_type: one for one in contracts})
 
 
 def plan(steps, contracts, *, edges=(), **defaults):

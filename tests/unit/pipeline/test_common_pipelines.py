@@ -8,10 +8,9 @@ After a change that is meant, look at the difference and write the new table:
 from itertools import pairwise
 from pathlib import Path
 
-from cursus_sandbox.documents import ContractLibrary
+from cursus_sandbox.documents import ContractLibrary, shipped_contracts
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepConfiguration
-from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
-from cursus_sandbox.planning import shipped_contracts
+from cursus_sandbox.pipeline.resolver import Resolver
 
 SHAPES = {
     "training": """
@@ -48,7 +47,7 @@ def bindings(shape):
     library = ContractLibrary([shipped_contracts()])
     steps = {name: StepConfiguration() for name in nodes}
     written = Pipeline(name="shape", dag=PipelineDAG(nodes=nodes, edges=tuple(dict.fromkeys(edges))), steps=steps)
-    made = PipelineDAGResolver(written, contracts=library.contracts(library.files)).create_execution_plan()
+    made = Resolver(written, contracts=library.contracts(library.files)).create_execution_plan()
     for step in made.steps:
         for one in step.inputs:
             yield f"{step.name}.{one.channel} <- {one.source}  {one.score:.2f} ({one.reason})"

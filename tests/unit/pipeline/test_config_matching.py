@@ -10,7 +10,7 @@ from cursus_sandbox.errors import DocumentError
 from cursus_sandbox.pipeline.config_matching import ConfigTier
 from cursus_sandbox.pipeline.cursus_config import CursusConfigs
 from cursus_sandbox.pipeline.dag import PipelineDAG
-from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
+from cursus_sandbox.pipeline.resolver import Resolver
 
 TYPES = ("Split", "Fit", "FitModelEval", "Pack")
 CONTRACTS = {name: contract(name, optional_env_vars={"LABEL_FIELD": "label"}) for name in TYPES}
@@ -31,7 +31,7 @@ def config(config_class=None, **values):
 def resolver(steps, configs, metadata=None):
     """The resolver of unconnected steps, given by name or with what the document says of each."""
     made = pipeline(steps if isinstance(steps, dict) else {name: {} for name in steps})
-    return PipelineDAGResolver(made, contracts=CONTRACTS, available_configs=configs, metadata=metadata)
+    return Resolver(made, contracts=CONTRACTS, available_configs=configs, metadata=metadata)
 
 
 def chosen(step, configs, metadata=None):
@@ -105,7 +105,7 @@ def test_classes_by_their_names():
 
 def test_classes_that_a_contract_names():
     """A class that is named after no step type is for the one whose contract names it."""
-    made = PipelineDAGResolver(
+    made = Resolver(
         PipelineDAG(nodes=("Fit",)),
         contracts={"Fit": contract("Fit", config_class="ModelSettings")},
         available_configs={"a": config("ModelSettings")},
@@ -124,7 +124,7 @@ def test_configuration_objects():
 
 def test_a_bare_graph_previews():
     """A graph, contracts and configurations are enough to ask which step takes which, with all candidates."""
-    made = PipelineDAGResolver(
+    made = Resolver(
         PipelineDAG(nodes=("Split_training", "Fit")),
         contracts=CONTRACTS,
         available_configs={"Split_training": TRAINING, "Split_calibration": CALIBRATION, "Fit": config("FitConfig")},

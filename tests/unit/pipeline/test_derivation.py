@@ -7,7 +7,7 @@ from small import contract, pipeline
 
 from cursus_sandbox.errors import DocumentError
 from cursus_sandbox.pipeline.cursus_config import CursusConfigs
-from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
+from cursus_sandbox.pipeline.resolver import Resolver
 
 JOB_TYPE = [{"flag": "--job_type", "source": "job_type"}]
 
@@ -15,7 +15,7 @@ JOB_TYPE = [{"flag": "--job_type", "source": "job_type"}]
 def planned(values, *, step_type="Fit", name=None, shared=None, step=None, pipeline_env=None, **fields):
     """One step, planned with a configuration of its name."""
     name = name or step_type
-    made = PipelineDAGResolver(
+    made = Resolver(
         pipeline({name: step or {}}, env=pipeline_env or {}),
         contracts={step_type: contract(step_type, **fields)},
         available_configs=CursusConfigs.of({name: values}, shared=shared),
@@ -220,7 +220,7 @@ def test_job_type(step_type, suffix, step, values, expected):
 def test_job_type_without_a_configuration():
     """The job type that Cursus gives a step type needs no configuration."""
     made = contract("XGBoostModelEval", job_arguments=JOB_TYPE)
-    plan = PipelineDAGResolver(pipeline({"XGBoostModelEval": {}}), contracts={made.step_type: made})
+    plan = Resolver(pipeline({"XGBoostModelEval": {}}), contracts={made.step_type: made})
     assert plan.create_execution_plan().steps[0].arguments == ("--job_type", "calibration")
 
 
@@ -272,7 +272,7 @@ def test_values_for_processing_alone():
         processing_shared={"a": "processing"},
     )
     declared = {"optional_env_vars": {"A": "", "B": ""}}
-    made = PipelineDAGResolver(
+    made = Resolver(
         pipeline({"Fit": {}, "Split": {}}),
         contracts={
             "Fit": contract("Fit", sagemaker_step_type="Training", **declared),

@@ -5,7 +5,7 @@ from small import IN, OUT, contract, plan, problems
 
 from cursus_sandbox.errors import DocumentError
 from cursus_sandbox.pipeline.dag import PipelineDAG, StepOutput
-from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
+from cursus_sandbox.pipeline.resolver import Resolver
 
 LOAD = contract("Load", outputs={"rows": OUT})
 FIT = contract("Fit", {"table": f"{IN}/table"})
@@ -139,8 +139,6 @@ def test_the_variant_of_a_configurations_job_type():
     configs = {"RiskTableMapping": {"job_type": "testing"}}
     graph = PipelineDAG(nodes=("RiskTableMapping",))
     with pytest.raises(DocumentError, match="needs its input 'table'"):
-        PipelineDAGResolver(
-            graph, contracts={"RiskTableMapping": mapping}, available_configs=configs
-        ).create_execution_plan()
-    [step] = PipelineDAGResolver(graph, contracts={"RiskTableMapping": mapping}).create_execution_plan().steps
+        Resolver(graph, contracts={"RiskTableMapping": mapping}, available_configs=configs).create_execution_plan()
+    [step] = Resolver(graph, contracts={"RiskTableMapping": mapping}).create_execution_plan().steps
     assert step.job_type == "training"

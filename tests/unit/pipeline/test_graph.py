@@ -9,7 +9,7 @@ from small import contract
 
 from cursus_sandbox.errors import DocumentError
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepConfiguration
-from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
+from cursus_sandbox.pipeline.resolver import Resolver
 
 STEP = {"S": contract("S")}
 
@@ -17,7 +17,7 @@ STEP = {"S": contract("S")}
 def resolver(nodes, edges=(), steps=None):
     """The resolver of a graph whose nodes are all of one type without channels."""
     dag = PipelineDAG(nodes=tuple(nodes), edges=tuple(edges))
-    return PipelineDAGResolver(Pipeline(name="g", dag=dag, steps=steps or {}), contracts=STEP)
+    return Resolver(Pipeline(name="g", dag=dag, steps=steps or {}), contracts=STEP)
 
 
 def found(nodes, edges=(), steps=None):

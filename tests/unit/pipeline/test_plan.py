@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from small import IN, OUT, contract, plan, problems, resolver
 
 from cursus_sandbox.pipeline.dag import PipelineDAG
-from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
+from cursus_sandbox.pipeline.resolver import Resolver
 
 LOAD = contract("Load", outputs={"rows": OUT})
 SPLIT = contract("Split", {"rows": f"{IN}/rows"}, {"parts": OUT})
@@ -52,7 +52,7 @@ def test_neighbours():
 def test_bare_graph():
     """A graph alone is a pipeline: its names are enough."""
     dag = PipelineDAG(nodes=("Load", "Split_x"), edges=(("Load", "Split_x"),))
-    made = PipelineDAGResolver(dag, contracts={"Load": LOAD, "Split": SPLIT}).create_execution_plan()
+    made = Resolver(dag, contracts={"Load": LOAD, "Split": SPLIT}).create_execution_plan()
     assert made.data_flow_map["Split_x"] == {"rows": "Load:rows"}
 
 

@@ -7,7 +7,7 @@ from small import contract
 
 from cursus_sandbox.errors import DocumentError
 from cursus_sandbox.pipeline.dag import PipelineDAG
-from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
+from cursus_sandbox.pipeline.resolver import Resolver
 from cursus_sandbox.pipeline.schedule import Schedule
 from cursus_sandbox.pipeline.selection import Selection
 
@@ -84,9 +84,7 @@ def test_any_walk(data):
 def chain(edges=(("S_a", "S_b"), ("S_b", "S_c"), ("S_x", "S_c"), ("S_c", "S_d")), more=("S_y",)):
     """The plan of a small graph."""
     nodes = tuple(dict.fromkeys([*(name for edge in edges for name in edge), *more]))
-    return PipelineDAGResolver(
-        PipelineDAG(nodes=nodes, edges=edges), contracts={"S": contract("S")}
-    ).create_execution_plan()
+    return Resolver(PipelineDAG(nodes=nodes, edges=edges), contracts={"S": contract("S")}).create_execution_plan()
 
 
 @pytest.mark.parametrize(

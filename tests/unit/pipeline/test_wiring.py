@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
-from small import IN, LOAD, OUT, TRAIN, contract, plan, problems
+from small import IN, LOAD, OUT, TRAIN, contract, pipeline, plan, problems
 
+from cursus_sandbox.errors import DocumentError
 from cursus_sandbox.pipeline.contract import OutputChannel
+from cursus_sandbox.pipeline.resolver import Resolver
 from cursus_sandbox.pipeline.wiring import Candidate, wirings
 
 
@@ -411,3 +413,25 @@ def test_wiring_does_not_depend_on_the_order_of_nodes():
     turned = dict(reversed(steps.items()))
     one, other = (plan(these, [LOADING, PREPROCESSING]).data_flow_map for these in (steps, turned))
     assert one == other
+
+
+def test_the_last_resort():
+    """Only a lenient resolver feeds a required input that nothing fits, from the first output there is, and says so."""
+    reader = contract("Read", {"table": "/opt/ml/code/table"})
+    steps = {"Load": {}, "Read": {"depends_on": ["Load"]}}
+    assert [one.what for one in problems(steps, [LOAD, reader])] == [
+        "step 'Read' needs its input 'table', and no output of its predecessors fits: Load:rows"
+    ]
+    lenient = Resolver(pipeline(steps), contracts={"Load": LOAD, "Read": reader}, lenient=True)
+    made = lenient.create_execution_plan()
+    assert inputs_of(made, "Read") == {"table": ("Load:rows", "first available output (--lenient)")}
+    assert made.notes == (
+        "Read: input 'table' <- Load:rows: nothing fits it, and --lenient takes the first output there is",
+    )
+
+
+def test_the_last_resort_needs_an_output():
+    """Where no step before leaves anything, a lenient resolver has nothing to take either."""
+    lenient = Resolver(pipeline({"Train": {}}), contracts={"Train": TRAIN}, lenient=True)
+    with pytest.raises(DocumentError, match="no step before it leaves anything"):
+        lenient.create_execution_plan()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from small import IN, OUT, contract, pipeline
 
 from cursus_sandbox.errors import DocumentError
-from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
+from cursus_sandbox.pipeline.resolver import Resolver
 
 WORDS = st.sampled_from(["data", "model", "eval_output", "metrics", "input_path", "artifacts", "processed_data"])
 TYPES = st.sampled_from([None, "processing_output", "training_data", "model_artifacts"])
@@ -46,7 +46,7 @@ def resolved(known, nodes, edges):
     """The plan, or the problems."""
     written = pipeline({node: {} for node in nodes}, edges=tuple(edges))
     try:
-        return PipelineDAGResolver(written, contracts=known).create_execution_plan(), []
+        return Resolver(written, contracts=known).create_execution_plan(), []
     except DocumentError as error:
         return None, error.problems
 

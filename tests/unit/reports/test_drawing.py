@@ -2,14 +2,14 @@
 
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.dag import Pipeline
-from cursus_sandbox.pipeline.resolver import PipelineDAGResolver
+from cursus_sandbox.pipeline.resolver import Resolver
 from cursus_sandbox.reports.drawing import dot, mermaid
 
 IN, OUT = "/opt/ml/processing/input", "/opt/ml/processing/output"
 LOAD = ScriptContract(step_type="Load", entry_point="load.py", outputs={"rows": {"path": OUT}})
 TRAIN = ScriptContract(step_type="Train", entry_point="train.py", inputs={"table": {"path": f"{IN}/table"}})
 REGISTER = ScriptContract(step_type="Register", sagemaker_step_type="RegisterModel")
-PLAN = PipelineDAGResolver(
+PLAN = Resolver(
     Pipeline.model_validate(
         {
             "name": 'a "b"',
