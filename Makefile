@@ -14,11 +14,11 @@ JOBS ?= auto
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 20
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml .ci/constraints.txt images/xgb/requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[example]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[example]' --group dev --constraint images/xgb/requirements.txt --constraint .ci/constraints.txt
 	@touch $@
 
 demo: $(VENV)/installed ## the example, end to end: ENGINE=local (default) or ENGINE=docker

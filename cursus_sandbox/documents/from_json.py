@@ -38,7 +38,7 @@ def _check(builder: TreeBuilder, text: str) -> None:
     except json.JSONDecodeError as error:
         builder.fail(error.lineno, f"this is not JSON: {error.msg[0].lower()}{error.msg[1:]}, column {error.colno}")
     except RecursionError:
-        builder.fail(None, "the document is nested too deeply")
+        builder.fail_deep(None)
 
 
 def _build(builder: TreeBuilder, text: str) -> None:

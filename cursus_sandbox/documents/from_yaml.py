@@ -38,6 +38,8 @@ def yaml_tree(file: Path, text: str) -> Tree:
         written = dict(enumerate(text.split("\n"))).get(mark.line, "") if mark else ""  # YAML has other line ends, too
         indented_with = written[: len(written) - len(written.lstrip())]
         hint = "Indent with spaces, not with tabs." if "\t" in indented_with else ""
+        if "nesting depth" in what:  # a newer libyaml's own limit: its scanner meets it before any event
+            reader.builder.fail_deep(mark.line + 1 if mark else None)
         reader.builder.fail(mark.line + 1 if mark else None, f"this is not YAML: {what}", hint)
     except yaml.YAMLError as error:
         reader.builder.fail(None, f"this is not YAML: {error}")

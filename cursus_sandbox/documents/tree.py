@@ -73,6 +73,10 @@ class TreeBuilder:
         """Stop reading: DocumentError with this problem and all that were noted."""
         raise DocumentError([*self._problems, Problem(what, hint=hint, file=self.file, line=line)])
 
+    def fail_deep(self, line: int | None) -> NoReturn:
+        """Stop reading: the document is nested too deeply."""
+        self.fail(line, f"the document is nested deeper than {_DEEPEST} levels")
+
     def note(self, line: int, what: str, hint: str = "") -> None:
         """Remember a problem and read on."""
         self._problems.append(Problem(what, hint=hint, file=self.file, line=line))
@@ -88,7 +92,7 @@ class TreeBuilder:
     def open(self, value: dict[str, Any] | list[Any], line: int, anchor: str | None = None) -> None:
         """Begin a mapping or list; `value` is empty."""
         if len(self._stack) >= _DEEPEST:
-            self.fail(line, f"the document is nested deeper than {_DEEPEST} levels")
+            self.fail_deep(line)
         if self.expects_key:
             self.fail(line, f"a key is text, not a {'mapping' if isinstance(value, dict) else 'list'}")
         place = self._next_place()

@@ -121,7 +121,7 @@ def _needs(name: str, *wrong: str) -> None:
     """Skip for what is wrong, with the sentence that says how to put it right; fail where it is required."""
     if not wrong:
         return
-    reason = f"{'; '.join(wrong)}: pip install -e '.[example]'"
+    reason = f"{'; '.join(wrong)}: pip install -e '.[example]' -c images/xgb/requirements.txt"
     if name in REQUIRED:
         pytest.fail(reason)
     pytest.skip(reason)
