@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -190,8 +191,7 @@ def _local() -> Engine:
 
 def _tried_once(plan: PipelineExecutionPlan) -> PipelineExecutionPlan:
     """The plan without retries: whoever leaves the debugger has seen enough."""
-    steps = tuple(step.model_copy(update={"retries": 0}) for step in plan.steps)
-    return PipelineExecutionPlan.model_validate({**dict(plan), "steps": steps})
+    return replace(plan, steps=tuple(replace(step, retries=0) for step in plan.steps))
 
 
 def _process(*, terminal: bool = False) -> Engine:

@@ -6,7 +6,7 @@ import json
 import math
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -81,7 +81,7 @@ class StepRun:
     def _without_absent_inputs(self) -> PlannedStep:
         """The step without the optional inputs that nobody left anything for."""
         there = tuple(one for one in self.step.inputs if one.required or self.sources[one.channel].exists())
-        return self.step.model_copy(update={"inputs": there})
+        return replace(self.step, inputs=there)
 
     def _checked_inputs(self, step: PlannedStep) -> list[DataCompatibilityReport]:
         """The checks the producer's own could not make: this reader's schema, its parts, and data from outside."""

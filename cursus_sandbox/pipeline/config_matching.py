@@ -12,8 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-
 from cursus_sandbox.pipeline.cursus_config import CursusConfig, CursusConfigs, canonical, step_type_of_class
 
 CERTAIN = 0.7  # below it, the plan says that it is a guess
@@ -41,10 +39,9 @@ class ConfigTier(StrEnum):
 _RANK = {tier: rank for rank, tier in enumerate(ConfigTier)}
 
 
-class ConfigCandidate(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigCandidate:
     """A configuration that may be a step's; `confidence` from 0 to 1."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     tier: ConfigTier
@@ -52,10 +49,9 @@ class ConfigCandidate(BaseModel):
     reason: str
 
 
-class ConfigResolution(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigResolution:
     """A step's configuration and what else was considered, best first; none is chosen where two fit equally well."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     chosen: ConfigCandidate | None = None
     others: tuple[ConfigCandidate, ...] = ()

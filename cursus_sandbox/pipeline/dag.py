@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -35,7 +36,8 @@ class PipelineDAG(_Ours):
     edges: tuple[tuple[StepName, StepName], ...] = ()
 
 
-class StepOutput(_Ours):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOutput:
     """An input that comes from another step: `step:channel`."""
 
     step: str
@@ -45,7 +47,8 @@ class StepOutput(_Ours):
         return f"{self.step}:{self.channel}"
 
 
-class Located(_Ours):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Located:
     """An input or output that is a file or folder of this machine."""
 
     path: Path

@@ -1,32 +1,36 @@
-"""The plan: everything that is decided before anything runs. Frozen, printable, and all that execution needs."""
+"""The plan: everything that is decided before anything runs. Frozen, printable, and all that execution needs.
+
+Dataclasses that pydantic only writes: nothing reads a plan back, and a pipeline may have ten thousand steps.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import TypeAdapter
 
 from cursus_sandbox.pipeline.config_matching import ConfigResolution
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.dag import Resources, Source, StepOutput
 from cursus_sandbox.tables.schema import TableSchema
 
-
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+_NO_LIMITS = Resources()
 
 
-class Setting(_Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
     """An environment variable's value and who said so."""
 
     value: str
     origin: str
 
 
-class PlannedInput(_Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedInput:
     """An input that is bound, and where it shows in the container.
 
     `parts` are the sub-folders of the source that SageMaker would mount as channels of their own (`train`, `val`, …).
@@ -48,7 +52,8 @@ class PlannedInput(_Value):
         return [(self.path / part, f"{self.source}/{part}") for part in self.parts]
 
 
-class PlannedOutput(_Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedOutput:
     """An output the step promises, or, when `bound`, the folder that stands for it."""
 
     channel: str
@@ -58,7 +63,8 @@ class PlannedOutput(_Value):
     table_schema: TableSchema | None = None
 
 
-class PlannedStep(_Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
     """One step, decided: what it runs, on what, with what, leaving what."""
 
     name: str
@@ -77,11 +83,11 @@ class PlannedStep(_Value):
     ships_source_dir: bool = False
     entry_point: str | None = None
     arguments: tuple[str, ...] = ()
-    hyperparameters: dict[str, str] = Field(default_factory=dict)
-    environment: dict[str, Setting] = Field(default_factory=dict)
+    hyperparameters: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, Setting] = field(default_factory=dict)
     timeout: float | None = None
     retries: int = 0
-    resources: Resources = Resources()
+    resources: Resources = _NO_LIMITS
     network: bool = False
     user: str | None = None
 
@@ -91,7 +97,8 @@ class PlannedStep(_Value):
         return self.skip is None
 
 
-class PipelineExecutionPlan(_Value):
+@dataclass(frozen=True, kw_only=True)
+class PipelineExecutionPlan:
     """A pipeline's steps in an order they can run in."""
 
     name: str
@@ -145,5 +152,16 @@ class PipelineExecutionPlan(_Value):
             "execution_order": list(self.execution_order),
             "dependencies": {name: list(before) for name, before in self.dependencies.items()},
             "data_flow_map": {name: dict(flow) for name, flow in self.data_flow_map.items()},
-            "steps": [step.model_dump(mode="json", exclude_defaults=True, by_alias=True) for step in self.steps],
+            "steps": [step_as_json(step) for step in self.steps],
         }
+
+
+def step_as_json(step: PlannedStep) -> dict[str, Any]:
+    """What a step says that isn't a default, as JSON has it."""
+    written: dict[str, Any] = _steps().dump_python(step, mode="json", exclude_defaults=True, by_alias=True)
+    return written
+
+
+@cache
+def _steps() -> TypeAdapter[PlannedStep]:
+    return TypeAdapter(PlannedStep)

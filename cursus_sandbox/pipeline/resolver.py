@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import networkx as nx
@@ -116,7 +117,7 @@ class Resolver:
                 lenient=self.lenient,
             )
             notes = contract_notes(*resolved[name], known=self.contracts)
-            steps.append(step.model_copy(update={"notes": (*notes, *step.notes)}) if notes else step)
+            steps.append(replace(step, notes=(*notes, *step.notes)) if notes else step)
             problems += wrong
         plan = PipelineExecutionPlan(name=self.pipeline.name, steps=tuple(steps))
         problems += _broken_promises(plan)

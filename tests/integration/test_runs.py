@@ -1,6 +1,7 @@
 """A run as a whole: its order, its folder, what is reused, what is skipped, and the ways to start one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,7 @@ def test_another_pipeline_s_outputs_are_not_reused(small):
     plan = cursus_sandbox.plan(small.document)
     with pytest.raises(DocumentError, match="no earlier run"):
         PipelineExecutor(small.workspace).execute_pipeline(
-            plan.model_copy(update={"name": "other"}),
+            replace(plan, name="other"),
             selection=Selection(only=("two",)),
         )
 

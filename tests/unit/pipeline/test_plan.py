@@ -1,9 +1,9 @@
 """The plan: its views, its schemas, its JSON."""
 
 import json
+from dataclasses import FrozenInstanceError
 
 import pytest
-from pydantic import ValidationError
 from small import IN, OUT, contract, plan, problems, resolver
 
 from cursus_sandbox.pipeline.dag import PipelineDAG
@@ -60,7 +60,7 @@ def test_frozen():
     """Nothing of a plan can be set anew."""
     made = plan(STEPS, [LOAD, SPLIT, FIT])
     for value, name in ((made, "steps"), (made.steps[0], "image"), (made.steps[2].inputs[0], "path")):
-        with pytest.raises(ValidationError, match="frozen"):
+        with pytest.raises(FrozenInstanceError):
             setattr(value, name, None)
 
 

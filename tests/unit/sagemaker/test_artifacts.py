@@ -2,6 +2,7 @@
 
 import os
 import tarfile
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -110,4 +111,4 @@ def test_odd_names(tmp_path):
 def test_archive_names(kind, path, archive):
     """A training job's model and output data travel as archives, everything else as it is."""
     step = PlannedStep(name="s", step_type="S", kind=kind)
-    assert archive_name(step, PlannedOutput(channel="out", path=path)) == archive
+    assert archive_name(step, PlannedOutput(channel="out", path=path and PurePosixPath(path))) == archive

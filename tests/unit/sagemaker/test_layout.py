@@ -64,14 +64,17 @@ def made(tmp_path, scripts):
                 "inputs": tuple(
                     PlannedInput(
                         channel=name,
-                        path=path,
+                        path=PurePosixPath(path),
                         source=Located(path=Path(name)),
                         reason="pinned",
                         parts=(parts or {}).get(name, ()),
                     )
                     for name, path in (inputs or {}).items()
                 ),
-                "outputs": tuple(PlannedOutput(channel=name, path=path) for name, path in (outputs or {}).items()),
+                "outputs": tuple(
+                    PlannedOutput(channel=name, path=path and PurePosixPath(path))
+                    for name, path in (outputs or {}).items()
+                ),
                 **fields,
             }
         )

@@ -2,7 +2,7 @@
 
 import json
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -56,10 +56,15 @@ def test_a_call(tmp_path):
         source_dir=tmp_path,
         entry_point="more/script.py",
         inputs=tuple(
-            PlannedInput(channel=name, path=path, parts=parts, source=Located(path=sources[name]), reason="")
+            PlannedInput(
+                channel=name, path=PurePosixPath(path), parts=parts, source=Located(path=sources[name]), reason=""
+            )
             for name, path, parts in inputs
         ),
-        outputs=(PlannedOutput(channel="out", path="/opt/ml/processing/output/out"), PlannedOutput(channel="none")),
+        outputs=(
+            PlannedOutput(channel="out", path=PurePosixPath("/opt/ml/processing/output/out")),
+            PlannedOutput(channel="none"),
+        ),
         environment={"MODE": Setting(value="fast", origin="the document")},
         timeout=7,
     )
