@@ -246,7 +246,9 @@ def plan(
             explain_config=explain_config,
         )
         if as_json:
-            print_json(planned.as_json())
+            from cursus_sandbox.reports.plan import print_plan_json
+
+            print_plan_json(planned, sys.stdout)
             return
         if drawn is not PlanFormat.TEXT:
             from cursus_sandbox.reports import drawing

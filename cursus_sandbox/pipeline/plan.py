@@ -147,12 +147,15 @@ class PipelineExecutionPlan:
 
     def as_json(self) -> dict[str, Any]:
         """The plan as `plan --json` prints it and `plan.json` keeps it."""
+        return {**self.views(), "steps": [step_as_json(step) for step in self.steps]}
+
+    def views(self) -> dict[str, Any]:
+        """What its JSON says before the steps."""
         return {
             "name": self.name,
             "execution_order": list(self.execution_order),
             "dependencies": {name: list(before) for name, before in self.dependencies.items()},
             "data_flow_map": {name: dict(flow) for name, flow in self.data_flow_map.items()},
-            "steps": [step_as_json(step) for step in self.steps],
         }
 
 

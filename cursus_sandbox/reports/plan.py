@@ -1,38 +1,73 @@
-"""The plan in a terminal: what is wired to what and why, then what each step will find and run.
+"""The plan in a terminal: what is wired to what and why, then what each step will find and run; and as JSON.
 
-Plain lines that this module folds itself: rich's tables take seconds for a thousand steps.
+Lines that this module folds and writes itself, step by step: rich takes seconds for ten thousand steps.
 """
 
 from __future__ import annotations
 
+import json
 import shlex
+import textwrap
 from collections.abc import Iterator
+from functools import cache
+from typing import TextIO
 
+from rich.color import ColorSystem
 from rich.console import Console
+from rich.style import Style
 
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
+from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep, step_as_json
 from cursus_sandbox.reports.config import in_short
 from cursus_sandbox.reports.text import folded, plain_lines, shown
 from cursus_sandbox.sagemaker.layout import code_paths, command_of
 
 _WORD = 9  # columns of the word before a detail
+_BOLD = Style(bold=True)
 
 
 def print_plan(plan: PipelineExecutionPlan, console: Console) -> None:
     """Print the plan; long lines fold, nothing is cut."""
+    console.file.writelines(f"{line}\n" for line in _lines(plan, console))
+    console.file.flush()
+
+
+def print_plan_json(plan: PipelineExecutionPlan, file: TextIO) -> None:
+    """Write the plan as JSON, indented by two; of its steps, one at a time is held in memory."""
+    around = json.dumps(plan.views(), indent=2, default=str)
+    file.write(around.removesuffix("\n}"))
+    file.write(',\n  "steps": [')
+    for number, step in enumerate(plan.steps):
+        written = json.dumps(step_as_json(step), indent=2, default=str)
+        file.write(("," if number else "") + "\n" + textwrap.indent(written, "    "))
+    file.write("\n  ]\n}\n")
+
+
+def _lines(plan: PipelineExecutionPlan, console: Console) -> Iterator[str]:
     columns = console.width  # asks the system each time
+    bold = console.color_system is not None
     running = sum(step.runs for step in plan.steps)
-    _heading(console, f"{plan.name}: {len(plan.steps)} steps, {running} to run")
-    console.out("\n".join(_wiring(plan, columns)), highlight=False)
+    yield _heading(f"{plan.name}: {len(plan.steps)} steps, {running} to run", bold=bold)
+    yield from _wiring(plan, columns)
+    short = cache(shown)
     for number, step in enumerate(plan.steps, start=1):
         job_type = f", job type {step.job_type}" if step.job_type else ""
-        _heading(
-            console, "\n" + folded(f"{number}. {step.name}  ({step.step_type}, {step.kind}{job_type})", "   ", columns)
-        )
-        indent = " " * (_WORD + 2)
-        lines = [folded(f"  {word:<{_WORD}}{said}", indent, columns) for word, said in _details(step)]
-        console.out("\n".join(lines), highlight=False)
+        title = folded(f"{number}. {step.name}  ({step.step_type}, {step.kind}{job_type})", "   ", columns)
+        yield ""
+        yield _heading(title, bold=bold)
+        if step.contract_file is not None:
+            yield _detail("contract", short(step.contract_file), columns)
+        for word, said in _details(step):
+            yield _detail(word, said, columns)
+
+
+def _heading(text: str, *, bold: bool) -> str:
+    plain = plain_lines(text)
+    return _BOLD.render(plain, color_system=ColorSystem.STANDARD) if bold else plain
+
+
+def _detail(word: str, said: str, columns: int) -> str:
+    return folded(f"  {word:<{_WORD}}{said}", " " * (_WORD + 2), columns)
 
 
 def _wiring(plan: PipelineExecutionPlan, columns: int) -> Iterator[str]:
@@ -45,8 +80,6 @@ def _wiring(plan: PipelineExecutionPlan, columns: int) -> Iterator[str]:
 
 
 def _details(step: PlannedStep) -> Iterator[tuple[str, str]]:
-    if step.contract_file is not None:
-        yield "contract", shown(step.contract_file)
     if step.skip is not None:
         yield "skipped", step.skip
     if step.config is not None and step.config.chosen is not None:
@@ -95,7 +128,3 @@ def _limits(step: PlannedStep) -> Iterator[str]:
         yield f"{step.retries} retries"
     if step.network:
         yield "with network"
-
-
-def _heading(console: Console, text: str) -> None:
-    console.out(plain_lines(text), style="bold", highlight=False)
