@@ -48,6 +48,8 @@ class Problem:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint that names the nearest known name, or lists what there is when nothing is near and the list is short."""
     names = sorted(set(known))
+    if len(names) > 1_000:  # noqa: PLR2004 -- beyond, only what begins alike is compared: it takes seconds otherwise
+        names = [other for other in names if other[:1].lower() == name[:1].lower()][:1_000]
     folded = {other.lower(): other for other in names}
     near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
     if near:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cursus_sandbox.errors import Problem, did_you_mean
@@ -12,6 +12,7 @@ from cursus_sandbox.pipeline.dag import Pipeline, StepConfiguration
 from cursus_sandbox.pipeline.derivation import entry_point_of, is_elsewhere
 from cursus_sandbox.pipeline.plan import Setting
 
+_NAMED = 3  # of several names, a sentence holds so many
 _SPECIFIC = ("config", "configuration", "specific")
 
 
@@ -28,8 +29,11 @@ class Assigned:
         """What is worth a look before running."""
         chosen = self.resolution.chosen
         if chosen is None or self.config is None:
-            rivals = " and ".join(f"'{one.key}'" for one in self.resolution.rivals)
-            why = f"{rivals} fit equally well" if rivals else "none fits"
+            why = (
+                f"{_listed([one.key for one in self.resolution.rivals], more=self.resolution.more)} fit equally well"
+                if self.resolution.rivals
+                else "none fits"
+            )
             yield f"no configuration was found for it ({why}): it runs on its contract's defaults"
             return
         if chosen.confidence < CERTAIN:
@@ -75,7 +79,11 @@ def config_assignment(
             effective = configs.effective(key, processing=node.name in processing)
             named = configs.specific[key].config_class
             steps[node.name] = Assigned(resolution, effective, named, matcher.type_of_class(named) if named else None)
-    problems = [*_shared_claims(steps), *_of_nobody(configs, steps), *_unknown_classes(configs, steps, matcher)]
+    problems = [
+        *_shared_claims(steps),
+        *_of_nobody(configs, steps, matcher),
+        *_unknown_classes(configs, steps, matcher),
+    ]
     return ConfigAssignment(steps, tuple(problems))
 
 
@@ -98,18 +106,29 @@ def _shared_claims(steps: Mapping[str, Assigned]) -> Iterator[Problem]:
             claims.setdefault((chosen.key, chosen.tier, chosen.confidence), []).append(name)
     for (key, tier, confidence), names in claims.items():
         if len(names) > 1:
-            listed = " and ".join(f"'{name}'" for name in names)
-            what = f"the configuration '{key}' fits the steps {listed} equally well ({tier}, {confidence:.2f})"
+            what = f"the configuration '{key}' fits the steps {_listed(names)} equally well ({tier}, {confidence:.2f})"
             yield Problem(what, (*_SPECIFIC, key), "Give each a configuration under its own name.")
 
 
-def _of_nobody(configs: CursusConfigs, steps: Mapping[str, Assigned]) -> Iterator[Problem]:
+def _listed(names: Sequence[str], *, more: int = 0) -> str:
+    """The first of some names, and how many more there are."""
+    shown, rest = [f"'{name}'" for name in names[:_NAMED]], len(names[_NAMED:]) + more
+    return " and ".join([*shown, f"{rest:,} more"] if rest else shown)
+
+
+def _of_nobody(configs: CursusConfigs, steps: Mapping[str, Assigned], matcher: ConfigMatcher) -> Iterator[Problem]:
     used = _used(steps)
+    free = steps.keys() - configs.of_steps.keys()
+    undecided = {
+        matcher.type_of(one.resolution.rivals[0].key)
+        for one in steps.values()
+        if one.resolution.rivals and one.resolution.more
+    }
     for key, one in configs.of_steps.items():
-        if key not in used:
+        if key not in used and matcher.type_of(key) not in undecided:
             of_class = f" (a {one.config_class})" if one.config_class else ""
             what = f"the configuration '{key}'{of_class} is for no step of the pipeline"
-            near = did_you_mean(key, steps.keys() - configs.of_steps.keys())
+            near = did_you_mean(key, free)
             hint = near if near.startswith("Did") else "Take it away, or name it after its step."
             yield Problem(what, (*_SPECIFIC, key), hint)
 

@@ -7,22 +7,17 @@ neither is.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cursus_sandbox.pipeline.cursus_config import CursusConfig, CursusConfigs, canonical, step_type_of_class
+from cursus_sandbox.pipeline.job_types import JobTypes, family, label_of, likeness, without_job_type
 
 CERTAIN = 0.7  # below it, the plan says that it is a guess
 
-_JOB_TYPE_KEYWORDS = {
-    "training": ("training", "train"),
-    "calibration": ("calibration", "calib"),
-    "evaluation": ("evaluation", "eval", "test"),
-    "inference": ("inference", "infer", "predict"),
-}
 _PATTERNS = ("load", "preprocess", "train", "eval", "infer", "calibrat", "packag", "payload", "regist", "transform")
+_SHOWN = 20  # of a step's other candidates, so many are kept
 _SAME_TYPE = 0.8  # how sure the same step type makes, as Cursus counts it
 
 
@@ -51,10 +46,14 @@ class ConfigCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigResolution:
-    """A step's configuration and what else was considered, best first; none is chosen where two fit equally well."""
+    """A step's configuration and what else was considered, best first; none is chosen where two fit equally well.
+
+    `more` fit no better than the last of `others`, and are only counted.
+    """
 
     chosen: ConfigCandidate | None = None
     others: tuple[ConfigCandidate, ...] = ()
+    more: int = 0
 
     @property
     def candidates(self) -> tuple[ConfigCandidate, ...]:
@@ -91,25 +90,25 @@ class ConfigMatcher:
         self.step_types = {canonical(one): one for one in step_types}
         self._types = {key: self._step_type(one) for key, one in configs.of_steps.items()}
         self._folded: dict[str, list[str]] = {}
-        self._by_type: dict[str | None, list[str]] = {}
+        self._untyped: list[CursusConfig] = []
+        by_type: dict[str, list[tuple[str, str]]] = {}
         for key, step_type in self._types.items():
             self._folded.setdefault(key.lower(), []).append(key)
-            self._by_type.setdefault(step_type, []).append(key)
+            if step_type is None:
+                self._untyped.append(configs.specific[key])
+            else:
+                by_type.setdefault(step_type, []).append((key, self._job_type(configs.specific[key])))
+        self._by_type = {step_type: JobTypes(keys, first=configs.config_types) for step_type, keys in by_type.items()}
 
     def resolution(self, node: Node, *, exhaustive: bool = False) -> ConfigResolution:
         """The step's configuration; with `exhaustive`, what else could be is looked for even where the name says it."""
-        found = {one.key: one for one in self._named(node)}
-        if exhaustive or not found:
-            others = self._similar(node)
-            found = {one.key: one for one in others} | found
-        ordered = sorted(found.values(), key=_order)
-        match ordered:
-            case [first, second, *_] if _order(first)[:2] == _order(second)[:2]:
-                return ConfigResolution(others=tuple(ordered))
-            case [first, *rest]:
-                return ConfigResolution(chosen=first, others=tuple(rest))
-            case _:
-                return ConfigResolution()
+        named = list(self._named(node))
+        if named and not exhaustive:
+            return _decided(named)
+        similar, more = self._similar(node, exhaustive=exhaustive)
+        keys = {one.key for one in named}
+        resolution = _decided([*named, *(one for one in similar if one.key not in keys)], more=more)
+        return resolution if exhaustive or resolution.rivals else replace(resolution, others=(), more=0)
 
     def knows(self, config_class: str) -> bool:
         """Whether a configuration class belongs to a known step type."""
@@ -137,13 +136,22 @@ class ConfigMatcher:
             why = "the step's name but for capitals"
             yield ConfigCandidate(key=key, tier=ConfigTier.DIRECT, confidence=0.99, reason=why)
 
-    def _similar(self, node: Node) -> list[ConfigCandidate]:
+    def type_of(self, key: str) -> str | None:
+        """The known step type of a configuration, canonical."""
+        return self._types[key]
+
+    def _similar(self, node: Node, *, exhaustive: bool) -> tuple[list[ConfigCandidate], int]:
+        """The best of those that could be its own, and how many more there are."""
         listed = self.configs.config_types.get(node.name)
         step_type = self.type_of_class(listed) if listed else canonical(node.step_type)
-        same = self._by_type.get(step_type, ())
-        found = [self._of_same_type(node, self.configs.specific[key], alone=len(same) == 1) for key in same]
-        guesses = (self._of_pattern(node, self.configs.specific[key]) for key in self._by_type.get(None, ()))
-        return [*found, *(one for one in guesses if one is not None)]
+        same = self._by_type.get(step_type, JobTypes(()))
+        label = (node.label or "").lower()
+        found_at_once = label and label in same.keys and not exhaustive  # nothing fits better than the same job type
+        near = [label] if found_at_once else same.near(label)
+        heads = [key for job_type in near for key in same.keys[job_type][: _SHOWN + 1]]
+        found = [self._of_same_type(node, self.configs.specific[key], alone=len(same) == 1) for key in heads]
+        guesses = (self._of_pattern(node, one) for one in self._untyped)
+        return [*found, *(one for one in guesses if one is not None)], len(same) - len(heads)
 
     def _of_same_type(self, node: Node, config: CursusConfig, *, alone: bool) -> ConfigCandidate:
         tier, confidence, reason = self._by_job_type(node, config, alone=alone)
@@ -151,7 +159,7 @@ class ConfigMatcher:
         return ConfigCandidate(key=config.key, tier=tier, confidence=confidence, reason=f"same step type, {reason}")
 
     def _by_job_type(self, node: Node, config: CursusConfig, *, alone: bool) -> tuple[ConfigTier, float, str]:
-        label, job_type = (node.label or "").lower(), (self._job_type(config) or "").lower()
+        label, job_type = (node.label or "").lower(), self._job_type(config)
         listed = config.key in self.configs.config_types or node.name in self.configs.config_types
         if listed and label == job_type:
             return ConfigTier.METADATA, 0.95, f"same job type ({label or 'none'})"
@@ -159,58 +167,46 @@ class ConfigMatcher:
             return ConfigTier.METADATA, 0.9, "the only one of this type"
         if label and label == job_type:
             return ConfigTier.JOB_TYPE, 0.7 + 0.3 * _SAME_TYPE, f"same job type ({label})"
-        if label and job_type and (family := _family(label)) is not None and family == _family(job_type):
-            likeness = _SAME_TYPE * _likeness(label, job_type)
-            return ConfigTier.JOB_TYPE, 0.7 + 0.3 * likeness, f"job types {label} and {job_type} both mean {family}"
+        if label and job_type and (meant := family(label)) is not None and meant == family(job_type):
+            alike = _SAME_TYPE * likeness(label, job_type)
+            return ConfigTier.JOB_TYPE, 0.7 + 0.3 * alike, f"job types {label} and {job_type} both mean {meant}"
         if not (label and job_type):
             said = f"for job type {job_type}" if job_type else "for no job type in particular"
             return ConfigTier.SEMANTIC, 0.7, said
-        return ConfigTier.SEMANTIC, 0.5 + 0.2 * _likeness(label, job_type), f"for another job type ({job_type})"
+        return ConfigTier.SEMANTIC, 0.5 + 0.2 * likeness(label, job_type), f"for another job type ({job_type})"
 
-    def _job_type(self, config: CursusConfig) -> str | None:
-        return config.job_type or label_of(config.key, self._types[config.key] or "")
+    def _job_type(self, config: CursusConfig) -> str:
+        return (config.job_type or label_of(config.key, self._types[config.key] or "") or "").lower()
 
     @staticmethod
     def _of_pattern(node: Node, config: CursusConfig) -> ConfigCandidate | None:
         """By words both names hold besides their job types, where the configuration's type is unknown."""
-        mine = f"{node.step_type}_{_without_job_type(node.name, node.label)}".lower()
-        other = f"{_without_job_type(config.key, node.label)}_{config.config_class or ''}".lower()
+        mine = f"{node.step_type}_{without_job_type(node.name, node.label)}".lower()
+        other = f"{without_job_type(config.key, node.label)}_{config.config_class or ''}".lower()
         words = [word for word in _PATTERNS if word in mine and word in other]
         if not words:
             return None
-        family = _family(node.label or "")
-        agree = family is not None and family == _family(config.job_type or "")
+        meant = family(node.label or "")
+        agree = meant is not None and meant == family(config.job_type or "")
         return ConfigCandidate(
             key=config.key,
             tier=ConfigTier.PATTERN,
             confidence=0.8 if agree else 0.6,
-            reason=f"both names hold {', '.join(words)}" + (f", both job types mean {family}" if agree else ""),
+            reason=f"both names hold {', '.join(words)}" + (f", both job types mean {meant}" if agree else ""),
         )
 
 
-def label_of(name: str, step_type: str) -> str | None:
-    """What stands behind the step type in the name of a step or of a configuration: `calibration`."""
-    head, tail, folded = name, "", canonical(step_type)
-    while head and canonical(head) != folded:
-        head, _, last = head.rpartition("_")
-        tail = f"{last}_{tail}" if tail else last
-    return tail if head and tail else None
-
-
-def _family(job_type: str) -> str | None:
-    """The job type that a label means, by its keywords."""
-    folded = job_type.lower()
-    return next((name for name, words in _JOB_TYPE_KEYWORDS.items() if any(word in folded for word in words)), None)
-
-
-def _without_job_type(name: str, label: str | None) -> str:
-    head, _, last = name.rpartition("_")
-    return head if head and (last == label or _family(last)) else name
-
-
-def _likeness(one: str, other: str) -> float:
-    first, second = sorted((one, other))  # the ratio depends on their order
-    return difflib.SequenceMatcher(None, first, second).ratio()
+def _decided(found: Iterable[ConfigCandidate], *, more: int = 0) -> ConfigResolution:
+    """The best of the candidates, if one is."""
+    ordered = sorted(found, key=_order)
+    more += max(0, len(ordered) - _SHOWN - 1)
+    match ordered[: _SHOWN + 1]:
+        case [first, second, *_] as all_of_them if _order(first)[:2] == _order(second)[:2]:
+            return ConfigResolution(others=tuple(all_of_them), more=more)
+        case [first, *rest]:
+            return ConfigResolution(chosen=first, others=tuple(rest), more=more)
+        case _:
+            return ConfigResolution()
 
 
 def _order(candidate: ConfigCandidate) -> tuple[int, float, str]:

@@ -46,6 +46,12 @@ _SHORT = {
     "pkg": "package",
     "packaged": "package",
 }
+_MEANINGS = {  # what comes first counts: `model_evaluation` is an evaluation, `model_data` a model
+    "hyperparameters": {"hyperparameters", "hyperparameter"},
+    "the evaluation": {"evaluation", "metrics", "predictions", "scores"},
+    "the model": {"model", "models", "checkpoint"},
+    "the data": {"data", "dataset", "table", "records"},
+}
 _SAY_NOTHING = {"a", "an", "and", "for", "in", "of", "s3", "the", "to", "uri"}
 _ALSO_KNOWN_AS = {
     "MIMSPackaging": "Package",
@@ -123,7 +129,10 @@ def _kind(name: str, port: InputChannel, output: str, offered: OutputChannel) ->
     if port.type is None or offered.type is None:
         if path_fits(port, offered):
             return _TYPE, ["path rule"]
-        return (_TYPE, []) if output == name or name in offered.aliases else None
+        if output == name or name in offered.aliases:
+            return _TYPE, []
+        meant = _meaning(name)
+        return (_TYPE, [f"both name {meant}"]) if meant and meant in map(_meaning, (output, *offered.aliases)) else None
     if port.type == offered.type:
         return _TYPE, [f"type {port.type}"]
     if offered.type in _NEAR_TYPES.get(port.type, ()):
@@ -136,6 +145,12 @@ def _data_type(port: InputChannel, offered: OutputChannel) -> float:
     if wanted == given:
         return _DATA_TYPE
     return _DATA_TYPE_NEAR if any({wanted, given} <= near for near in _NEAR_DATA_TYPES) else 0.0
+
+
+def _meaning(name: str) -> str | None:
+    """What a channel's name says is in it, if it is one of the names that everyone uses."""
+    words = set(_words(name))
+    return next((meaning for meaning, said in _MEANINGS.items() if words & said), None)
 
 
 @lru_cache(maxsize=100_000)

@@ -11,11 +11,12 @@ import networkx as nx
 
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
 from cursus_sandbox.pipeline.config_assignment import ConfigAssignment, config_assignment, with_entry_points
-from cursus_sandbox.pipeline.config_matching import ConfigResolution, Node, label_of
+from cursus_sandbox.pipeline.config_matching import ConfigResolution, Node
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
 from cursus_sandbox.pipeline.cursus_config import CursusConfigs
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepOutput
 from cursus_sandbox.pipeline.inputs import Contracts
+from cursus_sandbox.pipeline.job_types import label_of
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.step_contracts import contract_notes, for_job_types, step_contracts
 from cursus_sandbox.pipeline.steps import planned_step

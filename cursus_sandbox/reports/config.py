@@ -35,3 +35,5 @@ def _lines(step: PlannedStep) -> Iterator[str]:
         yield f"  takes   {in_short(chosen)}: {chosen.reason}"
     for other in step.config.others:
         yield f"  not     {in_short(other)}: {other.reason}"
+    if step.config.more:
+        yield f"          and {step.config.more:,} more that fit no better"

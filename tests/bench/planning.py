@@ -2,8 +2,9 @@
 
     python tests/bench/planning.py
 
-Each row is the median of five runs taken in turn with the others. Memory is the largest resident set of the process
-(ru_maxrss). Nothing here fails: it prints.
+Each row is the median of five runs taken in turn with the others; the last column is the time of ten times the steps
+over this one's, both without the imports: 10 is linear. Memory is the largest resident set of the process (ru_maxrss).
+Nothing here fails: it prints.
 """
 
 from __future__ import annotations
@@ -43,21 +44,67 @@ def measured(command: Sequence[str]) -> tuple[float, float]:
     return time.monotonic() - began, usage.ru_maxrss / 1024
 
 
+def configuration(length: int, folder: Path, *, named: bool) -> Path:
+    """A Cursus configuration for each step of a chain, under the step's name, or found by job type alone."""
+    keys = ["DummyDataLoading", *(f"TabularPreprocessing_{number}" for number in range(length - 1))]
+    specific = {
+        (key if named else f"settings-{number}"): {
+            "__model_type__": "TabularPreprocessingConfig" if number else "DummyDataLoadingConfig",
+            "job_type": str(number - 1) if number else "training",
+            "label_name": "y",
+        }
+        for number, key in enumerate(keys)
+    }
+    file = folder / f"config-{length}-{named}.json"
+    content = {"configuration": {"shared": {}, "specific": specific}, "metadata": {"config_types": {}}}
+    file.write_text(json.dumps(content))
+    return file
+
+
+def commands(folder: Path) -> dict[str, list[list[str]]]:
+    """What is run: for each kind of plan, the command for each length."""
+    graphs = [chain(length, folder) for length in LENGTHS]
+    by_name = [configuration(length, folder, named=True) for length in LENGTHS]
+    by_job_type = [configuration(length, folder, named=False) for length in LENGTHS]
+    plan = [sys.executable, "-m", "cursus_sandbox", "plan"]
+    return {
+        "plan --format dot": [[*plan, str(graph), "--format", "dot"] for graph in graphs],
+        "plan": [[*plan, str(graph)] for graph in graphs],
+        "plan --json": [[*plan, str(graph), "--json"] for graph in graphs],
+        "plan --config, by name": [
+            [*plan, str(graph), "--config", str(file)] for graph, file in zip(graphs, by_name, strict=True)
+        ],
+        "plan --config, by job type": [
+            [*plan, str(graph), "--config", str(file)] for graph, file in zip(graphs, by_job_type, strict=True)
+        ],
+        "plan --explain-config": [
+            [*plan, str(graph), "--config", str(file), "--explain-config"]
+            for graph, file in zip(graphs, by_name, strict=True)
+        ],
+    }
+
+
 def main() -> None:
     """Run every command in turn, and print the medians."""
     with tempfile.TemporaryDirectory() as folder:
-        plan = [sys.executable, "-m", "cursus_sandbox", "plan", "--format", "dot"]
-        commands = {"imports only": [sys.executable, "-c", IMPORTS]}
-        commands |= {f"{length} steps": [*plan, str(chain(length, Path(folder)))] for length in LENGTHS}
-        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+        imports = [sys.executable, "-c", IMPORTS]
+        kinds = commands(Path(folder))
+        taken: dict[tuple[str, int], list[tuple[float, float]]] = {}
         for _ in range(ROUNDS):
-            for name, command in commands.items():
-                taken[name].append(measured(command))
-    floor = statistics.median(memory for _, memory in taken["imports only"])
-    print(f"{'plan of':<14}{'seconds':>10}{'MB':>8}{'MB above imports':>18}")
-    for name, runs in taken.items():
-        seconds, memory = (statistics.median(values) for values in zip(*runs, strict=True))
-        print(f"{name:<14}{seconds:>10.2f}{memory:>8.0f}{memory - floor:>18.0f}")
+            taken.setdefault(("imports", 0), []).append(measured(imports))
+            for kind, lines in kinds.items():
+                for length, line in zip(LENGTHS, lines, strict=True):
+                    taken.setdefault((kind, length), []).append(measured(line))
+    medians = {
+        key: tuple(statistics.median(values) for values in zip(*runs, strict=True)) for key, runs in taken.items()
+    }
+    least, floor = medians.pop(("imports", 0))
+    print(f"imports only: {least:.2f} s, {floor:.0f} MB\n")
+    print(f"{'':<28}{'steps':>7}{'seconds':>9}{'MB above imports':>18}{'10 times as many':>18}")
+    for (kind, length), (seconds, memory) in medians.items():
+        more = medians.get((kind, length * 10))
+        ratio = f"{(more[0] - least) / (seconds - least):18.1f}" if more and seconds > least else ""
+        print(f"{kind:<28}{length:>7,}{seconds:>9.2f}{memory - floor:>18.0f}{ratio}")
 
 
 if __name__ == "__main__":

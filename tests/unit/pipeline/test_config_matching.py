@@ -157,6 +157,34 @@ def test_explained_plans_keep_all_candidates():
     assert explained.as_json()["steps"][0]["config"]["others"][0]["reason"].startswith("same step type")
 
 
+def test_of_many_candidates_the_best_are_kept():
+    """Of a hundred configurations that fit equally well twenty-one are kept, and the others counted."""
+    made = resolver(["Split"], {f"c{number:02}": config("SplitConfig") for number in range(100)})
+    resolution = made.preview_resolution()["Split"]
+    assert [one.key for one in resolution.rivals] == [f"c{number:02}" for number in range(21)]
+    assert resolution.more == 79
+    (note,) = made.create_execution_plan().notes
+    assert "('c00' and 'c01' and 'c02' and 97 more fit equally well)" in note
+
+
+@pytest.mark.parametrize("job_type", ["j007", "j107", "j199", "j200"])
+def test_of_many_job_types_the_same_one_is_found(job_type):
+    """Among two hundred configurations for other job types the one for the step's own is found, explained or not."""
+    configs = {f"c{number}": config("SplitConfig", job_type=f"j{number:03}") for number in range(1, 201)}
+    steps = {f"Split_j{number:03}": {} for number in range(1, 201)}
+    for explain in (False, True):
+        plan = resolver(steps, configs).create_execution_plan(explain_config=explain)
+        chosen = plan.step_configs[f"Split_{job_type}"].config.chosen
+        assert (chosen.key, chosen.tier) == (f"c{int(job_type[1:])}", ConfigTier.JOB_TYPE)
+
+
+def test_a_configuration_of_many_steps():
+    """A configuration that fits a crowd of steps is one problem, which names the first of them."""
+    steps = [f"Split_x{number}" for number in range(9)]
+    ((what, key, _),) = problems(steps, {"a": config("SplitConfig")})
+    assert (key, "the steps 'Split_x0' and 'Split_x1' and 'Split_x2' and 6 more equally well" in what) == ("a", True)
+
+
 def test_contracts_the_document_names():
     """A step that the document gives a contract is matched by that contract's type."""
     preview = resolver({"mine": {"contract": "Split", "job_type": "training"}}, {"a": TRAINING}).preview_resolution()

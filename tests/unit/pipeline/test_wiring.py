@@ -6,7 +6,8 @@ import pytest
 from small import IN, LOAD, OUT, TRAIN, contract, pipeline, plan, problems
 
 from cursus_sandbox.errors import DocumentError
-from cursus_sandbox.pipeline.contract import OutputChannel
+from cursus_sandbox.pipeline.contract import InputChannel, OutputChannel
+from cursus_sandbox.pipeline.evidence import evidence
 from cursus_sandbox.pipeline.resolver import Resolver
 from cursus_sandbox.pipeline.wiring import Candidate, wirings
 
@@ -52,6 +53,29 @@ def test_path_rules(output, reader, fits):
     made = contract("Read", {"in": reader})
     found = wirings(made.inputs, [Candidate("Write", "out", OutputChannel(path=output), "Write")])["in"]
     assert (found.evidence is not None and "path rule" in found.evidence.reasons) is fits
+
+
+@pytest.mark.parametrize(
+    ("output", "reads", "meant"),
+    [
+        ("trained_model", "model_input", "both name the model"),
+        ("data_out", "dataset", "both name the data"),
+        ("tuned_hyperparams", "hyperparameters_s3_uri", "both name hyperparameters"),
+        ("eval_output", "evaluation_path", "both name the evaluation"),
+        ("model_evaluation", "model_input", None),
+        ("trained_model", "dataset", None),
+    ],
+)
+def test_names_that_mean_the_same(output, reads, meant):
+    """Where contracts have no types and the paths say nothing, names that everyone uses say what is in a channel."""
+    found = evidence(
+        reads,
+        InputChannel(path="/opt/ml/processing/elsewhere"),
+        output=output,
+        offered=OutputChannel(path="/opt/ml/processing/somewhere"),
+        step_type="Make",
+    )
+    assert (found and found.reasons[0]) == meant
 
 
 def test_a_path_alone_fills_no_optional_input():
