@@ -15,6 +15,7 @@ from cursus_sandbox.engines.engine import Engine, Exit, Why
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
 from cursus_sandbox.sagemaker.artifacts import archive_name, pack
+from cursus_sandbox.sagemaker.identity import JobIdentity
 from cursus_sandbox.sagemaker.layout import StepFolders, sagemaker_job
 from cursus_sandbox.sagemaker.script_main import main_job
 from cursus_sandbox.sagemaker.staging import exit_message, stage
@@ -107,7 +108,14 @@ class StepRun:
         labels = {"cursus-sandbox.run": self.run.name, "cursus-sandbox.step": step.name}
         if self.engine.makes_mounts:
             image = step.image if self.engine.runs_images else None
-            job, staging = sagemaker_job(step, sources=self.sources, folders=folders, image=image, labels=labels)
+            job, staging = sagemaker_job(
+                step,
+                sources=self.sources,
+                folders=folders,
+                identity=JobIdentity(step.name, self.run.name),
+                image=image,
+                labels=labels,
+            )
         else:
             job, staging = main_job(step, sources=self.sources, folders=folders, labels=labels)
         stage(staging)

@@ -20,6 +20,7 @@ _SPLITS = ("train", "val", "test")
 # Where the platform itself puts something, and where it puts the code.
 _PLATFORM = (
     ("the step's messages", PurePosixPath("/opt/ml/output")),
+    ("the job's settings", PurePosixPath("/opt/ml/config")),
     ("the job's settings", PurePosixPath("/opt/ml/input/config")),
 )
 _CODE = (

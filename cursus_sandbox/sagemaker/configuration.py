@@ -1,44 +1,130 @@
-"""The JSON files SageMaker leaves in /opt/ml/input/config of a training container."""
+"""The JSON files SageMaker leaves in a container: /opt/ml/config (Processing) and /opt/ml/input/config (Training).
+
+Sources: "How Amazon SageMaker AI Configures Input and Output For Your Processing Container", "How Amazon SageMaker AI
+Provides Training Information"; the keys of a training job's resourceconfig.json also as the sagemaker-training toolkit
+reads them.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
+from cursus_sandbox.sagemaker.hosts import Host
+from cursus_sandbox.sagemaker.identity import ROLE, JobIdentity
 
-HOST = "algo-1"
-_INSTANCE_TYPE = "ml.m5.xlarge"
 _GROUP = "homogeneousCluster"
 _DATA = PurePosixPath("/opt/ml/input/data")
+_VOLUME = 30  # GB, as in AWS's example
+_LONGEST_RUN = 86400  # seconds: StoppingCondition, when none is given
 
 
-def training_configuration(step: PlannedStep) -> dict[str, str]:
+def processing_configuration(
+    step: PlannedStep,
+    identity: JobIdentity,
+    host: Host,
+    *,
+    entrypoint: Sequence[str],
+    arguments: Sequence[str],
+    code: Iterable[tuple[str, PurePosixPath, str]] = (),
+) -> dict[str, str]:
+    """File name to content. `code` are the inputs that bring the code, besides the step's: name, path and S3 URI.
+
+    What was not given is null, as in AWS's example, and not absent. The image is null where the step names none.
+    """
+    brought = [(one.channel, one.path, identity.source_uri(one.source)) for one in step.inputs]
+    return _written(
+        {
+            "processingjobconfig.json": {
+                "ProcessingJobArn": identity.arn(StepKind.PROCESSING),
+                "ProcessingJobName": identity.name,
+                "AppSpecification": {
+                    "ImageUri": step.image,
+                    "ContainerEntrypoint": list(entrypoint) or None,
+                    "ContainerArguments": list(arguments) or None,
+                },
+                "Environment": {name: setting.value for name, setting in step.environment.items()},
+                "ProcessingInputs": [
+                    {
+                        "InputName": name,
+                        "S3Input": {
+                            "LocalPath": str(path),
+                            "S3Uri": uri,
+                            "S3DataDistributionType": "FullyReplicated",
+                            "S3DataType": "S3Prefix",
+                            "S3InputMode": "File",
+                            "S3CompressionType": "None",
+                            "S3DownloadMode": "StartOfJob",
+                        },
+                    }
+                    for name, path, uri in (*brought, *code)
+                ],
+                "ProcessingOutputConfig": {
+                    "Outputs": [
+                        {
+                            "OutputName": one.channel,
+                            "S3Output": {
+                                "LocalPath": str(one.path),
+                                "S3Uri": identity.output_uri(one.channel),
+                                "S3UploadMode": "EndOfJob",
+                            },
+                        }
+                        for one in step.outputs
+                        if one.path is not None
+                    ],
+                    "KmsKeyId": None,
+                },
+                "ProcessingResources": {
+                    "ClusterConfig": {
+                        "InstanceCount": len(host.all),
+                        "InstanceType": host.instance_type,
+                        "VolumeSizeInGB": _VOLUME,
+                        "VolumeKmsKeyId": None,
+                    }
+                },
+                "RoleArn": ROLE,
+                "StoppingCondition": {"MaxRuntimeInSeconds": math.ceil(step.timeout or _LONGEST_RUN)},
+            },
+            "resourceconfig.json": {"current_host": host.name, "hosts": list(host.all)},
+        }
+    )
+
+
+def training_configuration(step: PlannedStep, host: Host) -> dict[str, str]:
     """File name to content; in hyperparameters.json every value is a string, as CreateTrainingJob takes them."""
-    contents: dict[str, Any] = {
-        "hyperparameters.json": step.hyperparameters,
-        "inputdataconfig.json": {
-            channel: {
-                "TrainingInputMode": "File",
-                "S3DistributionType": "FullyReplicated",
-                "RecordWrapperType": "None",
-            }
-            for one in step.inputs
-            for channel in training_channels(one)
-        },
-        "resourceconfig.json": {
-            "current_host": HOST,
-            "current_instance_type": _INSTANCE_TYPE,
-            "current_group_name": _GROUP,
-            "hosts": [HOST],
-            "instance_groups": [
-                {"instance_group_name": _GROUP, "instance_type": _INSTANCE_TYPE, "hosts": [HOST]},
-            ],
-            "network_interface_name": "eth0",
-        },
-    }
-    return {name: json.dumps(content, indent=2, sort_keys=True) + "\n" for name, content in contents.items()}
+    return _written(
+        {
+            "hyperparameters.json": step.hyperparameters,
+            "inputdataconfig.json": {
+                channel: {
+                    "TrainingInputMode": "File",
+                    "S3DistributionType": "FullyReplicated",
+                    "RecordWrapperType": "None",
+                }
+                for one in step.inputs
+                for channel in training_channels(one)
+            },
+            "resourceconfig.json": {
+                "current_host": host.name,
+                "current_instance_type": host.instance_type,
+                "current_group_name": _GROUP,
+                "hosts": list(host.all),
+                "instance_groups": [
+                    {
+                        "instance_group_name": _GROUP,
+                        "instance_type": host.instance_type,
+                        "hosts": list(host.all),
+                    },
+                ],
+                "network_interface_name": "eth0",
+            },
+        }
+    )
 
 
 def training_channels(one: PlannedInput) -> tuple[str, ...]:
@@ -48,3 +134,7 @@ def training_channels(one: PlannedInput) -> tuple[str, ...]:
     if one.path != _DATA and one.path.is_relative_to(_DATA):
         return (one.path.relative_to(_DATA).parts[0],)
     return ()
+
+
+def _written(contents: dict[str, Any]) -> dict[str, str]:
+    return {name: json.dumps(content, indent=2, sort_keys=True) + "\n" for name, content in contents.items()}

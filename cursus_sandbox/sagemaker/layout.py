@@ -13,11 +13,14 @@ from pathlib import Path, PurePosixPath
 from cursus_sandbox.engines.engine import Job, Limits, Mount, MountMode
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
-from cursus_sandbox.sagemaker.configuration import training_configuration
+from cursus_sandbox.sagemaker.configuration import processing_configuration, training_configuration
+from cursus_sandbox.sagemaker.hosts import Host
+from cursus_sandbox.sagemaker.identity import JobIdentity
 
 PROCESSING_CODE = PurePosixPath("/opt/ml/processing/input/code")
 TRAINING_CODE = PurePosixPath("/opt/ml/code")
-INPUT_CONFIG = PurePosixPath("/opt/ml/input/config")
+PROCESSING_CONFIG = PurePosixPath("/opt/ml/config")
+TRAINING_CONFIG = PurePosixPath("/opt/ml/input/config")
 OUTPUT = PurePosixPath("/opt/ml/output")
 OUTPUT_DATA = PurePosixPath("/opt/ml/output/data")
 MODEL = PurePosixPath("/opt/ml/model")
@@ -53,10 +56,13 @@ def sagemaker_job(
     *,
     sources: Mapping[str, Path],
     folders: StepFolders,
+    identity: JobIdentity,
+    host: Host = Host(),
     image: str | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> tuple[Job, Staging]:
     """The step as one job, and what to put on disk for it. `sources` gives each bound input's file or folder."""
+    entrypoint, arguments, working_dir = command_of(step)
     inputs, links = _input_mounts(step.inputs, sources, folders)
     code, copies = _code_mounts(step, folders)
     output_mounts = [
@@ -66,31 +72,38 @@ def sagemaker_job(
     ]
     mounts = [*inputs, *code, *output_mounts, Mount(folders.messages, OUTPUT, MountMode.WRITABLE)]
     created = [mount.source for mount in output_mounts] + [folders.messages, folders.scratch]
-    texts: dict[Path, str] = {}
+    config = folders.staged / "config"
+    environment = {name: setting.value for name, setting in step.environment.items()}
     if step.kind is StepKind.TRAINING:
-        config = folders.staged / "config"
-        texts = {config / name: text for name, text in training_configuration(step).items()}
-        mounts.append(Mount(config, INPUT_CONFIG, MountMode.READ_ONLY))
+        written = training_configuration(step, host)
+        mounts.append(Mount(config, TRAINING_CONFIG, MountMode.READ_ONLY))
+        environment |= {"TRAINING_JOB_NAME": identity.name, "TRAINING_JOB_ARN": identity.arn(step.kind)}
         taken = {mount.target for mount in mounts}
         for path in (MODEL, OUTPUT_DATA, CHECKPOINTS):
             if path not in taken:
                 spare = folders.staged / path.name
                 mounts.append(Mount(spare, path, MountMode.WRITABLE))
                 created.append(spare)
+    else:
+        written = processing_configuration(
+            step, identity, host, entrypoint=entrypoint, arguments=arguments, code=_code_inputs(step, identity)
+        )
+        mounts.append(Mount(config, PROCESSING_CONFIG, MountMode.READ_ONLY))
+    texts = {config / name: text for name, text in written.items()}
     points, empty_files = _mount_points(mounts)
-    entrypoint, arguments, working_dir = command_of(step)
     job = Job(
         name=step.name,
         scratch=folders.scratch,
         entrypoint=entrypoint,
         argv=arguments,
         image=image,
-        environment={name: setting.value for name, setting in step.environment.items()},
+        environment=environment,
         mounts=tuple(sorted(mounts, key=lambda mount: len(mount.target.parts))),
         working_dir=working_dir,
         limits=limits_of(step),
         network=step.network,
         user=step.user,
+        hostname=host.name,
         labels=labels or {},
     )
     staging = Staging(
@@ -138,6 +151,14 @@ def code_paths(step: PlannedStep) -> tuple[PurePosixPath, ...]:
     if step.kind is StepKind.TRAINING:
         return (TRAINING_CODE,)
     return (PROCESSING_CODE, TRAINING_CODE) if step.ships_source_dir else (PROCESSING_CODE,)
+
+
+def _code_inputs(step: PlannedStep, identity: JobIdentity) -> list[tuple[str, PurePosixPath, str]]:
+    """The Processing input that brings the code, unless one of the step's own does."""
+    if step.source_dir is None or step.entry_point is None or any(one.path == PROCESSING_CODE for one in step.inputs):
+        return []
+    brought = step.source_dir if step.ships_source_dir else step.source_dir / step.entry_point
+    return [("code", PROCESSING_CODE, identity.file_uri(brought))]
 
 
 def _options(hyperparameters: Mapping[str, str]) -> Iterable[str]:

@@ -15,6 +15,7 @@ from cursus_sandbox.engines.engine import Job
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
 from cursus_sandbox.sagemaker.configuration import training_configuration
+from cursus_sandbox.sagemaker.hosts import Host
 from cursus_sandbox.sagemaker.layout import Staging, StepFolders, as_file, limits_of, script_of
 
 NOT_EXERCISED = (
@@ -44,7 +45,7 @@ def main_job(
     texts: dict[Path, str] = {}
     if step.kind is StepKind.TRAINING:
         file = folders.staged / "config" / "hyperparameters.json"
-        texts[file] = training_configuration(step)[file.name]
+        texts[file] = training_configuration(step, Host())[file.name]
         beside = {"hyperparameters": file}
         if step.source_dir and (shipped := step.source_dir / "hyperparams").is_dir():
             beside[_HYPERPARAMETERS] = shipped

@@ -142,3 +142,13 @@ def test_the_environment_is_the_contract_s_and_the_document_s(anywhere, monkeypa
     monkeypatch.setenv("SECRET", "do-not-leak")
     script = "say(json.dumps([os.environ.get('MODE'), os.environ.get('SECRET')]))"
     assert json.loads(anywhere.said_by("reader", script, env={"MODE": "fast é"})) == ["fast é", None]
+
+
+def test_the_settings_of_a_processing_job(anywhere):
+    """A step finds its job's settings where SageMaker leaves them; the hosts are the one it runs on."""
+    script = "say(json.dumps({file.name: json.loads(file.read_text()) for file in (ML / 'config').iterdir()}))"
+    files = json.loads(anywhere.said_by("reader", script, arguments=["--fast"], env={"MODE": "x"}))
+    job, hosts = files["processingjobconfig.json"], files["resourceconfig.json"]
+    assert job["AppSpecification"]["ContainerArguments"] == ["--fast"]
+    assert job["Environment"] == {"MODE": "x"}
+    assert hosts == {"current_host": "algo-1", "hosts": ["algo-1"]}

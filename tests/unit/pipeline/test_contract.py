@@ -21,6 +21,7 @@ from cursus_sandbox.pipeline.interface import contract_fields
         ({}, {"a": "/opt/ml/output"}, "output 'a' lies at /opt/ml/output, the place of the step's messages"),
         ({}, {"a": "/opt/ml/input"}, "holds the job's settings (/opt/ml/input/config)"),
         ({"a": "/opt/ml/input/config"}, {}, "input 'a' lies at /opt/ml/input/config"),
+        ({}, {"a": "/opt/ml/config"}, "output 'a' lies at /opt/ml/config, the place of the job's settings"),
         ({}, {"a": "/opt/ml/code"}, "output 'a' lies at /opt/ml/code, the place of the code"),
         ({}, {"a": "/opt/ml/processing"}, "holds the code (/opt/ml/processing/input/code)"),
     ],

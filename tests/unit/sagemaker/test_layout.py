@@ -10,12 +10,14 @@ from cursus_sandbox.engines.mounts import check
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.dag import Located, Resources
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedOutput, PlannedStep, Setting
+from cursus_sandbox.sagemaker.identity import JobIdentity
 from cursus_sandbox.sagemaker.layout import StepFolders, code_paths, sagemaker_job
 from cursus_sandbox.sagemaker.staging import stage
 
 IN = "/opt/ml/processing/input"
 OUT = "/opt/ml/processing/output"
 CODE = f"{IN}/code"
+PLATFORM = ("/opt/ml/output", "/opt/ml/config")  # what every processing job has besides its own
 
 
 @pytest.fixture
@@ -33,7 +35,13 @@ class Made:
 
     def __init__(self, step, sources, folder):
         self.folders = StepFolders(outputs=folder / "outputs", staged=folder / "staged", scratch=folder / "scratch")
-        self.job, self.staging = sagemaker_job(step, sources=sources, folders=self.folders, image="xgb:latest")
+        self.job, self.staging = sagemaker_job(
+            step,
+            sources=sources,
+            folders=self.folders,
+            identity=JobIdentity(step.name, "20261123-224042-387"),
+            image="xgb:latest",
+        )
         stage(self.staging)
         self.mounts = {str(mount.target): mount for mount in self.job.mounts}
         check(self.job)  # every source is there, no target twice
@@ -131,12 +139,30 @@ class TestProcessing:
             assert (mount.source, mount.mode) == (one.folders.outputs / name, MountMode.WRITABLE)
             assert list(mount.source.iterdir()) == []
         assert one.mounts["/opt/ml/output"].source == one.folders.messages
-        assert set(one.mounts) == {CODE, f"{IN}/rows", f"{OUT}/table", f"{OUT}/notes", "/opt/ml/output"}
+        assert set(one.mounts) == {CODE, f"{IN}/rows", f"{OUT}/table", f"{OUT}/notes", *PLATFORM}
+
+    def test_settings(self, made):
+        """The job's settings are read-only files; they name the command that runs and where the code comes from."""
+        one = made(arguments=("--fast",))
+        assert one.mounts["/opt/ml/config"].mode is MountMode.READ_ONLY
+        job = json.loads(one.text("/opt/ml/config/processingjobconfig.json"))
+        assert job["AppSpecification"] == {
+            "ImageUri": None,
+            "ContainerEntrypoint": ["python3", f"{CODE}/script.py"],
+            "ContainerArguments": ["--fast"],
+        }
+        (code,) = job["ProcessingInputs"]
+        assert (code["InputName"], code["S3Input"]["LocalPath"]) == ("code", CODE)
+        assert code["S3Input"]["S3Uri"].endswith("/script.py")
+        assert json.loads(one.text("/opt/ml/config/resourceconfig.json")) == {
+            "current_host": "algo-1",
+            "hosts": ["algo-1"],
+        }
 
     def test_no_training_files(self, made):
         """A processing job finds nothing of a training job's."""
         one = made(hyperparameters={"a": "1"})
-        assert set(one.mounts) == {CODE, "/opt/ml/output"}
+        assert set(one.mounts) == {CODE, *PLATFORM}
         assert one.job.argv == ()
 
     def test_output_at_output_data(self, made):
@@ -148,7 +174,7 @@ class TestProcessing:
     def test_outputs_without_a_path(self, made):
         """An output without a path, and an unbound optional input, are simply not there."""
         one = made(outputs={"name": None})
-        assert set(one.mounts) == {CODE, "/opt/ml/output"}
+        assert set(one.mounts) == {CODE, *PLATFORM}
 
     def test_environment_limits_and_labels(self, made, tmp_path, scripts):
         """The job gets the step's variables, limits, user and network, and nothing besides."""
@@ -170,7 +196,7 @@ class TestProcessing:
     def test_no_source_folder(self, made):
         """Without a source folder no code is brought; the command is the same."""
         one = made(source_dir=None)
-        assert set(one.mounts) == {"/opt/ml/output"}
+        assert set(one.mounts) == set(PLATFORM)
         assert one.job.entrypoint == ("python3", f"{CODE}/script.py")
 
 
@@ -247,6 +273,14 @@ class TestTraining:
                 {"instance_group_name": "homogeneousCluster", "instance_type": "ml.m5.xlarge", "hosts": ["algo-1"]}
             ],
             "network_interface_name": "eth0",
+        }
+
+    def test_job_name(self, made):
+        """It knows its name and ARN by two variables, and no others that nobody declared."""
+        name = "step-20261123-224042-387"
+        assert made(kind=StepKind.TRAINING).job.environment == {
+            "TRAINING_JOB_NAME": name,
+            "TRAINING_JOB_ARN": f"arn:aws:sagemaker:us-east-1:000000000000:training-job/{name}",
         }
 
     def test_all_of_input_data(self, made, tmp_path):
