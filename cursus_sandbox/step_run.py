@@ -62,6 +62,8 @@ class StepRun:
                     break
                 log.write(f"\n--- attempt {number} ended: {_sentence(step, ended)}; once more ---\n\n".encode())
                 folder.discard(attempt)
+        well = ended.code == 0 and ended.why is None
+        message = exit_message(step.kind, attempt, failed=not well and ended.why is not Why.INTERRUPTED)
         result = StepExecutionResult(
             step=step.name,
             status=StepStatus.FAILED,
@@ -70,13 +72,16 @@ class StepRun:
             seconds=ended.seconds,
             peak_memory=ended.peak_memory,
             attempts=number,
-            message=exit_message(attempt),
+            message=message.text,
             log=folder.log,
             reports=read,
         )
-        if ended.code != 0 or ended.why is not None:
+        if not well:
             status = StepStatus.STOPPED if ended.why is Why.INTERRUPTED else StepStatus.FAILED
             return result.model_copy(update={"status": status, "why": _sentence(step, ended)})
+        if not message.readable:
+            why = "/opt/ml/output/message is not UTF-8, and SageMaker fails a job for that"
+            return result.model_copy(update={"why": why})
         return self._finished(step, folder, attempt, result)
 
     def _without_absent_inputs(self) -> PlannedStep:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import shutil
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
+from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.sagemaker.layout import Staging, StepFolders
 
 _MESSAGE_LENGTH = 1024  # DescribeProcessingJob ExitMessage, DescribeTrainingJob FailureReason
@@ -32,12 +35,31 @@ def stage(staging: Staging) -> None:
         _copy(source, target)
 
 
-def exit_message(folders: StepFolders) -> str:
-    """What the step left in /opt/ml/output: message (processing) or failure (training), cut as AWS does."""
-    for name in ("message", "failure"):
-        if (found := _small_file(folders.messages / name)) is not None:
-            return found.decode("utf-8", "replace")[:_MESSAGE_LENGTH].strip()
-    return ""
+@dataclass(frozen=True, slots=True)
+class ExitMessage:
+    """The word a job left, and whether it can be read at all: if not, SageMaker fails a Processing job for that."""
+
+    text: str = ""
+    readable: bool = True
+
+
+def exit_message(kind: StepKind, folders: StepFolders, *, failed: bool) -> ExitMessage:
+    """What the step left in /opt/ml/output, as far as AWS keeps it, without the blanks around.
+
+    Of a Processing job the first 1024 bytes of `message`, however it ended; they must be UTF-8 ("How Amazon SageMaker
+    AI Processing Runs Your Processing Container Image"). Of a Training job the first 1024 characters of `failure`, if
+    it failed ("How Amazon SageMaker AI Runs Your Training Image").
+    """
+    if kind is StepKind.TRAINING:
+        found = _small_file(folders.messages / "failure", 4 * _MESSAGE_LENGTH) if failed else b""
+        return ExitMessage(found.decode("utf-8", "replace")[:_MESSAGE_LENGTH].strip())
+    found = _small_file(folders.messages / "message", _MESSAGE_LENGTH)
+    cut = len(found) == _MESSAGE_LENGTH  # perhaps inside of a character
+    try:
+        text, _ = codecs.utf_8_decode(found, "strict", not cut)
+    except UnicodeDecodeError:
+        return ExitMessage(found.decode("utf-8", "replace").strip(), readable=False)
+    return ExitMessage(text.strip())
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -68,13 +90,13 @@ def _copy_file(source: str | Path, target: str | Path) -> None:
         Path(target).chmod(Path(target).stat().st_mode | mode & 0o111)
 
 
-def _small_file(file: Path) -> bytes | None:
+def _small_file(file: Path, length: int) -> bytes:
     """A regular file's first bytes; never waits on a FIFO and follows no link: the step made it."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
-        return None
+        return b""
     try:
-        return os.read(descriptor, 4 * _MESSAGE_LENGTH) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        return os.read(descriptor, length) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
     finally:
         os.close(descriptor)

@@ -30,11 +30,33 @@ def test_a_failure_skips_what_depends_on_it_and_nothing_else(anywhere):
 
 
 def test_the_message_a_step_leaves(anywhere):
-    """What a step writes to /opt/ml/output/message is in its result, cut at 1024 characters."""
-    anywhere.step("bad", "(ML / 'output/message').write_text('no rows ' + 'x' * 2000); sys.exit(1)")
-    message = anywhere.run().step_results["bad"].message
-    assert message.startswith("no rows")
-    assert len(message) == 1024
+    """What a step writes to /opt/ml/output/message is in its result, cut at 1024 bytes, be it well or not."""
+    anywhere.step("bad", "(ML / 'output/message').write_text('no rows ' + 'é' * 2000); sys.exit(1)")
+    anywhere.step("well", "(ML / 'output/message').write_text('12 rows'); say('x')")
+    result = anywhere.run().step_results
+    assert result["bad"].message == "no rows " + "é" * 508
+    assert (str(result["well"].status), result["well"].message) == ("succeeded", "12 rows")
+
+
+def test_a_message_that_cannot_be_read(small):
+    """A step whose exit message is no UTF-8 has failed, as on SageMaker, and publishes nothing."""
+    small.step("odd", "say('x'); (ML / 'output/message').write_bytes(b'no \\xff')")
+    result = small.run()
+    odd = result.step_results["odd"]
+    assert (result.exit_code, str(odd.status), odd.exit_code, odd.message) == (1, "failed", 0, "no \ufffd")
+    assert odd.why == "/opt/ml/output/message is not UTF-8, and SageMaker fails a job for that"
+    assert not published(small, result.folder, "odd")
+
+
+def test_the_reason_a_training_job_leaves(small):
+    """A training job's reason is what it wrote to /opt/ml/output/failure, and only if it failed."""
+    writes = "(ML / 'output/failure').write_text('bad ' * 1000); (ML / 'output/message').write_text('unread');"
+    model = {"model": {"path": "/opt/ml/model"}}
+    small.step("bad", writes + "sys.exit(3)", outputs=model, kind="Training")
+    small.step("well", writes + "(ML / 'model/m').touch()", outputs=model, kind="Training")
+    result = small.run().step_results
+    assert result["bad"].message == ("bad " * 256).strip()
+    assert (str(result["well"].status), result["well"].message) == ("succeeded", "")
 
 
 def test_fail_fast_stops_what_runs_and_starts_no_more(anywhere):

@@ -6,8 +6,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.sagemaker.layout import Staging, StepFolders
-from cursus_sandbox.sagemaker.staging import exit_message, stage
+from cursus_sandbox.sagemaker.staging import ExitMessage, exit_message, stage
 
 
 @pytest.fixture
@@ -59,16 +60,56 @@ def test_links_over_file_systems(tmp_path):
     assert (tmp_path / "in/rows.csv").read_text() == "1"
 
 
-@pytest.mark.parametrize("name", ["message", "failure"])
-def test_exit_message(folders, name):
-    """A step's word is what it writes to /opt/ml/output/message or, in training, failure, without the blanks around."""
-    (folders.messages / name).write_text("  it was é\nbad \n")
-    assert exit_message(folders) == "it was é\nbad"
+PROCESSING, TRAINING = StepKind.PROCESSING, StepKind.TRAINING
 
 
-def test_no_message(folders):
-    """A step that writes nothing says nothing."""
-    assert exit_message(folders) == ""
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_processing_job_s_message(folders, failed):
+    """A processing job's word is its message, however it ended, without the blanks around; never its failure."""
+    (folders.messages / "message").write_text("  it was é\nbad \n")
+    (folders.messages / "failure").write_text("unread")
+    assert exit_message(PROCESSING, folders, failed=failed) == ExitMessage("it was é\nbad")
+
+
+@pytest.mark.parametrize(("failed", "read"), [(True, "it was é\nbad"), (False, "")])
+def test_a_training_job_s_failure(folders, failed, read):
+    """A training job's word is its failure, if it failed; never its message."""
+    (folders.messages / "failure").write_text("  it was é\nbad \n")
+    (folders.messages / "message").write_text("unread")
+    assert exit_message(TRAINING, folders, failed=failed) == ExitMessage(read)
+
+
+@pytest.mark.parametrize("kind", [PROCESSING, TRAINING])
+def test_no_message(folders, kind):
+    """A step that writes nothing says nothing, and that is no fault."""
+    assert exit_message(kind, folders, failed=True) == ExitMessage("")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (b"a" * 5000, "a" * 1024),
+        ("é".encode() * 3000, "é" * 512),
+        (b"a" + "é".encode() * 3000, "a" + "é" * 511),
+        (b"aaa" + "𝄞".encode() * 3000, "aaa" + "𝄞" * 255),
+        (b"a" * 1023 + b"\xc3\xa9", "a" * 1023),
+        (b"a" * 1024 + b"\xff", "a" * 1024),
+    ],
+)
+def test_long_messages(folders, written, read):
+    """A message is cut after 1024 bytes; the beginning of a character there is no fault, nor what comes later."""
+    (folders.messages / "message").write_bytes(written)
+    assert exit_message(PROCESSING, folders, failed=False) == ExitMessage(read)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [(b"a\xffb", "a\ufffdb"), (b"a\xc3", "a\ufffd"), (b"\xff" * 5000, "\ufffd" * 1024)],
+)
+def test_broken_messages(folders, written, read):
+    """A message that is no UTF-8 is a fault of the job, also where it ends inside of a character."""
+    (folders.messages / "message").write_bytes(written)
+    assert exit_message(PROCESSING, folders, failed=False) == ExitMessage(read, readable=False)
 
 
 @pytest.mark.parametrize(
@@ -80,10 +121,10 @@ def test_no_message(folders):
         (b"a\xffb", "a\ufffdb"),
     ],
 )
-def test_long_and_broken_messages(folders, written, read):
-    """A message is cut after 1024 characters, and what is no UTF-8 in it is marked."""
-    (folders.messages / "message").write_bytes(written)
-    assert exit_message(folders) == read
+def test_long_and_broken_failures(folders, written, read):
+    """A failure is cut after 1024 characters, and what is no UTF-8 in it is marked."""
+    (folders.messages / "failure").write_bytes(written)
+    assert exit_message(TRAINING, folders, failed=True) == ExitMessage(read)
 
 
 @pytest.mark.parametrize("odd", ["fifo", "link", "folder", "closed"])
@@ -101,5 +142,5 @@ def test_odd_messages(folders, tmp_path, odd):
         case "closed":
             message.write_text("closed")
             message.chmod(0)
-    (folders.messages / "failure").write_text("a real one")
-    assert exit_message(folders) == ("closed" if odd == "closed" and os.geteuid() == 0 else "a real one")
+    read = "closed" if odd == "closed" and os.geteuid() == 0 else ""
+    assert exit_message(PROCESSING, folders, failed=True) == ExitMessage(read)
