@@ -31,6 +31,7 @@ def plan(
     image: str | None = None,
     source_dir: AnyPath | None = None,
     timeout: float | str | None = None,
+    grace: float | str | None = None,
     memory: int | str | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
     config: AnyPath | None = None,
@@ -41,17 +42,17 @@ def plan(
 
     `contracts` are contracts, or folders of `*.step.yaml` and `*_contract.py`, searched before those of
     CURSUS_SANDBOX_CONTRACTS, of the document, of an installed Cursus and the shipped ones. `image`, `source_dir`,
-    `timeout` (seconds, or `10m`) and `memory` (bytes, or `2g`) hold for the steps that don't say otherwise. `inputs`
-    binds root inputs: `{"step:channel": path}`. `config` is Cursus' configuration file, instead of the document's; with
-    `explain_config` each step's `config` holds all that might be its own. With `lenient` a required input that nothing
-    fits takes the first output there is.
+    `timeout` (seconds, or `10m`), `grace` (from TERM to KILL when that is over) and `memory` (bytes, or `2g`) hold for
+    the steps that don't say otherwise. `inputs` binds root inputs: `{"step:channel": path}`. `config` is Cursus'
+    configuration file, instead of the document's; with `explain_config` each step's `config` holds all that might be
+    its own. With `lenient` a required input that nothing fits takes the first output there is.
     Raises DocumentError with everything that is wrong.
     """
     return PipelineDAGResolver(
         document,
         config_path=config,
         contracts=with_environment(contracts),
-        overrides=_overrides(image, source_dir, timeout, memory, inputs),
+        overrides=_overrides(image, source_dir, timeout, grace, memory, inputs),
         lenient=lenient,
     ).create_execution_plan(explain_config=explain_config)
 
@@ -70,7 +71,7 @@ def check(
         document,
         config_path=config,
         contracts=with_environment(contracts),
-        overrides=_overrides(None, source_dir, None, None, inputs),
+        overrides=_overrides(None, source_dir, None, None, None, inputs),
         lenient=lenient,
     ).create_execution_plan(runnable=True)
 
@@ -84,6 +85,7 @@ def run(
     image: str | None = None,
     source_dir: AnyPath | None = None,
     timeout: float | str | None = None,
+    grace: float | str | None = None,
     memory: int | str | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
     config: AnyPath | None = None,
@@ -109,7 +111,7 @@ def run(
         document,
         config_path=config,
         contracts=with_environment(contracts),
-        overrides=_overrides(image, source_dir, timeout, memory, inputs),
+        overrides=_overrides(image, source_dir, timeout, grace, memory, inputs),
         lenient=lenient,
     ).create_execution_plan(runnable=True)
     if pdb:
@@ -210,6 +212,7 @@ def _overrides(
     image: str | None,
     source_dir: AnyPath | None,
     timeout: float | str | None,
+    grace: float | str | None,
     memory: int | str | None,
     inputs: Mapping[str, AnyPath] | None,
 ) -> Overrides:
@@ -217,6 +220,7 @@ def _overrides(
         image=image,
         source_dir=Path(source_dir) if source_dir is not None else None,
         timeout=duration(timeout) if timeout is not None else None,
+        grace=duration(grace) if grace is not None else None,
         memory=size(memory) if memory is not None else None,
         inputs={name: Path(path) for name, path in (inputs or {}).items()},
     )

@@ -41,6 +41,7 @@ class Overrides:
     image: str | None = None
     source_dir: Path | None = None
     timeout: float | None = None
+    grace: float | None = None
     memory: int | None = None
     inputs: Mapping[str, Path] = field(default_factory=dict)
 
@@ -193,6 +194,7 @@ def _overridden(pipeline: Pipeline, overrides: Overrides) -> tuple[Pipeline, lis
         "image": overrides.image,
         "source_dir": overrides.source_dir,
         "timeout": overrides.timeout,
+        "grace": overrides.grace,
         "memory": overrides.memory,
     }
     defaults = pipeline.defaults.model_copy(update={key: value for key, value in given.items() if value is not None})

@@ -68,7 +68,12 @@ Inputs = Annotated[
         show_default=False,
     ),
 ]
-Timeout = Annotated[str | None, typer.Option("--timeout", metavar="TIME", help="Longest run of a step: 90, 15m, 2h.")]
+Timeout = Annotated[
+    str | None, typer.Option("--timeout", metavar="TIME", help="Longest run of a step: 90, 15m, 2h. Default: 24h.")
+]
+Grace = Annotated[
+    str | None, typer.Option("--grace", metavar="TIME", help="From TERM to KILL when its time is up. Default: 2m.")
+]
 Memory = Annotated[str | None, typer.Option("--memory", metavar="SIZE", help="Most memory of a step: 512m, 2g.")]
 Config = Annotated[
     Path | None,
@@ -143,6 +148,7 @@ def run(
         int | None, typer.Option("--jobs", "-j", min=1, help="Steps at once. Default: one per processor.")
     ] = None,
     timeout: Timeout = None,
+    grace: Grace = None,
     memory: Memory = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop everything at the first failure.")] = False,
     only: Annotated[
@@ -164,7 +170,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a pipeline, each step in a sandbox of its own."""
-    limits = _limits(timeout, memory)
+    limits = _limits(timeout, grace, memory)
     bindings = _bindings(inputs)
     if pdb:
         _check_pdb(engine, only or [])
@@ -212,6 +218,7 @@ def plan(
     inputs: Inputs = None,
     lenient: Lenient = False,
     timeout: Timeout = None,
+    grace: Grace = None,
     memory: Memory = None,
     drawn: Annotated[
         PlanFormat, typer.Option("--format", help="As text, or drawn for Mermaid or Graphviz.")
@@ -225,7 +232,7 @@ def plan(
 
     The wiring with the reason of each binding, then the command, mounts, environment and limits of each step.
     """
-    limits = _limits(timeout, memory)
+    limits = _limits(timeout, grace, memory)
     bindings = _bindings(inputs)
     if explain_config and drawn is not PlanFormat.TEXT:
         raise typer.BadParameter(
@@ -385,14 +392,19 @@ def _check_pdb(engine: EngineChoice, only: list[str]) -> None:
 
 class _Limits(TypedDict):
     timeout: float | None
+    grace: float | None
     memory: int | None
 
 
-def _limits(timeout: str | None, memory: str | None) -> _Limits:
-    """What `--timeout` and `--memory` say, in seconds and bytes."""
+def _limits(timeout: str | None, grace: str | None, memory: str | None) -> _Limits:
+    """What `--timeout`, `--grace` and `--memory` say, in seconds and bytes."""
     from cursus_sandbox.pipeline.values import duration, size
 
-    return {"timeout": _parsed("--timeout", timeout, duration), "memory": _parsed("--memory", memory, size)}
+    return {
+        "timeout": _parsed("--timeout", timeout, duration),
+        "grace": _parsed("--grace", grace, duration),
+        "memory": _parsed("--memory", memory, size),
+    }
 
 
 def _parsed(option: str, value: str | None, parse: Callable[[str], Value]) -> Value | None:

@@ -57,6 +57,7 @@ class Document(BaseModel):
     ] = ()
     config: HostPath | None = None
     timeout: Duration | None = None
+    grace: Duration | None = None
     memory: Size | None = None
     steps: dict[StepName, StepConfiguration] = Field(default_factory=dict)
 
@@ -159,6 +160,7 @@ def _ours(tree: Tree) -> Written:
             env=document.env,
             source_dir=folder / document.source_dir if document.source_dir else None,
             timeout=document.timeout,
+            grace=document.grace,
             memory=document.memory,
         ),
     )

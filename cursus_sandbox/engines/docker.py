@@ -183,7 +183,7 @@ class DockerEngine:
         ended = threads.submit(self._daemon.end_of, container)
         whole_log = ContainerLog(self._daemon.client, container, log)
         followed = threads.submit(_follow, whole_log)
-        ending = Ending(None if job.limits.timeout is None else started + job.limits.timeout, self._grace)
+        ending = Ending.of(job.limits, started=started, grace=self._grace)
         pause = SECONDS_BETWEEN_LOOKS if job.limits.memory is None else SECONDS_BETWEEN_LOOKS_AT_A_LIMIT
         self._look_after(container, ended, followed, ending=ending, memory=memory, longest=pause)
         state = ended.result()

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from signal import Signals
+from typing import Self
 
-from cursus_sandbox.engines.engine import Exit, Why
+from cursus_sandbox.engines.engine import Exit, Limits, Why
 
 NEVER_STARTED = Exit(code=128 + Signals.SIGTERM, seconds=0.0, why=Why.INTERRUPTED)
 
@@ -18,14 +19,21 @@ class Ending:
     """The end of one job: TERM when its time has come, KILL when it is still there `grace` seconds later.
 
     Times are those of a monotonic clock. `why` stays None while nothing but the job itself decides when it ends; the
-    first reason stands.
+    first reason stands. `grace_at_deadline` is for a job whose time is up, if that is another: whoever interrupts
+    waits for it.
     """
 
     deadline: float | None
     grace: float
+    grace_at_deadline: float | None = None
     why: Why | None = None
     _asked: float | None = None
     _killed: bool = False
+
+    @classmethod
+    def of(cls, limits: Limits, *, started: float, grace: float) -> Self:
+        """The end of a job with these limits that started then; `grace` is the engine's."""
+        return cls(None if limits.timeout is None else started + limits.timeout, grace, limits.grace)
 
     def due(self, now: float, *, interruptions: int = 0, out_of_memory: bool = False) -> Signals | None:
         """Give the signal to send now, if any. A second interruption and a full memory don't wait for the grace."""
@@ -33,7 +41,8 @@ class Ending:
             return None
         if out_of_memory:
             return Signals.SIGKILL
-        if interruptions > 1 or (self._asked is not None and now >= self._asked + self.grace):
+        grace = self.grace if interruptions or self.grace_at_deadline is None else self.grace_at_deadline
+        if interruptions > 1 or (self._asked is not None and now >= self._asked + grace):
             return Signals.SIGKILL
         if self._asked is None and (interruptions or (self.deadline is not None and now >= self.deadline)):
             return Signals.SIGTERM

@@ -32,13 +32,17 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a job may use; None is no limit. `memory` and `shm_size` in bytes, `timeout` in seconds."""
+    """What a job may use; None is no limit. `memory` and `shm_size` in bytes, `timeout` in seconds.
+
+    `grace` is the seconds a job has between TERM and KILL when its time is up; None is the engine's own.
+    """
 
     cpus: float | None = None
     memory: int | None = None
     gpus: int | None = None
     shm_size: int | None = None
     timeout: float | None = None
+    grace: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,8 +148,7 @@ class _Supervision:
         self._job = job
         self._sandbox = sandbox
         self._started = time.monotonic()
-        timeout = job.limits.timeout
-        self._ending = Ending(None if timeout is None else self._started + timeout, grace)
+        self._ending = Ending.of(job.limits, started=self._started, grace=grace)
         self._memory: Memory | None = None
         self._tail = b""
         self._seconds = 0.0

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from signal import Signals
 from types import TracebackType
@@ -75,8 +76,9 @@ class ProcessEngine:
             started = time.monotonic()
             try:
                 with _Child(job, terminal=self._terminal) as child:
-                    deadline = None if job.limits.timeout is None or self._terminal else started + job.limits.timeout
-                    supervision = _Supervision(child, Ending(deadline, self._grace), limit=job.limits.memory)
+                    limits = replace(job.limits, timeout=None) if self._terminal else job.limits
+                    ending = Ending.of(limits, started=started, grace=self._grace)
+                    supervision = _Supervision(child, ending, limit=limits.memory)
                     supervision.follow(log, lambda: self._runs.interruptions)
             except _ExecError as error:
                 log(f"{error}\n".encode())

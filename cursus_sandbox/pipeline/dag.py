@@ -128,6 +128,7 @@ class StepConfiguration(_Ours):
     entry_point: EntryPoint | None = None
     hyperparameters: dict[Text, Annotated[Any, BeforeValidator(_hyperparameter)]] = Field(default_factory=dict)
     timeout: Duration | None = None
+    grace: Duration | None = None
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     resources: Resources = Resources()
     network: bool | None = None
@@ -142,6 +143,7 @@ class PipelineDefaults(_Ours):
     env: dict[EnvironmentName, Text] = Field(default_factory=dict)
     source_dir: HostPath | None = None
     timeout: Duration | None = None
+    grace: Duration | None = None
     memory: Size | None = None
 
 

@@ -86,6 +86,7 @@ class PlannedStep:
     hyperparameters: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Setting] = field(default_factory=dict)
     timeout: float | None = None
+    grace: float | None = None  # from TERM to KILL when the time is up
     retries: int = 0
     resources: Resources = _NO_LIMITS
     network: bool = False

@@ -10,6 +10,7 @@ from cursus_sandbox.pipeline.configuration import arguments, environment, hyperp
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
 from cursus_sandbox.pipeline.dag import Pipeline, StepConfiguration
 from cursus_sandbox.pipeline.inputs import Contracts, StepInputs, refined, why_skipped
+from cursus_sandbox.pipeline.limits import GRACE, RUNTIME, configured_runtime
 from cursus_sandbox.pipeline.plan import PlannedOutput, PlannedStep
 
 
@@ -69,7 +70,8 @@ def planned_step(
         arguments=arguments(contract, step, job_type, config),
         hyperparameters=hyperparameters(step),
         environment=settings,
-        timeout=step.timeout or defaults.timeout,
+        timeout=step.timeout or defaults.timeout or configured_runtime(config) or RUNTIME,
+        grace=step.grace or defaults.grace or GRACE,
         retries=step.retries,
         resources=resources,
         network=bool(step.network),

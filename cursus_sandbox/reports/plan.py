@@ -123,7 +123,7 @@ def _limits(step: PlannedStep) -> Iterator[str]:
     if resources.gpus:
         yield f"{resources.gpus} gpus"
     if step.timeout:
-        yield f"{step.timeout:g} s"
+        yield f"{step.timeout:g} s" + (f", then {step.grace:g} s to end" if step.grace else "")
     if step.retries:
         yield f"{step.retries} retries"
     if step.network:

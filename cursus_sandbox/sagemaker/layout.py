@@ -128,6 +128,7 @@ def limits_of(step: PlannedStep) -> Limits:
         gpus=step.resources.gpus,
         shm_size=step.resources.shm_size,
         timeout=step.timeout,
+        grace=step.grace,
     )
 
 

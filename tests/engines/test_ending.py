@@ -5,7 +5,7 @@ from __future__ import annotations
 from signal import SIGKILL, SIGTERM
 
 from cursus_sandbox.engines.ending import Ending, Runs
-from cursus_sandbox.engines.engine import Why
+from cursus_sandbox.engines.engine import Limits, Why
 
 
 def test_nothing_is_due_before_its_time():
@@ -37,6 +37,16 @@ def test_a_second_interruption_does_not_wait():
     assert ending.due(1.0, interruptions=1) is SIGTERM
     ending.sent(SIGTERM, 1.0, Why.INTERRUPTED)
     assert ending.due(1.1, interruptions=2) is SIGKILL
+
+
+def test_who_waits_gives_less_time_than_the_limit_does():
+    """A job whose time is up has the platform's time to end, until somebody interrupts."""
+    ending = Ending.of(Limits(timeout=5.0, grace=120.0), started=0.0, grace=10)
+    assert ending.due(5.0) is SIGTERM
+    ending.sent(SIGTERM, 5.0, Why.TIMEOUT)
+    assert ending.due(124.9) is None
+    assert ending.due(125.0) is SIGKILL
+    assert (ending.due(14.9, interruptions=1), ending.due(15.0, interruptions=1)) == (None, SIGKILL)
 
 
 def test_the_first_reason_stands():

@@ -282,6 +282,12 @@ class TestExit:
         ended = bench.run("trap '' TERM; while :; do sleep 0.02; done", limits=Limits(timeout=0.3))
         assert (ended.code, ended.why) == (137, Why.TIMEOUT)
 
+    def test_the_jobs_grace_counts_when_its_time_is_up(self, bench):
+        """A step whose time is up has the time it was promised to save what it has, however hasty the engine is."""
+        script = "trap 'sleep 0.9; echo saved; exit 0' TERM; while :; do sleep 0.02; done"
+        ended = bench.run(script, limits=Limits(timeout=0.3, grace=60))
+        assert (ended.code, ended.why, bench.log) == (0, Why.TIMEOUT, b"saved\n")
+
     def test_out_of_memory_is_said(self, bench):
         """A step that takes more memory than it may is killed, and that is why."""
         ended = bench.run("head -c 1000m /dev/zero | tail", limits=Limits(memory=128 * MIB))

@@ -85,6 +85,8 @@ def test_json():
         ],
         "outputs": [{"channel": "parts", "path": OUT}],
         "entry_point": "script.py",
+        "timeout": 86400.0,
+        "grace": 120.0,
     }
 
 
