@@ -27,7 +27,8 @@ def step_contracts(
 ) -> tuple[Contracts, list[Problem]]:
     """Each step's contract and the job type that the document gives it; and what is wrong with the rest.
 
-    A step whose contract was not found gets a generic one. `before` gives a step's predecessors.
+    A step whose contract was not found gets a generic one; where we wrote the document, a slip in a name is a problem.
+    `before` gives a step's predecessors.
     """
     types = StepTypes(contracts)
     chosen: dict[str, tuple[ScriptContract, str | None]] = {}
@@ -38,7 +39,7 @@ def step_contracts(
         found = named_type(name, step, types)
         if found.step_type is not None:
             chosen[name] = (contracts[found.step_type], step.job_type or found.label)
-        elif found.step_types or step.contract is not None or types.meant(name):
+        elif found.step_types or step.contract is not None or (pipeline.form == "ours" and types.meant(name)):
             problems.append(_unclear(name, step, found, types))
         else:
             unknown.append(name)

@@ -4,7 +4,7 @@ import pytest
 from small import IN, OUT, contract, plan, problems
 
 from cursus_sandbox.errors import DocumentError
-from cursus_sandbox.pipeline.dag import PipelineDAG, StepOutput
+from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepOutput
 from cursus_sandbox.pipeline.resolver import Resolver
 
 LOAD = contract("Load", outputs={"rows": OUT})
@@ -108,6 +108,14 @@ def test_what_stays_an_error(steps, what):
     """A slip, a contract that is named, and channels that can't be are errors, also where a generic one might do."""
     [found] = problems(steps, [LOAD])
     assert what in found.what
+
+
+def test_in_a_graph_of_cursus_it_is_no_slip():
+    """Cursus wrote the names of its own graphs: one that is like a known step type gets generic channels as well."""
+    written = Pipeline(name="p", dag=PipelineDAG(nodes=("Load", "Laod_x")), form="cursus")
+    notes = Resolver(written, contracts={"Load": LOAD}).create_execution_plan().notes
+    assert notes[0].startswith("Laod_x: no contract for Laod was found, so generic channels are taken")
+    assert notes[0].endswith("Did you mean 'Load'?")
 
 
 def test_a_name_that_is_merely_alike_is_mentioned():
