@@ -37,6 +37,7 @@ def plan(
     config: AnyPath | None = None,
     lenient: bool = False,
     explain_config: bool = False,
+    strict: bool = False,
 ) -> PipelineExecutionPlan:
     """What would run, decided and checked, without touching an engine.
 
@@ -54,7 +55,7 @@ def plan(
         contracts=with_environment(contracts),
         overrides=_overrides(image, source_dir, timeout, grace, memory, inputs),
         lenient=lenient,
-    ).create_execution_plan(explain_config=explain_config)
+    ).create_execution_plan(explain_config=explain_config, strict=strict)
 
 
 def check(
@@ -65,6 +66,7 @@ def check(
     inputs: Mapping[str, AnyPath] | None = None,
     config: AnyPath | None = None,
     lenient: bool = False,
+    strict: bool = False,
 ) -> PipelineExecutionPlan:
     """As `plan`, and the scripts and files that the documents name must be there."""
     return PipelineDAGResolver(
@@ -73,7 +75,7 @@ def check(
         contracts=with_environment(contracts),
         overrides=_overrides(None, source_dir, None, None, None, inputs),
         lenient=lenient,
-    ).create_execution_plan(runnable=True)
+    ).create_execution_plan(runnable=True, strict=strict)
 
 
 def run(
@@ -90,6 +92,7 @@ def run(
     inputs: Mapping[str, AnyPath] | None = None,
     config: AnyPath | None = None,
     lenient: bool = False,
+    strict: bool = False,
     data_source: str = "local",
     jobs: int | None = None,
     fail_fast: bool = False,
@@ -113,7 +116,7 @@ def run(
         contracts=with_environment(contracts),
         overrides=_overrides(image, source_dir, timeout, grace, memory, inputs),
         lenient=lenient,
-    ).create_execution_plan(runnable=True)
+    ).create_execution_plan(runnable=True, strict=strict)
     if pdb:
         planned = _tried_once(planned)
     selection = Selection(only=tuple(only), first=from_step, last=until)

@@ -25,6 +25,7 @@ from cursus_sandbox.pipeline.names import StepTypes
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.resolver import Resolver
 from cursus_sandbox.pipeline.step_contracts import named_type
+from cursus_sandbox.sagemaker.lint import linted
 from cursus_sandbox.sources import missing_sources
 
 AnyPath = str | os.PathLike[str]
@@ -95,18 +96,27 @@ class PipelineDAGResolver(Resolver):
             lenient=lenient,
         )
 
-    def create_execution_plan(self, *, explain_config: bool = False, runnable: bool = False) -> PipelineExecutionPlan:
+    def create_execution_plan(
+        self, *, explain_config: bool = False, runnable: bool = False, strict: bool = False
+    ) -> PipelineExecutionPlan:
         """The plan; DocumentError with every problem when there can be none.
 
         With `runnable`, the scripts and files that the document names must be there as well; with `explain_config`,
-        each step keeps all configurations that might be its own.
+        each step keeps all configurations that might be its own. With `strict`, what AWS would refuse or lose is wrong.
         """
         try:
-            plan = super().create_execution_plan(explain_config=explain_config)
+            plan = linted(super().create_execution_plan(explain_config=explain_config))
         except DocumentError as error:
             raise DocumentError(self._located(error.problems), hint=_where_to_write(self._written, error)) from None
         if runnable and (missing := missing_sources(plan)):
             raise DocumentError(self._located(missing))
+        if strict and plan.warnings:
+            refused = [
+                Problem(f"step '{step.name}': {warning}", ("steps", step.name))
+                for step in plan.steps
+                for warning in step.warnings
+            ]
+            raise DocumentError(self._located(refused), hint="--strict: what AWS would refuse or lose is an error.")
         return plan
 
     def _located(self, problems: Iterable[Problem]) -> list[Problem]:

@@ -82,6 +82,7 @@ Config = Annotated[
 Lenient = Annotated[
     bool, typer.Option("--lenient", help="Feed a required input that nothing fits from the first output there is.")
 ]
+Strict = Annotated[bool, typer.Option("--strict", help="Take what AWS would refuse or lose for an error.")]
 
 # A line with \b alone keeps the lines below it as they are.
 RUN_EXAMPLES = """\b
@@ -143,6 +144,7 @@ def run(
     source_dir: SourceDir = None,
     inputs: Inputs = None,
     lenient: Lenient = False,
+    strict: Strict = False,
     data_source: Annotated[str, typer.Option(help="Where root inputs come from: local.")] = "local",
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Steps at once. Default: one per processor.")
@@ -191,6 +193,7 @@ def run(
             **limits,
             inputs=bindings,
             lenient=lenient,
+            strict=strict,
             data_source=data_source,
             jobs=jobs,
             fail_fast=fail_fast,
@@ -217,6 +220,7 @@ def plan(
     source_dir: SourceDir = None,
     inputs: Inputs = None,
     lenient: Lenient = False,
+    strict: Strict = False,
     timeout: Timeout = None,
     grace: Grace = None,
     memory: Memory = None,
@@ -250,6 +254,7 @@ def plan(
             **limits,
             inputs=bindings,
             lenient=lenient,
+            strict=strict,
             explain_config=explain_config,
         )
         if as_json:
@@ -281,6 +286,7 @@ def check(
     source_dir: SourceDir = None,
     inputs: Inputs = None,
     lenient: Lenient = False,
+    strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
     """Check the documents and what they name. Starts nothing.
@@ -300,6 +306,7 @@ def check(
                 source_dir=source_dir,
                 inputs=bindings,
                 lenient=lenient,
+                strict=strict,
             )
         except DocumentError as error:
             if as_json:
@@ -309,9 +316,12 @@ def check(
                 print_json({"ok": False, "problems": problems})
             raise
         if as_json:
-            print_json({"ok": True, "name": planned.name, "steps": len(planned.steps), "notes": planned.notes})
+            counted = {"ok": True, "name": planned.name, "steps": len(planned.steps)}
+            print_json({**counted, "warnings": planned.warnings, "notes": planned.notes})
         else:
             typer.echo(f"{document}: ok, {len(planned.steps)} step{'s' * (len(planned.steps) != 1)}")
+            for warning in planned.warnings:
+                typer.echo(plain_lines(f"warning: {warning}"))
             for note in planned.notes:
                 typer.echo(plain_lines(f"note: {note}"))
 

@@ -78,6 +78,7 @@ class PlannedStep:
     inputs: tuple[PlannedInput, ...] = ()
     outputs: tuple[PlannedOutput, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # what AWS would refuse or lose
     image: str | None = None
     source_dir: Path | None = None
     ships_source_dir: bool = False
@@ -104,6 +105,7 @@ class PipelineExecutionPlan:
 
     name: str
     steps: tuple[PlannedStep, ...]
+    remarks: tuple[str, ...] = ()  # notes on no step in particular
 
     @cached_property
     def step_configs(self) -> Mapping[str, PlannedStep]:
@@ -131,7 +133,12 @@ class PipelineExecutionPlan:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is worth a look before running, each with its step's name."""
-        return tuple(f"{step.name}: {note}" for step in self.steps for note in step.notes)
+        return (*self.remarks, *(f"{step.name}: {note}" for step in self.steps for note in step.notes))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What AWS would refuse or lose, each with its step's name."""
+        return tuple(f"{step.name}: {warning}" for step in self.steps for warning in step.warnings)
 
     def readers(self, step: str, channel: str) -> tuple[tuple[PlannedStep, PlannedInput], ...]:
         """The inputs that read this output."""
@@ -154,6 +161,7 @@ class PipelineExecutionPlan:
         """What its JSON says before the steps."""
         return {
             "name": self.name,
+            **({"remarks": list(self.remarks)} if self.remarks else {}),
             "execution_order": list(self.execution_order),
             "dependencies": {name: list(before) for name, before in self.dependencies.items()},
             "data_flow_map": {name: dict(flow) for name, flow in self.data_flow_map.items()},

@@ -48,6 +48,7 @@ def _lines(plan: PipelineExecutionPlan, console: Console) -> Iterator[str]:
     bold = console.color_system is not None
     running = sum(step.runs for step in plan.steps)
     yield _heading(f"{plan.name}: {len(plan.steps)} steps, {running} to run", bold=bold)
+    yield from (folded(f"note: {remark}", "      ", columns) for remark in plan.remarks)
     yield from _wiring(plan, columns)
     short = cache(shown)
     for number, step in enumerate(plan.steps, start=1):
@@ -89,6 +90,8 @@ def _details(step: PlannedStep) -> Iterator[tuple[str, str]]:
             yield "bound", f"{output.channel} = {output.bound}"
     if step.runs:
         yield from _running(step)
+    for warning in step.warnings:
+        yield "warning", warning
     for note in step.notes:
         yield "note", note
 

@@ -1,0 +1,83 @@
+"""What a script does that SageMaker would not let it do, or not here, read off its text. Nothing is run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_INSTALLERS = ("install", "download")
+_CODE = "/opt/ml/code"
+_LARGEST = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """Line numbers in a script: where it reads `SM_*` variables, names /opt/ml/code, installs packages."""
+
+    sm_variables: dict[str, int]
+    code_folder: int | None = None
+    installs: int | None = None
+
+
+def habits(script: Path) -> Habits | None:
+    """What is told by its text; None if it can't be read or isn't Python of this version."""
+    try:
+        if script.suffix != ".py" or script.stat().st_size > _LARGEST:
+            return None
+        tree = ast.parse(script.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    texts = [
+        (node.value, node.lineno)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
+    ]
+    return Habits(
+        sm_variables=dict(sorted(_sm_variables(tree), key=lambda found: -found[1])),
+        code_folder=next((line for text, line in texts if text == _CODE or text.startswith(f"{_CODE}/")), None),
+        installs=min(_installs(tree), default=None),
+    )
+
+
+def _sm_variables(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """`os.environ["SM_X"]`, `os.environ.get("SM_X")`, `os.getenv("SM_X")`, wherever `environ` comes from."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Subscript(value=read, slice=ast.Constant(value=str(name))) if _is_environ(read):
+                pass
+            case ast.Call(func=ast.Attribute(value=read, attr="get"), args=[ast.Constant(value=str(name)), *_]) if (
+                _is_environ(read)
+            ):
+                pass
+            case ast.Call(
+                func=ast.Attribute(attr="getenv") | ast.Name(id="getenv"), args=[ast.Constant(value=str(name)), *_]
+            ):
+                pass
+            case _:
+                continue
+        if name.startswith("SM_"):
+            yield name, node.lineno
+
+
+def _is_environ(node: ast.AST) -> bool:
+    match node:
+        case ast.Attribute(attr="environ") | ast.Name(id="environ"):
+            return True
+    return False
+
+
+def _installs(tree: ast.AST) -> Iterator[int]:
+    """Calls that are given `pip` and `install`, as words of a list or in one text."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        words: list[str] = []
+        for argument in node.args:
+            for part in ast.walk(argument):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    words += part.value.split()
+        if "pip" in words and any(word in words for word in _INSTALLERS):
+            yield node.lineno

@@ -1,0 +1,160 @@
+"""What AWS would refuse or lose is said before anything runs, each with the API's field and limit."""
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from cursus_sandbox.pipeline.contract import StepKind
+from cursus_sandbox.pipeline.dag import Located
+from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedOutput, PlannedStep, Setting
+from cursus_sandbox.sagemaker.limits import refusals
+from cursus_sandbox.sagemaker.lint import linted
+from cursus_sandbox.sagemaker.script import habits
+
+IN = "/opt/ml/processing/input"
+OUT = "/opt/ml/processing/output"
+CHANNEL = "/opt/ml/input/data"
+
+
+def step(kind=StepKind.PROCESSING, *, inputs=(), outputs=(), env=None, **fields):
+    """A step that reads and writes at these paths."""
+    settings = {name: Setting(value=value, origin="step") for name, value in (env or {}).items()}
+    return PlannedStep(
+        **{"name": "Step", "step_type": "Step", "entry_point": "script.py", **fields},
+        kind=kind,
+        inputs=tuple(
+            PlannedInput(channel=str(number), path=PurePosixPath(path), source=Located(path=Path("x")), reason="")
+            for number, path in enumerate(inputs)
+        ),
+        outputs=tuple(
+            PlannedOutput(channel=str(number), path=PurePosixPath(path)) for number, path in enumerate(outputs)
+        ),
+        environment=settings,
+    )
+
+
+TRAINING = StepKind.TRAINING
+
+
+@pytest.mark.parametrize(
+    ("planned", "said"),
+    [
+        (step(name="s" * 64), "its name has 64 characters; a job's name has at most 63"),
+        (step(image="i" * 256), "ImageUri takes 255"),
+        (step(timeout=777_601.0), "StoppingCondition.MaxRuntimeInSeconds takes at most 777600"),
+        (step(TRAINING, timeout=2_419_201.0), "takes at most 2419200"),
+        (step(env={f"V{n}": "" for n in range(101)}), "101 variables; Environment takes 100"),
+        (step(env={"V": "x" * 257}), "V has 257 characters; a value of Environment has at most 256"),
+        (step(TRAINING, env={"V": "x" * 513}), "V has 513 characters; a value of Environment has at most 512"),
+        (step(env={"2V": ""}), "'2V' can't be a variable's name"),
+        (step(arguments=("a" * 257,)), "has 257 characters; one of ContainerArguments has at most 256"),
+        (step(arguments=("a",) * 101), "AppSpecification.ContainerArguments takes 100"),
+        (step(inputs=[f"{IN}/{n}" for n in range(10)]), "inputs: 11 with its code's; ProcessingInputs takes 10"),
+        (step(outputs=[f"{OUT}/{n}" for n in range(11)]), "outputs: 11; ProcessingOutputConfig.Outputs takes 10"),
+        (step(inputs=["/opt/ml/code/x.json"]), "S3Input.LocalPath begins with /opt/ml/processing/"),
+        (step(outputs=["/opt/ml/output/x"]), "S3Output.LocalPath begins with /opt/ml/processing/"),
+        (step(outputs=[f"{OUT}/{'x' * 250}"]), "S3Output.LocalPath has at most 256 characters"),
+        (step(TRAINING, inputs=[f"{CHANNEL}/{n}" for n in range(21)]), "21 channels; InputDataConfig takes 20"),
+        (step(TRAINING, inputs=[f"{CHANNEL}/a b"]), "ChannelName takes letters"),
+        (step(TRAINING, outputs=["/opt/ml/models"]), "a training job keeps what lies in /opt/ml/model,"),
+        (step(TRAINING, hyperparameters={"a": "x" * 2501}), "a has 2,501 characters; a value has at most 2,500"),
+        (step(TRAINING, hyperparameters={"a" * 257: "x"}), "a key of HyperParameters has at most 256"),
+        (step(TRAINING, hyperparameters={str(n): "x" for n in range(101)}), "HyperParameters takes 100"),
+    ],
+)
+def test_limits(planned, said):
+    """Each limit of the API that a step breaks is one sentence with the field's name."""
+    (found,) = refusals(planned)
+    assert said in found
+
+
+@pytest.mark.parametrize(
+    "planned",
+    [
+        step(
+            name="s" * 63,
+            inputs=[f"{IN}/{n}" for n in range(9)],
+            outputs=[f"{OUT}/{n}" for n in range(10)],
+            env={"V": "x" * 256},
+            arguments=("a" * 256,) * 100,
+            timeout=86_400.0,
+        ),
+        step(
+            TRAINING,
+            inputs=[f"{CHANNEL}/{n}" for n in range(20)],
+            outputs=["/opt/ml/model", "/opt/ml/output/data/x", "/opt/ml/checkpoints"],
+            env={"V": "x" * 512},
+            hyperparameters={"a" * 256: "x" * 2500},
+        ),
+        step(StepKind.NOTHING_TO_RUN, inputs=["/elsewhere"]),
+        step(inputs=["/elsewhere"], skip="the document says skip"),
+    ],
+)
+def test_what_just_fits(planned):
+    """At its limits, and where nothing runs, nothing is said."""
+    assert list(refusals(planned)) == []
+
+
+@pytest.fixture
+def warned(tmp_path):
+    """The warnings and notes of a step that runs a script of this text."""
+
+    def warnings_of(text, kind=StepKind.PROCESSING, **fields):
+        (tmp_path / "script.py").write_text(text)
+        (one,) = linted(PipelineExecutionPlan(name="p", steps=(step(kind, source_dir=tmp_path, **fields),))).steps
+        return one.warnings, one.notes
+
+    return warnings_of
+
+
+@pytest.mark.parametrize(
+    "reads", ["os.environ['SM_MODEL_DIR']", "os.environ.get('SM_MODEL_DIR', 'x')", "environ['SM_MODEL_DIR']"]
+)
+def test_variables_of_the_toolkit(warned, reads):
+    """A processing script that reads SM_* is told, with its line; a training script, and who sets the variable, not."""
+    text = f"import os\nfrom os import environ\n{reads}\n"
+    said = "script.py:3 reads SM_MODEL_DIR: a processing job has none but those in its Environment"
+    assert warned(text) == ((said,), ())
+    assert warned(text, TRAINING) == ((), ())
+    assert warned(text, env={"SM_MODEL_DIR": "x"}) == ((), ())
+    assert "and 1 more SM_* variables" in warned(text + "os.getenv('SM_HOSTS')")[0][0]
+
+
+def test_the_code_folder_of_training(warned):
+    """A processing script that names /opt/ml/code in its code, not in what it says about itself, is told."""
+    said = "script.py:1 names /opt/ml/code: a processing job's code lies in /opt/ml/processing/input/code"
+    assert warned("PATH = '/opt/ml/code/x.json'") == ((said,), ())
+    assert warned('"""Not /opt/ml/code."""\nPATH = "/opt/ml/codes"') == ((), ())
+    assert warned("PATH = '/opt/ml/code/x'", inputs=["/opt/ml/code/x"])[0] == (
+        "input at /opt/ml/code/x: S3Input.LocalPath begins with /opt/ml/processing/",
+    )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "subprocess.check_call([sys.executable, '-m', 'pip', 'install', 'x'])",
+        "os.system('pip install x')",
+        "subprocess.run('python -m pip install x', shell=True)",
+    ],
+)
+def test_installing(warned, call):
+    """A script that installs packages is noted where the step has no network."""
+    assert warned(call) == ((), ("script.py:1 installs packages, and the step has no network here",))
+    assert warned(call, network=True) == ((), ())
+
+
+def test_scripts_that_cannot_be_read(tmp_path):
+    """Nothing is said of a script that isn't there, isn't Python or is no text."""
+    for name, content in (("a.py", b"def"), ("b.py", b"\xff\xfe"), ("c.sh", b"pip install x"), ("d.py", b"\0")):
+        (tmp_path / name).write_bytes(content)
+        assert habits(tmp_path / name) is None
+    assert habits(tmp_path / "none.py") is None
+
+
+def test_names_with_underscores():
+    """Names that a job can't have are remarked once, for all steps."""
+    plan = linted(PipelineExecutionPlan(name="p", steps=(step(name="a_b"), step(name="c"), step(name="d_e"))))
+    assert plan.warnings == ()
+    (said,) = plan.notes
+    assert said.startswith("'a_b' and 1 more: SageMaker Pipelines takes underscores in a step's name")
