@@ -128,6 +128,7 @@ def run(
         engine=chosen_engine,
         jobs=1 if pdb else jobs,
         fail_fast=fail_fast,
+        strict=strict,
         pull=pull,
         notes=notes,
         observer=observer,

@@ -44,8 +44,9 @@ class PipelineExecutor:
 
     `jobs` is how many steps may run at once (default: one per processor). With `fail_fast` the first failure stops
     the steps that run and starts no other; without, only what depends on the failed step is skipped. `observer` is
-    called from several threads. `notes` are carried into the result. `contracts`, `source_dir` and `image` are for a
-    document or graph that doesn't name its own, such as a bare PipelineDAG. An engine serves one run at a time.
+    called from several threads. With `strict` what SageMaker would lose of a step's files, and what is odd about its
+    data, fails it. `notes` are carried into the result. `contracts`, `source_dir` and `image` are for a document or
+    graph that doesn't name its own, such as a bare PipelineDAG. An engine serves one run at a time.
     """
 
     def __init__(  # noqa: PLR0913 -- options are many
@@ -58,6 +59,7 @@ class PipelineExecutor:
         image: str | None = None,
         jobs: int | None = None,
         fail_fast: bool = False,
+        strict: bool = False,
         pull: bool = False,
         observer: Observer | None = None,
         notes: tuple[str, ...] = (),
@@ -68,6 +70,7 @@ class PipelineExecutor:
         self.overrides = Overrides(image=image, source_dir=Path(source_dir) if source_dir is not None else None)
         self.jobs = jobs
         self.fail_fast = fail_fast
+        self.strict = strict
         self.pull = pull
         self.observer = observer or _nobody_listens
         self.notes = notes
@@ -175,7 +178,7 @@ class _Walk:
             run=self.folder.name,
             folder=self.folder.path,
             engine=self.engine.name,
-            notes=(*self.executor.notes, *_not_exercised(self.engine), *self.plan.notes),
+            notes=(*self.executor.notes, *_not_exercised(self.engine), *self.plan.warnings, *self.plan.notes),
             images=dict(self.images),
             started_at=self.started,
             seconds=time.monotonic() - clock,
@@ -221,7 +224,7 @@ class _Walk:
         if self.stopped:
             return self._not_started(step.name)
         sources = {one.channel: self._source(one.source) for one in step.inputs}
-        run = StepRun(step, sources, self.folder, self.engine, self.validator)
+        run = StepRun(step, sources, self.folder, self.engine, self.validator, self.executor.strict)
         return run.result(lambda: self.executor.observer(StepStarted(step.name)))
 
     def _not_started(self, name: str) -> StepExecutionResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from cursus_sandbox.sagemaker.identity import JobIdentity
 from cursus_sandbox.sagemaker.layout import StepFolders, sagemaker_job
 from cursus_sandbox.sagemaker.script_main import main_job
 from cursus_sandbox.sagemaker.staging import exit_message, stage
+from cursus_sandbox.sagemaker.strays import strays
 from cursus_sandbox.tables.report import DataCompatibilityReport
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
 from cursus_sandbox.workspace import RunFolder, StepFolder
@@ -35,6 +36,7 @@ class StepRun:
     run: RunFolder
     engine: Engine
     validator: DataCompatibilityValidator
+    strict: bool = False
 
     def result(self, starting: Callable[[], None]) -> StepExecutionResult:
         """Run the step, again if it may be, and say what came of it. Raises EngineError and OSError only.
@@ -44,7 +46,7 @@ class StepRun:
         step = self._without_absent_inputs()
         read = tuple(self._checked_inputs(step))
         folder = self.run.step(step.name)
-        if not all(report.compatible for report in read):
+        if not self._pass(read):
             return StepExecutionResult(
                 step=step.name,
                 status=StepStatus.FAILED,
@@ -75,6 +77,7 @@ class StepRun:
             message=message.text,
             log=folder.log,
             reports=read,
+            warnings=strays(step, attempt) if self.engine.makes_mounts else (),
         )
         if not well:
             status = StepStatus.STOPPED if ended.why is Why.INTERRUPTED else StepStatus.FAILED
@@ -82,7 +85,12 @@ class StepRun:
         if not message.readable:
             why = "/opt/ml/output/message is not UTF-8, and SageMaker fails a job for that"
             return result.model_copy(update={"why": why})
+        if self.strict and result.warnings:
+            return result.model_copy(update={"why": "it left warnings, and --strict takes them for errors"})
         return self._finished(step, folder, attempt, result)
+
+    def _pass(self, reports: Iterable[DataCompatibilityReport]) -> bool:
+        return all(report.compatible and not (self.strict and report.warnings) for report in reports)
 
     def _without_absent_inputs(self) -> PlannedStep:
         """The step without the optional inputs that nobody left anything for."""
@@ -142,7 +150,7 @@ class StepRun:
             for output in kept
         )
         reports = (*result.reports, *wrote)
-        if not all(report.compatible for report in wrote):
+        if not self._pass(wrote):
             why = "its outputs break the contract"
             return result.model_copy(update={"why": why, "data_broken": True, "reports": reports})
         metrics = _metrics(attempt.outputs)

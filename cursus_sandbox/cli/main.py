@@ -317,12 +317,12 @@ def check(
             raise
         if as_json:
             counted = {"ok": True, "name": planned.name, "steps": len(planned.steps)}
-            print_json({**counted, "warnings": planned.warnings, "notes": planned.notes})
+            print_json({**counted, "warnings": planned.warnings, "notes": (*planned.remarks, *planned.notes)})
         else:
             typer.echo(f"{document}: ok, {len(planned.steps)} step{'s' * (len(planned.steps) != 1)}")
             for warning in planned.warnings:
                 typer.echo(plain_lines(f"warning: {warning}"))
-            for note in planned.notes:
+            for note in (*planned.remarks, *planned.notes):
                 typer.echo(plain_lines(f"note: {note}"))
 
 

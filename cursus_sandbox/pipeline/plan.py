@@ -105,7 +105,7 @@ class PipelineExecutionPlan:
 
     name: str
     steps: tuple[PlannedStep, ...]
-    remarks: tuple[str, ...] = ()  # notes on no step in particular
+    remarks: tuple[str, ...] = ()  # on how it would do in AWS, on no step in particular
 
     @cached_property
     def step_configs(self) -> Mapping[str, PlannedStep]:
@@ -133,7 +133,7 @@ class PipelineExecutionPlan:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is worth a look before running, each with its step's name."""
-        return (*self.remarks, *(f"{step.name}: {note}" for step in self.steps for note in step.notes))
+        return tuple(f"{step.name}: {note}" for step in self.steps for note in step.notes)
 
     @property
     def warnings(self) -> tuple[str, ...]:

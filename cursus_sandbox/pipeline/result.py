@@ -33,7 +33,8 @@ class StepExecutionResult(_Value):
     """One step's end. `seconds` count the container only; `peak_memory` is in bytes, None if it could not be learned.
 
     `why` is a sentence for people; `outputs` gives each channel's folder; `reports` are the data checks before the
-    step started and after it ended; `metrics` are the numbers of a `metrics.json` it left.
+    step started and after it ended; `metrics` are the numbers of a `metrics.json` it left; `warnings` say
+    what SageMaker would lose of what it wrote.
     """
 
     step: str
@@ -50,6 +51,7 @@ class StepExecutionResult(_Value):
     outputs: dict[str, Path] = Field(default_factory=dict)
     reports: tuple[DataCompatibilityReport, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def success(self) -> bool:

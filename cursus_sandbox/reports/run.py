@@ -87,6 +87,9 @@ def _summary(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
     yield from _steps(result, columns)
     for step in result.steps:
         yield from _findings(step, result)
+        for warning in step.warnings:
+            yield Text()
+            yield _line(("warning:", _SEVERITIES[Severity.WARNING]), f"{step.step}: {warning}", indent=0)
     for step in result.steps:
         if step.status is StepStatus.FAILED and not step.data_broken:
             yield from _failure(step)

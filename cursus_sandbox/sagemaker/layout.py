@@ -17,6 +17,7 @@ from cursus_sandbox.sagemaker.configuration import processing_configuration, tra
 from cursus_sandbox.sagemaker.hosts import Host
 from cursus_sandbox.sagemaker.identity import JobIdentity
 
+PROCESSING = PurePosixPath("/opt/ml/processing")
 PROCESSING_CODE = PurePosixPath("/opt/ml/processing/input/code")
 TRAINING_CODE = PurePosixPath("/opt/ml/code")
 PROCESSING_CONFIG = PurePosixPath("/opt/ml/config")
@@ -89,6 +90,9 @@ def sagemaker_job(
             step, identity, host, entrypoint=entrypoint, arguments=arguments, code=_code_inputs(step, identity)
         )
         mounts.append(Mount(config, PROCESSING_CONFIG, MountMode.READ_ONLY))
+        if all(mount.target != PROCESSING for mount in mounts):  # what is written beside the outputs is found there
+            mounts.append(Mount(folders.staged / "processing", PROCESSING, MountMode.WRITABLE))
+            created.append(folders.staged / "processing")
     texts = {config / name: text for name, text in written.items()}
     points, empty_files = _mount_points(mounts)
     job = Job(

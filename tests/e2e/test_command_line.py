@@ -115,7 +115,7 @@ def test_check_in_words_and_in_json(folder):
     words = cursus_sandbox("check", "dag.yaml", cwd=folder)
     assert (words.returncode, words.stdout) == (0, "dag.yaml: ok, 1 step\n")
     parsed = json.loads(cursus_sandbox("check", "dag.yaml", "--json", cwd=folder).stdout)
-    assert parsed == {"ok": True, "name": "dag", "steps": 1, "notes": []}
+    assert parsed == {"ok": True, "name": "dag", "steps": 1, "warnings": [], "notes": []}
 
 
 def test_check_says_what_is_worth_a_look(folder):
@@ -126,7 +126,7 @@ def test_check_says_what_is_worth_a_look(folder):
         words = cursus_sandbox(command, "dag.yaml", cwd=folder, COLUMNS="300")
         assert words.returncode == 0
         assert "no contract for CleanTables was found, so generic channels are taken: nothing -> " in words.stdout
-    [note] = json.loads(cursus_sandbox("check", "dag.yaml", "--json", cwd=folder).stdout)["notes"]
+    *_, note = json.loads(cursus_sandbox("check", "dag.yaml", "--json", cwd=folder).stdout)["notes"]
     assert note.startswith("CleanTables_late: no contract for CleanTables was found")
 
 

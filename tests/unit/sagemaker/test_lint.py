@@ -156,5 +156,5 @@ def test_names_with_underscores():
     """Names that a job can't have are remarked once, for all steps."""
     plan = linted(PipelineExecutionPlan(name="p", steps=(step(name="a_b"), step(name="c"), step(name="d_e"))))
     assert plan.warnings == ()
-    (said,) = plan.notes
+    (said,) = plan.remarks
     assert said.startswith("'a_b' and 1 more: SageMaker Pipelines takes underscores in a step's name")

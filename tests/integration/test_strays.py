@@ -1,0 +1,62 @@
+"""What a step writes below /opt/ml outside of its outputs: said after the run, on every engine."""
+
+import pytest
+from small_pipeline import statuses, succeeded
+
+STRAYS = """
+(ML / "processing/outputs/out").mkdir(parents=True)
+(ML / "processing/outputs/out/rows.csv").write_text("a")
+(ML / "processing/outputs/out/more.csv").write_text("a")
+(ML / "output/notes.txt").write_text("a")
+say("well")
+"""
+
+
+def test_what_is_written_beside_the_outputs(anywhere):
+    """Each folder with files that no output brings home is named, with the output that was meant."""
+    anywhere.step("odd", STRAYS)
+    odd = succeeded(anywhere.run()).step_results["odd"]
+    lost = "which is in none of its outputs: SageMaker does not keep that."
+    meant = "Did you mean '/opt/ml/processing/output/out'?"
+    assert odd.warnings == (
+        f"it wrote /opt/ml/output/notes.txt, {lost} {meant}",
+        f"it wrote /opt/ml/processing/outputs/out/more.csv and 1 more beside it, {lost} {meant}",
+    )
+
+
+def test_strict_fails_the_step(small):
+    """With strict, such a step has failed, its outputs are not published, and what depends on it is skipped."""
+    small.step("odd", STRAYS)
+    small.step("after", reads={"data": "odd:out"})
+    result = small.run(strict=True)
+    assert (result.exit_code, statuses(result)) == (1, {"odd": "failed", "after": "skipped"})
+    assert result.step_results["odd"].why == "it left warnings, and --strict takes them for errors"
+    assert not (result.folder / "steps/odd/outputs").exists()
+
+
+@pytest.mark.parametrize("kind", ["Processing", "Training"])
+def test_what_is_no_stray(anywhere, kind):
+    """Inputs and outputs, what is changed in them, messages, and an output that takes all there is: no word of them."""
+    there = anywhere.write("given/rows.csv", "a\n1\n")
+    where = {"path": "/opt/ml/input/data/data"} if kind == "Training" else {}
+    out = {"path": "/opt/ml/model" if kind == "Training" else "/opt/ml/processing/output"}
+    anywhere.step(
+        "plain",
+        f"read = Path('{where.get('path', '/opt/ml/processing/input/data')}')\n"
+        f"(read / 'new').write_text('x'); (Path('{out['path']}') / 'deep').mkdir()\n"
+        f"(Path('{out['path']}') / 'deep/x').write_text('x')\n"
+        "(ML / 'output/message').write_text('x'); (ML / 'output/failure').write_text('x')\n",
+        kind=kind,
+        inputs={"data": {"required": True, **where}},
+        reads={"data": str(there.parent)},
+        outputs={"out": out},
+    )
+    assert succeeded(anywhere.run()).step_results["plain"].warnings == ()
+
+
+def test_warnings_of_data_with_strict(small):
+    """With strict, data with a warning stops its step as data that break a contract do."""
+    small.step("rows", "say('\\ufeffa\\n1\\n', name='x.csv')")
+    assert statuses(small.run()) == {"rows": "succeeded"}
+    result = small.run(strict=True)
+    assert (result.exit_code, statuses(result)) == (3, {"rows": "failed"})
