@@ -51,6 +51,7 @@ check: $(VENV)/installed ## ruff and mypy
 bench: $(VENV)/installed ## what it costs
 	$(BIN)/python tests/bench/planning.py
 	$(BIN)/python tests/bench/stepping.py
+	$(BIN)/python tests/bench/synthetic.py
 
 clean: ## take away what was made here, but for the images
 	rm -rf $(VENV) .cursus-sandbox dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

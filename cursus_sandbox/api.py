@@ -16,7 +16,7 @@ from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.result import Observer, PipelineExecutionResult
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.pipeline.values import duration, size
-from cursus_sandbox.planning import AnyPath, Document, Overrides, PipelineDAGResolver
+from cursus_sandbox.planning import AnyPath, DataSource, Document, Overrides, PipelineDAGResolver, synthetic_of
 
 WORKSPACE = Path(".cursus-sandbox")
 CONTRACTS_VARIABLE = "CURSUS_SANDBOX_CONTRACTS"
@@ -36,6 +36,7 @@ def plan(
     inputs: Mapping[str, AnyPath] | None = None,
     config: AnyPath | None = None,
     lenient: bool = False,
+    data_source: DataSource = "local",
     explain_config: bool = False,
     strict: bool = False,
 ) -> PipelineExecutionPlan:
@@ -55,6 +56,7 @@ def plan(
         contracts=with_environment(contracts),
         overrides=_overrides(image, source_dir, timeout, grace, memory, inputs),
         lenient=lenient,
+        synthetic=synthetic_of(data_source),
     ).create_execution_plan(explain_config=explain_config, strict=strict)
 
 
@@ -66,6 +68,7 @@ def check(
     inputs: Mapping[str, AnyPath] | None = None,
     config: AnyPath | None = None,
     lenient: bool = False,
+    data_source: DataSource = "local",
     strict: bool = False,
 ) -> PipelineExecutionPlan:
     """As `plan`, and the scripts and files that the documents name must be there."""
@@ -75,6 +78,7 @@ def check(
         contracts=with_environment(contracts),
         overrides=_overrides(None, source_dir, None, None, None, inputs),
         lenient=lenient,
+        synthetic=synthetic_of(data_source),
     ).create_execution_plan(runnable=True, strict=strict)
 
 
@@ -92,8 +96,8 @@ def run(
     inputs: Mapping[str, AnyPath] | None = None,
     config: AnyPath | None = None,
     lenient: bool = False,
+    data_source: DataSource = "local",
     strict: bool = False,
-    data_source: str = "local",
     jobs: int | None = None,
     fail_fast: bool = False,
     pull: bool = False,
@@ -116,6 +120,7 @@ def run(
         contracts=with_environment(contracts),
         overrides=_overrides(image, source_dir, timeout, grace, memory, inputs),
         lenient=lenient,
+        synthetic=synthetic_of(data_source),
     ).create_execution_plan(runnable=True, strict=strict)
     if pdb:
         planned = _tried_once(planned)
@@ -133,7 +138,7 @@ def run(
         notes=notes,
         observer=observer,
     )
-    return executor.execute_pipeline(planned, data_source, selection=selection)
+    return executor.execute_pipeline(planned, selection=selection)
 
 
 def choose_engine(name: str, images: Iterable[str], *, pdb: bool = False) -> tuple[Engine, tuple[str, ...]]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import DocumentError, EngineError, ExitCode, Problem, SandboxError, Terminated
-from cursus_sandbox.pipeline.dag import Located, Source, StepOutput
-from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
+from cursus_sandbox.pipeline.dag import Located, StepOutput, Synthetic
+from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.result import (
     Observer,
     PipelineExecutionResult,
@@ -26,8 +26,9 @@ from cursus_sandbox.pipeline.result import (
 )
 from cursus_sandbox.pipeline.schedule import Schedule
 from cursus_sandbox.pipeline.selection import Selection
-from cursus_sandbox.planning import Document, Overrides, PipelineDAGResolver
+from cursus_sandbox.planning import DataSource, Document, Overrides, PipelineDAGResolver, synthetic_of
 from cursus_sandbox.sagemaker.script_main import NOT_EXERCISED
+from cursus_sandbox.sources import made_up
 from cursus_sandbox.step_run import StepRun
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
 from cursus_sandbox.workspace import RunFolder, Workspace, unwritable
@@ -78,7 +79,7 @@ class PipelineExecutor:
     def execute_pipeline(
         self,
         dag: PipelineExecutionPlan | Document,
-        data_source: str = "local",
+        data_source: DataSource = "local",
         *,
         selection: Selection = Selection(),
     ) -> PipelineExecutionResult:
@@ -87,11 +88,8 @@ class PipelineExecutor:
         A failed step is in the result. Raises DocumentError when nothing could be started for what the documents say,
         MachineError when this machine could not go on; what had ended by then is in the run's folder.
         """
-        if data_source != "local":
-            raise DocumentError(
-                [Problem(f"there is no data source '{data_source}'", hint="'local' binds files and folders.")]
-            )
-        plan = dag if isinstance(dag, PipelineExecutionPlan) else self._planned(dag)
+        synthetic = synthetic_of(data_source)
+        plan = dag if isinstance(dag, PipelineExecutionPlan) else self._planned(dag, synthetic)
         chosen = selection.steps(plan)
         engine = self.engine or _local_engine(_named_images(plan, chosen))
         images = _images(plan, chosen, engine)
@@ -105,8 +103,8 @@ class PipelineExecutor:
                 walk = _Walk(self, engine, plan, folder, digests, chosen=chosen, reused=reused, started=started)
                 return walk.result()
 
-    def _planned(self, dag: Document) -> PipelineExecutionPlan:
-        resolver = PipelineDAGResolver(dag, contracts=self.contracts, overrides=self.overrides)
+    def _planned(self, dag: Document, synthetic: Synthetic | None) -> PipelineExecutionPlan:
+        resolver = PipelineDAGResolver(dag, contracts=self.contracts, overrides=self.overrides, synthetic=synthetic)
         return resolver.create_execution_plan(runnable=True)
 
 
@@ -223,7 +221,7 @@ class _Walk:
     def _run(self, step: PlannedStep) -> StepExecutionResult:
         if self.stopped:
             return self._not_started(step.name)
-        sources = {one.channel: self._source(one.source) for one in step.inputs}
+        sources = {one.channel: self._source(step, one) for one in step.inputs}
         run = StepRun(step, sources, self.folder, self.engine, self.validator, self.executor.strict)
         return run.result(lambda: self.executor.observer(StepStarted(step.name)))
 
@@ -276,11 +274,13 @@ class _Walk:
             return StepExecutionResult(step=step.name, status=StepStatus.SKIPPED, why="not selected")
         return None
 
-    def _source(self, source: Source) -> Path:
+    def _source(self, step: PlannedStep, one: PlannedInput) -> Path:
         """Where an input's file or folder is; a folder that an optional output did not leave is not there."""
-        match source:
+        match source := one.source:
             case Located():
                 return source.path.resolve()
+            case Synthetic():
+                return made_up(step, one, source, self.folder.path / "inputs" / step.name / one.channel)
             case StepOutput():
                 outputs = self.results[source.step].outputs
                 return outputs.get(

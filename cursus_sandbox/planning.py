@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cursus_sandbox.documents import (
     ContractLibrary,
@@ -20,7 +20,7 @@ from cursus_sandbox.documents import (
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.cursus_config import CursusConfigs
-from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, StepConfiguration
+from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, StepConfiguration, Synthetic
 from cursus_sandbox.pipeline.names import StepTypes
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.resolver import Resolver
@@ -30,6 +30,7 @@ from cursus_sandbox.sources import missing_sources
 
 AnyPath = str | os.PathLike[str]
 Document = AnyPath | Pipeline | PipelineDAG
+DataSource = Literal["local", "synthetic"] | Synthetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class PipelineDAGResolver(Resolver):
     keys. `contracts` are contracts, or folders of them, that come before all that are found: where the document says,
     beside it, in an installed Cursus, the shipped ones. (CURSUS_SANDBOX_CONTRACTS is for the command line and for
     `plan`, `check` and `run`.) `lenient` is Cursus' last resort: a required input that nothing fits takes the first
-    output there is, and a note says so.
+    output there is, and a note says so. `synthetic` is what inputs are made up by that nothing feeds.
 
     Raises DocumentError with every problem, each with its file and line.
     """
@@ -70,6 +71,7 @@ class PipelineDAGResolver(Resolver):
         contracts: Contracts = (),
         overrides: Overrides = Overrides(),
         lenient: bool = False,
+        synthetic: Synthetic | None = None,
     ) -> None:
         written = _in_memory(dag) if isinstance(dag, Pipeline | PipelineDAG) else read_pipeline(Path(dag))
         pipeline, outside = _overridden(written.pipeline, overrides)
@@ -94,6 +96,7 @@ class PipelineDAGResolver(Resolver):
             contracts={**unread, **found},
             available_configs=_overlaid(configs.configs if configs else None, available_configs, metadata),
             lenient=lenient,
+            synthetic=synthetic,
         )
 
     def create_execution_plan(
@@ -133,6 +136,20 @@ class PipelineDAGResolver(Resolver):
                 case _:
                     located.append(self._written.located(problem))
         return sorted(dict.fromkeys(located), key=lambda one: (str(one.file or ""), one.line or 0))
+
+
+def synthetic_of(data_source: DataSource) -> Synthetic | None:
+    """What inputs are made up by that nothing feeds; DocumentError for a source that isn't known."""
+    match data_source:
+        case "local":
+            return None
+        case "synthetic":
+            return Synthetic()
+        case Synthetic():
+            return data_source
+        case _:
+            hint = "There is: local (files and folders), synthetic (made up from the schemas)."
+            raise DocumentError([Problem(f"there is no data source '{data_source}'", hint=hint)])
 
 
 def _configs(written: Written, given: Path | None) -> tuple[WrittenConfigs | None, list[Problem]]:

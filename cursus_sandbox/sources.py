@@ -1,4 +1,4 @@
-"""Where root inputs and code come from. Today: files and folders of this machine."""
+"""Where root inputs and code come from: files and folders of this machine, or nowhere, made up from a schema."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import stat
 from pathlib import Path
 
 from cursus_sandbox.errors import Problem, did_you_mean
-from cursus_sandbox.pipeline.dag import Located
-from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
+from cursus_sandbox.pipeline.dag import Located, Synthetic
+from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.sagemaker.layout import script_of
+from cursus_sandbox.tables.schema import TableSchema
+
+_LABELS = ("LABEL_FIELD", "LABEL_NAME", "label_name")
+_KEYS = ("ID_FIELD", "id_name")
 
 
 def missing_sources(plan: PipelineExecutionPlan) -> list[Problem]:
@@ -28,6 +32,12 @@ def missing_sources(plan: PipelineExecutionPlan) -> list[Problem]:
                     folder=bool(one.parts),
                 )
             ]
+            problems += [
+                problem
+                for one in step.inputs
+                if isinstance(one.source, Synthetic)
+                for problem in _unmakeable(step, one)
+            ]
         problems += [
             problem
             for output in step.outputs
@@ -39,6 +49,36 @@ def missing_sources(plan: PipelineExecutionPlan) -> list[Problem]:
             )
         ]
     return problems
+
+
+def made_up(step: PlannedStep, one: PlannedInput, source: Synthetic, folder: Path) -> Path:
+    """The folder, with data for the input in it: of each of its parts a table."""
+    from cursus_sandbox.tables.synthetic import Recipe, write_table  # noqa: PLC0415 -- numpy, only where data are made
+
+    told = {name: setting.value for name, setting in step.environment.items()} | step.hyperparameters
+    label = next((told[name] for name in _LABELS if name in told), None)
+    key = next((told[name] for name in _KEYS if name in told), None)
+    for part in one.parts or ("",):
+        place = f"{step.name}:{one.channel}/{part}"
+        recipe = Recipe(source.rows, source.seed, place, label=label, key=key, nasty=source.nasty)
+        write_table(one.table_schema or TableSchema(), folder / part, recipe)
+    return folder
+
+
+def _unmakeable(step: PlannedStep, one: PlannedInput) -> list[Problem]:
+    """Why no data can be made up for an input, if so: a table without rows tells."""
+    from cursus_sandbox.tables.synthetic import Recipe, batches  # noqa: PLC0415
+
+    at = ("steps", step.name, "inputs", one.channel)
+    what = f"input '{one.channel}' of step '{step.name}' is synthetic, and"
+    if one.table_schema is None or not one.table_schema.fields:
+        hint = f"Say what is in it:  schemas: {{{one.channel}: {{fields: [{{name: …, type: …}}]}}}}"
+        return [Problem(f"{what} it has no schema to make data from", at, hint)]
+    try:
+        next(batches(one.table_schema, Recipe(rows=0)))
+    except ValueError as error:
+        return [Problem(f"{what} {error}", at)]
+    return []
 
 
 def _missing_folders(plan: PipelineExecutionPlan) -> list[Problem]:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, TypedDict, TypeVar
 
 import typer
 
@@ -18,6 +18,9 @@ from cursus_sandbox import __version__
 from cursus_sandbox.cli.contracts import contracts_app, schema_json
 from cursus_sandbox.cli.options import AsJson, Contracts, print_json
 from cursus_sandbox.errors import DocumentError, ExitCode, SandboxError, Terminated
+
+if TYPE_CHECKING:
+    from cursus_sandbox.pipeline.dag import Synthetic
 
 Value = TypeVar("Value")
 
@@ -38,6 +41,13 @@ class PlanFormat(StrEnum):
     TEXT = "text"
     MERMAID = "mermaid"
     DOT = "dot"
+
+
+class DataSourceName(StrEnum):
+    """Where the inputs come from that nothing feeds."""
+
+    LOCAL = "local"
+    SYNTHETIC = "synthetic"
 
 
 class EngineChoice(StrEnum):
@@ -82,6 +92,15 @@ Config = Annotated[
 Lenient = Annotated[
     bool, typer.Option("--lenient", help="Feed a required input that nothing fits from the first output there is.")
 ]
+DataSourceOption = Annotated[
+    DataSourceName,
+    typer.Option(
+        "--data-source", help="What feeds inputs that nothing feeds: files named, or data made up from schemas."
+    ),
+]
+Rows = Annotated[int | None, typer.Option("--rows", min=0, help="Rows of a synthetic table. Default: 1000.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Another seed, other synthetic data. Default: 0.")]
+Nasty = Annotated[bool, typer.Option("--nasty", help="Put edge values into synthetic data.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Take what AWS would refuse or lose for an error.")]
 
 # A line with \b alone keeps the lines below it as they are.
@@ -144,8 +163,11 @@ def run(
     source_dir: SourceDir = None,
     inputs: Inputs = None,
     lenient: Lenient = False,
+    data_source: DataSourceOption = DataSourceName.LOCAL,
+    rows: Rows = None,
+    seed: Seed = None,
+    nasty: Nasty = False,
     strict: Strict = False,
-    data_source: Annotated[str, typer.Option(help="Where root inputs come from: local.")] = "local",
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Steps at once. Default: one per processor.")
     ] = None,
@@ -174,6 +196,7 @@ def run(
     """Run a pipeline, each step in a sandbox of its own."""
     limits = _limits(timeout, grace, memory)
     bindings = _bindings(inputs)
+    source = _data_source(data_source, rows, seed, nasty=nasty)
     if pdb:
         _check_pdb(engine, only or [])
     with _interruptible(ctrl_c=not pdb):
@@ -193,8 +216,8 @@ def run(
             **limits,
             inputs=bindings,
             lenient=lenient,
+            data_source=source,
             strict=strict,
-            data_source=data_source,
             jobs=jobs,
             fail_fast=fail_fast,
             pull=pull,
@@ -220,6 +243,10 @@ def plan(
     source_dir: SourceDir = None,
     inputs: Inputs = None,
     lenient: Lenient = False,
+    data_source: DataSourceOption = DataSourceName.LOCAL,
+    rows: Rows = None,
+    seed: Seed = None,
+    nasty: Nasty = False,
     strict: Strict = False,
     timeout: Timeout = None,
     grace: Grace = None,
@@ -238,6 +265,7 @@ def plan(
     """
     limits = _limits(timeout, grace, memory)
     bindings = _bindings(inputs)
+    source = _data_source(data_source, rows, seed, nasty=nasty)
     if explain_config and drawn is not PlanFormat.TEXT:
         raise typer.BadParameter(
             f"a drawing has no place for it: leave --format {drawn} away", param_hint="--explain-config"
@@ -254,6 +282,7 @@ def plan(
             **limits,
             inputs=bindings,
             lenient=lenient,
+            data_source=source,
             strict=strict,
             explain_config=explain_config,
         )
@@ -286,6 +315,10 @@ def check(
     source_dir: SourceDir = None,
     inputs: Inputs = None,
     lenient: Lenient = False,
+    data_source: DataSourceOption = DataSourceName.LOCAL,
+    rows: Rows = None,
+    seed: Seed = None,
+    nasty: Nasty = False,
     strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
@@ -294,6 +327,7 @@ def check(
     The scripts, files and folders that the documents name must be there, too.
     """
     bindings = _bindings(inputs)
+    source = _data_source(data_source, rows, seed, nasty=nasty)
     with _interruptible():
         from cursus_sandbox import api
         from cursus_sandbox.reports.text import plain_lines
@@ -306,6 +340,7 @@ def check(
                 source_dir=source_dir,
                 inputs=bindings,
                 lenient=lenient,
+                data_source=source,
                 strict=strict,
             )
         except DocumentError as error:
@@ -425,6 +460,20 @@ def _parsed(option: str, value: str | None, parse: Callable[[str], Value]) -> Va
         return parse(value)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def _data_source(
+    name: DataSourceName, rows: int | None, seed: int | None, *, nasty: bool
+) -> Literal["local"] | Synthetic:
+    """The source that the options name; those of synthetic data say nothing of another."""
+    if name is DataSourceName.SYNTHETIC:
+        from cursus_sandbox.pipeline.dag import Synthetic
+
+        return Synthetic(rows=1000 if rows is None else rows, seed=seed or 0, nasty=nasty)
+    for option, given in (("--rows", rows is not None), ("--seed", seed is not None), ("--nasty", nasty)):
+        if given:
+            raise typer.BadParameter("it is for --data-source synthetic", param_hint=option)
+    return "local"
 
 
 def _bindings(inputs: list[str] | None) -> dict[str, Path]:

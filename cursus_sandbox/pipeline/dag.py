@@ -57,15 +57,36 @@ class Located:
         return str(self.path)
 
 
-Source = StepOutput | Located
+class Synthetic(_Ours):
+    """An input that is made up from the schema of its channel: the same data for the same seed.
+
+    With `nasty` the first rows hold every edge a type has.
+    """
+
+    rows: Annotated[int, Field(ge=0, le=1_000_000_000)] = 1000
+    seed: Annotated[int, Field(ge=0)] = 0
+    nasty: bool = False
+
+    def __str__(self) -> str:
+        return f"synthetic, {self.rows:,} rows, seed {self.seed}{', nasty' if self.nasty else ''}"
+
+
+Source = StepOutput | Located | Synthetic
 
 
 def source(value: Any) -> Any:
-    """`step:channel` is another step's output; anything else is a path. A path with a colon is written `./a:b`."""
-    if isinstance(value, StepOutput | Located):
+    """`step:channel` is another step's output, `{synthetic: {rows: 1000}}` made up, anything else a path.
+
+    A path with a colon is written `./a:b`.
+    """
+    if isinstance(value, StepOutput | Located | Synthetic):
         return value
+    if isinstance(value, dict) and list(value) == ["synthetic"]:
+        return Synthetic.model_validate(value["synthetic"] or {})
     if isinstance(value, dict | list):
-        raise ValueError("an input is STEP:CHANNEL or a path, as text")  # noqa: TRY004 -- pydantic's way to say it
+        raise ValueError(  # noqa: TRY004 -- pydantic's way to say it
+            "an input is STEP:CHANNEL or a path, as text, or {synthetic: {rows: 1000}}"
+        )
     written = text(value)
     if "://" in written:
         raise ValueError(f"{written}: only files and folders of this machine can be bound")
@@ -101,6 +122,23 @@ Arguments = Annotated[
 
 _Listed = WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}})
 _Written = WithJsonSchema({"type": "string"})
+_Synthetic = {
+    "type": "object",
+    "properties": {
+        "synthetic": {
+            "type": ["object", "null"],
+            "properties": {
+                "rows": {"type": "integer", "minimum": 0},
+                "seed": {"type": "integer", "minimum": 0},
+                "nasty": {"type": "boolean"},
+            },
+            "additionalProperties": False,
+        }
+    },
+    "required": ["synthetic"],
+    "additionalProperties": False,
+}
+_InputWritten = WithJsonSchema({"anyOf": [{"type": "string"}, _Synthetic]})
 
 
 class Resources(_Ours):
@@ -118,7 +156,7 @@ class StepConfiguration(_Ours):
     contract: Text | None = None
     job_type: Text | None = None
     depends_on: Annotated[tuple[StepName, ...], BeforeValidator(_names), _Listed] = ()
-    inputs: dict[Text, Annotated[Source, BeforeValidator(source), _Written]] = Field(default_factory=dict)
+    inputs: dict[Text, Annotated[Source, BeforeValidator(source), _InputWritten]] = Field(default_factory=dict)
     outputs: dict[Text, Annotated[Located, BeforeValidator(located), _Written]] = Field(default_factory=dict)
     schemas: dict[Text, TableSchema] = Field(default_factory=dict)
     env: dict[EnvironmentName, Text] = Field(default_factory=dict)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from cursus_sandbox.errors import Problem, did_you_mean
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
-from cursus_sandbox.pipeline.dag import Located, Pipeline, Source, StepConfiguration, StepOutput
+from cursus_sandbox.pipeline.dag import Located, Pipeline, Source, StepConfiguration, StepOutput, Synthetic
 from cursus_sandbox.pipeline.plan import PlannedInput
 from cursus_sandbox.pipeline.wiring import Wiring, outputs_of, wirings
 from cursus_sandbox.tables.schema import TableSchema, merged
@@ -27,6 +27,7 @@ class StepInputs:
         contracts: Contracts,
         depends_on: Sequence[str],
         lenient: bool = False,
+        made: Synthetic | None = None,
     ) -> None:
         self.bound: list[PlannedInput] = []
         self.problems: list[Problem] = []
@@ -34,6 +35,8 @@ class StepInputs:
         self._name = name
         self._pipeline = pipeline
         self._lenient = lenient
+        self._made = made
+        self._is_first = not depends_on
         self._contracts = contracts
         self._contract = contracts[name][0]
         self._step = pipeline.steps.get(name, StepConfiguration())
@@ -62,6 +65,7 @@ class StepInputs:
         """Bind what was found for an input that nobody pinned, or say why not."""
         required = self._contract.inputs[channel].required
         listed = ", ".join(map(str, wired.rivals))
+        made_up = self._made is not None and (required or self._is_first) and self._schema(channel).fields
         if wired.binding is not None and wired.evidence is not None:
             if not (wired.evidence.named or wired.evidence.listed):
                 why = ", ".join(wired.evidence.reasons)
@@ -73,6 +77,8 @@ class StepInputs:
         elif wired.rivals:
             what = f"several outputs fit it equally well: {listed}"
             self._refuse(channel, what, f"Pin one:  inputs: {{{channel}: {wired.rivals[0]}}}")
+        elif made_up and self._made is not None:
+            self._bind(channel, self._made, Wiring(), reason="made up from its schema")
         elif required and self._lenient and self._candidates:
             first = self._candidates[0].source
             why = "nothing fits it, and --lenient takes the first output there is"
@@ -121,6 +127,10 @@ class StepInputs:
                 table_schema=refined(port.table_schema, self._step.schemas.get(channel)),
             )
         )
+
+    def _schema(self, channel: str) -> TableSchema:
+        of_contract = self._contract.inputs[channel].table_schema
+        return refined(of_contract, self._step.schemas.get(channel)) or TableSchema()
 
     def _refuse(self, channel: str, what: str, hint: str) -> None:
         asked = f"step '{self._name}' needs its input '{channel}'"

@@ -14,7 +14,7 @@ from cursus_sandbox.pipeline.config_assignment import ConfigAssignment, config_a
 from cursus_sandbox.pipeline.config_matching import ConfigResolution, Node
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
 from cursus_sandbox.pipeline.cursus_config import CursusConfigs
-from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepOutput
+from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepOutput, Synthetic
 from cursus_sandbox.pipeline.inputs import Contracts
 from cursus_sandbox.pipeline.job_types import label_of
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
@@ -30,7 +30,8 @@ class Resolver:
     `contracts` is by step type. A step whose type is not among them gets a generic contract, and a note that says so.
     `available_configs` are Cursus' step configurations by key, as objects or mappings, and `metadata` what stands
     beside them; or CursusConfigs, which `documents.read_config` reads from a file. `lenient` feeds a required input
-    that nothing fits from the first output there is.
+    that nothing fits from the first output there is. `synthetic` makes up what nothing feeds and
+    has a schema: required inputs, and all inputs of a first step.
     """
 
     def __init__(
@@ -41,10 +42,12 @@ class Resolver:
         available_configs: CursusConfigs | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         lenient: bool = False,
+        synthetic: Synthetic | None = None,
     ) -> None:
         self.pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline(name="pipeline", dag=pipeline)
         self.contracts = contracts
         self.lenient = lenient
+        self.synthetic = synthetic
         self.configs = (
             CursusConfigs.of(available_configs, metadata)
             if isinstance(available_configs, Mapping)
@@ -116,6 +119,7 @@ class Resolver:
                 depends_on=self.get_step_dependencies(name),
                 assigned=assignment.steps.get(name),
                 lenient=self.lenient,
+                made=self.synthetic,
             )
             notes = contract_notes(*resolved[name], known=self.contracts)
             steps.append(replace(step, notes=(*notes, *step.notes)) if notes else step)

@@ -8,7 +8,7 @@ from cursus_sandbox.errors import Problem, did_you_mean
 from cursus_sandbox.pipeline.config_assignment import Assigned
 from cursus_sandbox.pipeline.configuration import arguments, environment, hyperparameters
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
-from cursus_sandbox.pipeline.dag import Pipeline, StepConfiguration
+from cursus_sandbox.pipeline.dag import Pipeline, StepConfiguration, Synthetic
 from cursus_sandbox.pipeline.inputs import Contracts, StepInputs, refined, why_skipped
 from cursus_sandbox.pipeline.limits import GRACE, RUNTIME, configured_runtime
 from cursus_sandbox.pipeline.plan import PlannedOutput, PlannedStep
@@ -22,10 +22,11 @@ def planned_step(
     depends_on: Sequence[str],
     assigned: Assigned | None = None,
     lenient: bool = False,
+    made: Synthetic | None = None,
 ) -> tuple[PlannedStep, list[Problem]]:
     """The step, and what is wrong with it. `contracts` gives each step's contract and job type.
 
-    `assigned` is its Cursus configuration; None where the pipeline has none.
+    `assigned` is its Cursus configuration; None where the pipeline has none. `made` feeds what nothing else does.
     """
     contract, job_type = contracts[name]
     config = assigned.config if assigned else None
@@ -33,7 +34,7 @@ def planned_step(
     defaults = pipeline.defaults
     problems = [*_unknown_channels(name, contract, step)]
     skip = why_skipped(contract, step)
-    inputs = StepInputs(name, pipeline=pipeline, contracts=contracts, depends_on=depends_on, lenient=lenient)
+    inputs = StepInputs(name, pipeline=pipeline, contracts=contracts, depends_on=depends_on, lenient=lenient, made=made)
     settings, missing = environment(name, contract, step, defaults, config)
     notes = list(inputs.notes)
     if skip is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Located, Source, StepOutput
+from cursus_sandbox.pipeline.dag import Located, Source, StepOutput, Synthetic
 
 REGION = "us-east-1"
 _ACCOUNT = "000000000000"
@@ -47,6 +47,8 @@ class JobIdentity:
                 return self.output_uri(source.channel, step=source.step)
             case Located():
                 return self.file_uri(source.path)
+            case Synthetic():
+                return f"{_STORE}/synthetic/{self.step}"
 
     def file_uri(self, path: PurePath) -> str:
         """Where in S3 a file or folder of this machine would have been put."""

@@ -100,6 +100,14 @@ def test_plain_processes_give_the_same_bytes(example):
     assert {name for name in process if process[name] != local[name]} == set()
 
 
+def test_on_no_data_at_all(example):
+    """The example runs to its end on made-up flights, and its model learns from them."""
+    code, summary, folder = run(example, "--engine", "local", "--data-source", "synthetic", "--rows", "3000")
+    assert code == 0, summary
+    check_summary(summary)
+    assert [file.name for file in (folder / "inputs/DummyDataLoading/INPUT_DATA").iterdir()] == ["part-0.parquet"]
+
+
 @pytest.mark.docker
 @pytest.mark.images
 def test_both_engines_give_the_same_bytes(example):

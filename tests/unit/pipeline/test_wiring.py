@@ -7,6 +7,7 @@ from small import IN, LOAD, OUT, TRAIN, contract, pipeline, plan, problems
 
 from cursus_sandbox.errors import DocumentError
 from cursus_sandbox.pipeline.contract import InputChannel, OutputChannel
+from cursus_sandbox.pipeline.dag import Synthetic
 from cursus_sandbox.pipeline.evidence import evidence
 from cursus_sandbox.pipeline.resolver import Resolver
 from cursus_sandbox.pipeline.wiring import Candidate, wirings
@@ -459,3 +460,21 @@ def test_the_last_resort_needs_an_output():
     lenient = Resolver(pipeline({"Train": {}}), contracts={"Train": TRAIN}, lenient=True)
     with pytest.raises(DocumentError, match="no step before it leaves anything"):
         lenient.create_execution_plan()
+
+
+def test_synthetic_inputs():
+    """What nothing feeds is made up where it has a schema: required inputs, and every input of a first step."""
+    fields = {"fields": [{"name": "a"}]}
+    given = {"path": f"{IN}/x", "required": False, "table_schema": fields}
+    first = contract("First", {"maybe": given, "bare": {"path": f"{IN}/y", "required": False}}, {"rows": OUT})
+    then = contract("Then", {"other": given, "must": {"path": f"{IN}/z", "table_schema": fields}}, {"t": f"{OUT}/t"})
+    steps = {"First": {}, "Then": {"depends_on": "First", "inputs": {"other": {"synthetic": {"rows": 5}}}}}
+    made = Resolver(
+        pipeline(steps), contracts={"First": first, "Then": then}, synthetic=Synthetic(rows=9, seed=2)
+    ).create_execution_plan()
+    nine = "synthetic, 9 rows, seed 2"
+    assert inputs_of(made, "First") == {"maybe": (nine, "made up from its schema")}
+    assert inputs_of(made, "Then") == {
+        "other": ("synthetic, 5 rows, seed 0", "pinned"),
+        "must": ("First:rows", "path rule"),
+    }

@@ -1,0 +1,51 @@
+"""Runs on data that nobody has: made up from the schemas, on every engine."""
+
+import pytest
+from small_pipeline import succeeded
+
+import cursus_sandbox
+from cursus_sandbox import DocumentError
+from cursus_sandbox.pipeline.dag import Synthetic
+
+SCHEMA = {"rows": {"fields": [{"name": "id", "type": "integer"}, {"name": "late", "type": "integer"}], "glob": "*.csv"}}
+READS = "files = tree(IN / 'rows'); say(f\"{files} {len((IN / 'rows' / files[0]).read_text().splitlines())}\")"
+
+
+def test_a_first_step_reads_made_up_rows(anywhere):
+    """A required input without a source is made up, in the format its schema's glob names."""
+    wants = {"rows": {"required": True}}
+    anywhere.step("first", READS, inputs=wants, schemas=SCHEMA)
+    result = succeeded(anywhere.run(data_source=Synthetic(rows=12)))
+    left = result.step_results["first"].outputs["out"] / "said"
+    assert left.read_text() == "['part-0.csv'] 13"
+
+
+def test_an_input_of_the_document(small):
+    """A document may ask for it itself, for one input."""
+    asks = {"inputs": {"rows": {"synthetic": {"rows": 3, "seed": 5}}}, "schemas": SCHEMA}
+    small.step("first", READS, inputs={"rows": {"required": True}})
+    small.steps["first"] = asks
+    assert (succeeded(small.run()).step_results["first"].outputs["out"] / "said").read_text() == "['part-0.csv'] 4"
+
+
+@pytest.mark.parametrize(
+    ("schemas", "said"),
+    [
+        ({}, "is synthetic, and it has no schema to make data from"),
+        ({"rows": {"fields": [{"name": "x", "arrow": "month_day_nano_interval"}]}}, "column 'x': no data can be made"),
+    ],
+)
+def test_what_cannot_be_made_up(small, schemas, said):
+    """An input that can't be made up is an error of the document, and nothing is started."""
+    small.step("first", READS, inputs={"rows": {"required": True}})
+    small.steps["first"] = {"inputs": {"rows": {"synthetic": None}}, "schemas": schemas}
+    with pytest.raises(DocumentError, match=said):
+        small.run()
+    assert not small.workspace.exists()
+
+
+def test_an_unknown_data_source(small):
+    """A data source that isn't known is named with those there are."""
+    small.step("first")
+    with pytest.raises(DocumentError, match=r"no data source 'sythetic'(.|\n)*There is: local"):
+        cursus_sandbox.run(small.document, data_source="sythetic", workspace=small.workspace)

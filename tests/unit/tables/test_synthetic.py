@@ -1,0 +1,134 @@
+"""Made-up tables keep their schema, are the same for the same seed, and can be learned from."""
+
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cursus_sandbox.tables.arrow_types import Family
+from cursus_sandbox.tables.schema import TableSchema
+from cursus_sandbox.tables.synthetic import CHUNK, Recipe, batches, write_table
+from cursus_sandbox.tables.validator import DataCompatibilityValidator
+
+FLIGHTS = [
+    {"name": "id", "type": "integer", "constraints": {"required": True}},
+    {"name": "hour", "type": "integer"},
+    {"name": "wind", "type": "number"},
+    {"name": "carrier", "type": "string", "constraints": {"required": True}},
+    {"name": "late", "type": "integer", "constraints": {"required": True}},
+]
+EXACT = ("int8", "uint16", "int32", "float32", "decimal128(9, 2)", "timestamp[ns, tz=UTC]", "time64[us]", "date64")
+
+
+def schema(fields, **words):
+    return TableSchema.model_validate({"fields": fields, **words})
+
+
+def table(fields, **recipe):
+    return pa.Table.from_batches(batches(schema(fields), Recipe(**recipe)))
+
+
+def problems(folder, asked):
+    return DataCompatibilityValidator().check(folder, asked, data="x").errors
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.one_of(st.sampled_from(list(Family)), st.sampled_from(EXACT)), st.booleans()),
+        min_size=1,
+        max_size=6,
+    ),
+    st.integers(1, 40),
+    st.booleans(),
+)
+def test_any_schema_is_kept(tmp_path_factory, kinds, rows, nasty):
+    """Whatever the types, what is made up for a schema passes its check."""
+    fields = [
+        {
+            "name": f"c{number}",
+            **({"type": kind.value} if isinstance(kind, Family) else {"arrow": kind}),
+            "constraints": {"required": required},
+        }
+        for number, (kind, required) in enumerate(kinds)
+    ]
+    folder = tmp_path_factory.mktemp("made")
+    file = write_table(schema(fields), folder, Recipe(rows=rows, nasty=nasty))
+    assert problems(folder, schema(fields)) == ()
+    assert pq.read_metadata(file).num_rows == rows
+
+
+@pytest.mark.parametrize(
+    ("glob", "name"),
+    [
+        ("**/*", "part-0.parquet"),
+        ("*.csv", "part-0.csv"),
+        ("train/**/*.tsv.gz", "train/part-0.tsv.gz"),
+        ("flights.csv", "flights.csv"),
+        ("day=*/part-?.parquet", "day=a/part-0.parquet"),
+    ],
+)
+def test_names_and_formats(tmp_path, glob, name):
+    """A table lies where its schema's glob looks for it, in the format that names."""
+    asked = schema(FLIGHTS, glob=glob)
+    file = write_table(asked, tmp_path, Recipe(rows=20))
+    assert str(file.relative_to(tmp_path)) == name
+    assert problems(tmp_path, asked) == ()
+
+
+def test_the_same_for_the_same_seed(tmp_path):
+    """The bytes of a file depend on seed and place alone; this one's are known."""
+    files = [write_table(schema(FLIGHTS, glob=f"{n}.csv"), tmp_path, Recipe(rows=100, seed=7)) for n in "ab"]
+    digests = {hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files}
+    assert digests == {"835e6e04f0b99237"}
+    assert table(FLIGHTS, seed=7) != table(FLIGHTS, seed=8)
+    assert table(FLIGHTS, place="a") != table(FLIGHTS, place="b")
+
+
+def test_columns_and_rows_that_are_added_change_nothing():
+    """Each column has its own stream, each chunk of rows too: what was there stays as it was."""
+    few, more = table(FLIGHTS[:3], rows=50), table([{"name": "new", "type": "date"}, *FLIGHTS], rows=CHUNK + 50)
+    assert more.slice(0, CHUNK).column("hour") == table(FLIGHTS, rows=CHUNK).column("hour")
+    assert few.column("wind").to_pylist() != more.slice(CHUNK, 50).column("wind").to_pylist()
+
+
+def test_a_key_counts():
+    """The key column has no value twice, over all chunks; as text it has leading zeros."""
+    assert table(FLIGHTS, rows=CHUNK + 5, key="id").column("id").to_pylist() == list(range(CHUNK + 5))
+    text = table([{"name": "id", "type": "string"}], rows=2, key="id")
+    assert text.column("id").to_pylist() == ["000000000", "000000001"]
+
+
+@pytest.mark.parametrize("kind", ["integer", "number", "boolean", "string"])
+def test_a_label_can_be_learned(kind):
+    """The label has two values, neither rare, and goes with the numbers of its row, not with the key."""
+    fields = [*FLIGHTS[:4], {"name": "late", "type": kind}]
+    made = table(fields, rows=4000, label="late", key="id")
+    label = np.array([one in (1, True, "yes") for one in made.column("late").to_pylist()], dtype=float)
+    assert 0.2 < label.mean() < 0.6
+    for name, low, high in (("hour", 0.3, 1), ("wind", 0.3, 1), ("id", -0.1, 0.1)):
+        numbers = made.column(name).cast("float64").fill_null(500.0).to_numpy()
+        assert low < np.corrcoef(numbers, label)[0, 1] < high
+
+
+def test_gaps_where_they_may_be():
+    """A column that isn't required has some nulls, one that is has none."""
+    made = table(FLIGHTS, rows=1000)
+    assert 20 < made.column("wind").null_count < 100
+    assert made.column("carrier").null_count == 0
+
+
+def test_nasty_rows_come_first():
+    """Edges lie in the first rows: text that looks like numbers, or like no value, quotes and line ends."""
+    made = table([{"name": "s", "type": "string", "constraints": {"required": True}}], rows=30, nasty=True)
+    assert {"", "007", "NA", "two\nlines", 'say "no"'} <= set(made.column("s").to_pylist()[:11])
+
+
+def test_types_that_are_not_made_up():
+    """A type nothing is known of is refused with its column."""
+    with pytest.raises(ValueError, match=r"column .x.: no data can be made up for month_day_nano_interval"):
+        table([{"name": "x", "arrow": "month_day_nano_interval"}])
