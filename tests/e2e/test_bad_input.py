@@ -360,7 +360,7 @@ def test_a_missing_image(place):
         (["--until", "x"], "no step is called 'x'", "There is: Load, Train."),
         (["--from", "Train", "--until", "Load"], "the selection leaves no step", "--from must come before --until"),
         (["--data-source", "sythetic"], "'--data-source'", "is not one of 'local', 'synthetic'"),
-        (["--rows", "7"], "'--rows'", "it is for --data-source synthetic"),
+        (["--rows", "7"], "--rows", "it is for --data-source synthetic"),
         (["--input", "Trian:rows=data"], "'Trian:rows' names no step of the pipeline", "Did you mean 'Train'?"),
         (["--input", "Train:row=data"], "contract 'Train' has no input 'row'", "Did you mean 'rows'?"),
         (["--input", "Train:rows=dta"], "is dta, and there is no such file or folder", "Did you mean 'data'?"),
