@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,9 +22,11 @@ from cursus_sandbox.engines.docker_create import creation, overlay_options
 from cursus_sandbox.engines.docker_daemon import LOST, Daemon, Refused
 from cursus_sandbox.engines.docker_log import ContainerLog
 from cursus_sandbox.engines.docker_memory import WorkingSet, is_out_of_memory, oom_kills
+from cursus_sandbox.engines.docker_relay import relay_creation
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs
-from cursus_sandbox.engines.engine import Exit, Job, Why
+from cursus_sandbox.engines.engine import Door, Exit, Job, Visitor, Why
 from cursus_sandbox.engines.mounts import Placed, Private, check, clear, hosts_file, place
+from cursus_sandbox.engines.visit import Visit, Way, await_relay
 from cursus_sandbox.errors import EngineError
 
 LABEL = "cursus-sandbox.engine"
@@ -98,7 +100,7 @@ class DockerEngine:
             )
         return found
 
-    def run(self, job: Job, log: Callable[[bytes], None]) -> Exit:
+    def run(self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None) -> Exit:
         """Run a job in a container of its own. `log` is called from another thread than the caller's."""
         with self._runs.one():
             if self._runs.interruptions:
@@ -108,11 +110,11 @@ class DockerEngine:
             check(job)
             try:
                 try:
-                    return self._run(job, log, self.private_folders or Private.OVERLAY)
+                    return self._run(job, log, visitor, self.private_folders or Private.OVERLAY)
                 except _OverlayRefused:
                     clear(job.scratch)
                     self.private_folders = Private.COPY
-                    return self._run(job, log, Private.COPY)
+                    return self._run(job, log, visitor, Private.COPY)
             finally:
                 with suppress(PermissionError):  # what an image's own user left there
                     clear(job.scratch)
@@ -121,7 +123,7 @@ class DockerEngine:
         """End every job: TERM, and KILL after the grace. A second call doesn't wait for the grace."""
         self._runs.interrupt()
 
-    def _run(self, job: Job, log: Callable[[bytes], None], private: Private) -> Exit:
+    def _run(self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None, private: Private) -> Exit:
         placed = place(job, private, user=job.user)
         with ExitStack() as cleanup:  # the container goes first, which ends the threads that listen to it
             threads = cleanup.enter_context(ThreadPoolExecutor(2, thread_name_prefix=f"job-{job.name}"))
@@ -134,7 +136,10 @@ class DockerEngine:
                 return self._judged(refused, container, log, overlaid=any(mount.overlay for mount in placed))
             if any(mount.overlay for mount in placed):
                 self.private_folders = private
-            ended = self._supervised(job, container, log, threads=threads)
+            visit = cleanup.enter_context(Visit(job, visitor))
+            visit.begin(self._way(container))
+            ended = self._supervised(job, container, log, visit, threads=threads)
+            visit.leave(job_ended_itself=ended.why is None)
             if any(_is_occupied(mount.work) for mount in placed):
                 with self._daemon.asking(f"tidy up after job '{job.name}'"):
                     self._daemon.mount_again(container)
@@ -173,8 +178,33 @@ class DockerEngine:
             raise _OverlayRefused from refused
         raise refused
 
+    def _way(self, container: str) -> Way:
+        """Give the way to a port of a container: a second one in its network, with this machine's Python."""
+
+        @contextmanager
+        def way(job: Job, door: Door) -> Iterator[None]:
+            user = f"{os.geteuid()}:{os.getegid()}"
+            settings = relay_creation(job, container, door, user=user, labels={**job.labels, LABEL: self.id})
+            with ExitStack() as cleanup:
+                with self._daemon.asking(f"start the relay of job '{job.name}'"):
+                    relay: str = self._daemon.client.create_container_from_config(settings)["Id"]  # type: ignore[no-untyped-call]
+                    cleanup.push(_removal(self._daemon.remove_container, relay))
+                    self._daemon.client.start(relay)
+
+                def complaint() -> str | None:
+                    with self._daemon.asking(f"look at the relay of job '{job.name}'"):
+                        if self._daemon.state(relay)["Running"]:
+                            return None
+                        said: bytes = self._daemon.client.logs(relay)
+                    return said.decode(errors="replace").strip() or "the relay ended"
+
+                await_relay(job, door, complaint)
+                yield
+
+        return way
+
     def _supervised(
-        self, job: Job, container: str, log: Callable[[bytes], None], *, threads: ThreadPoolExecutor
+        self, job: Job, container: str, log: Callable[[bytes], None], visit: Visit, *, threads: ThreadPoolExecutor
     ) -> Exit:
         """Wait for a started container, feeding `log`, looking at its memory and at the clock."""
         started, kills = time.monotonic(), oom_kills()
@@ -185,7 +215,7 @@ class DockerEngine:
         followed = threads.submit(_follow, whole_log)
         ending = Ending.of(job.limits, started=started, grace=self._grace)
         pause = SECONDS_BETWEEN_LOOKS if job.limits.memory is None else SECONDS_BETWEEN_LOOKS_AT_A_LIMIT
-        self._look_after(container, ended, followed, ending=ending, memory=memory, longest=pause)
+        self._look_after(container, ended, followed, visit, ending=ending, memory=memory, longest=pause)
         state = ended.result()
         seconds = time.monotonic() - started
         followed.result()
@@ -200,6 +230,7 @@ class DockerEngine:
         container: str,
         ended: Future[dict[str, Any]],
         followed: Future[None],
+        visit: Visit,
         *,
         ending: Ending,
         memory: WorkingSet,
@@ -211,13 +242,13 @@ class DockerEngine:
             if followed.done():
                 followed.result()  # an error of `log` ends the job
             now, interruptions = time.monotonic(), self._runs.interruptions
-            signal = ending.due(now, interruptions=interruptions)
+            signal = ending.due(now, interruptions=interruptions, visited=visit.is_over)
             if signal:
                 with suppress(
                     APIError, *LOST
                 ):  # it has just ended by itself, or `ended` will say that the daemon is gone
                     self._daemon.client.kill(container, signal.name)
-                    ending.sent(signal, now, Why.INTERRUPTED if interruptions else Why.TIMEOUT)
+                    ending.sent(signal, now, ending.reason(now, interruptions=interruptions))
             wait([ended], pause)
             pause = min(pause * 2, longest)
 

@@ -35,7 +35,9 @@ class Ending:
         """The end of a job with these limits that started then; `grace` is the engine's."""
         return cls(None if limits.timeout is None else started + limits.timeout, grace, limits.grace)
 
-    def due(self, now: float, *, interruptions: int = 0, out_of_memory: bool = False) -> Signals | None:
+    def due(
+        self, now: float, *, interruptions: int = 0, out_of_memory: bool = False, visited: bool = False
+    ) -> Signals | None:
         """Give the signal to send now, if any. A second interruption and a full memory don't wait for the grace."""
         if self._killed:
             return None
@@ -44,9 +46,15 @@ class Ending:
         grace = self.grace if interruptions or self.grace_at_deadline is None else self.grace_at_deadline
         if interruptions > 1 or (self._asked is not None and now >= self._asked + grace):
             return Signals.SIGKILL
-        if self._asked is None and (interruptions or (self.deadline is not None and now >= self.deadline)):
+        if self._asked is None and (interruptions or visited or (self.deadline is not None and now >= self.deadline)):
             return Signals.SIGTERM
         return None
+
+    def reason(self, now: float, *, interruptions: int) -> Why:
+        """Give why a signal is due, if it isn't memory: of a job whose time isn't up, its visitor has left."""
+        if interruptions:
+            return Why.INTERRUPTED
+        return Why.TIMEOUT if self.deadline is not None and now >= self.deadline else Why.VISITED
 
     def sent(self, signal: Signals, now: float, why: Why) -> None:
         """Note that the job has got a signal."""

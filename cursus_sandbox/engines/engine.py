@@ -5,6 +5,9 @@ Knows no pipeline, no step and no table: only a command, its mounts, its environ
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -53,7 +56,8 @@ class Job:
     runs. `mounts` are in mounting order: parents before the mounts inside them. `scratch` is an empty folder for the
     engine's own use (copy-on-write layers), on the same file system as the writable mounts; the caller deletes it.
     `user` is `uid[:gid]`, or "image" for the image's own user; None is the calling user. `environment` is all the
-    variables there are, besides PATH, HOME and what the image itself sets. The engine empties `scratch` again.
+    variables there are, besides PATH, HOME and what the image itself sets. The engine empties `scratch` again. `port`
+    is where the command listens on its own loopback, for a visitor of the run.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Job:
     network: bool = False
     user: str | None = None
     hostname: str = "algo-1"
+    port: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -77,6 +82,7 @@ class Why(StrEnum):
     TIMEOUT = "timeout"
     OUT_OF_MEMORY = "out of memory"
     INTERRUPTED = "interrupted"
+    VISITED = "visited"  # its visitor has left, and it was told to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,31 @@ class Exit:
     seconds: float
     peak_memory: int | None = None
     why: Why | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The way to the port of a running job: a unix socket of this machine. `closed` is set when the job has ended."""
+
+    path: Path
+    closed: threading.Event = field(default_factory=threading.Event)
+
+    def connected(self, timeout: float | None = None) -> socket.socket:
+        """A connection; OSError where nobody is there. It ends at once where nobody listens at the port."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(timeout)
+        folder = os.open(self.path.parent, os.O_PATH | os.O_CLOEXEC)
+        try:
+            connection.connect(f"/proc/self/fd/{folder}/{self.path.name}")  # a path of its own may be too long
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            os.close(folder)
+        return connection
+
+
+Visitor = Callable[[Door], None]
 
 
 class Engine(Protocol):
@@ -100,9 +131,10 @@ class Engine(Protocol):
     6. What it could not learn it does not invent: it raises EngineError.
     7. `run` may be called from several threads at once.
     8. Leaving the `with` block leaves nothing running and nothing behind.
+    9. A visitor reaches the job's port while the job runs, though the job has no network; when it leaves, the job ends.
 
     Where `makes_mounts` is false there are no container paths: the engine takes jobs without mounts, whose command
-    names host paths.
+    names host paths; and a visitor is refused with EngineError.
     """
 
     name: str
@@ -118,8 +150,11 @@ class Engine(Protocol):
     def require(self, images: Iterable[str], *, pull: bool = False) -> Mapping[str, str]:
         """Give each image's digest, pulling missing ones only when told to; EngineError names every missing one."""
 
-    def run(self, job: Job, log: Callable[[bytes], None]) -> Exit:
+    def run(self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None) -> Exit:
         """Run a job to its end, calling `log` from one thread at a time; an error of `log` ends the job and comes out.
+
+        `visitor` is called once, in a thread of its own, when the job has been started, which doesn't say that anybody
+        listens at its port. When it returns the job gets TERM, and KILL after the grace; an error of it comes out.
 
         stdout and stderr are two pipes: each keeps its order, what is written to both at once may arrive either way.
         """

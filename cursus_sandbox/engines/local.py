@@ -23,11 +23,12 @@ from typing import Self
 
 from cursus_sandbox.engines.bwrap import bwrap_argv, system_options
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs
-from cursus_sandbox.engines.engine import Exit, Job, MountMode, Why
+from cursus_sandbox.engines.engine import Exit, Job, MountMode, Visitor, Why
 from cursus_sandbox.engines.machine import Machine, this_machine
 from cursus_sandbox.engines.mounts import Private, check, clear, hosts_file, place
 from cursus_sandbox.engines.processes import Memory
 from cursus_sandbox.engines.sandbox import Sandbox
+from cursus_sandbox.engines.visit import Visit, through_process
 from cursus_sandbox.errors import EngineError
 
 VERSION = (0, 11)
@@ -86,7 +87,7 @@ class LocalEngine:
         """Give nothing: this engine has no images."""
         return {}
 
-    def run(self, job: Job, log: Callable[[bytes], None]) -> Exit:
+    def run(self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None) -> Exit:
         """Run a job in a sandbox of its own. `log` is called from the calling thread, which is busy until the end."""
         with self._runs.one():
             if self._runs.interruptions:
@@ -94,10 +95,13 @@ class LocalEngine:
             _check(job)
             check(job)
             try:
-                with self._sandbox(job) as sandbox:
-                    supervision = _Supervision(job, sandbox, grace=self._grace)
-                    supervision.follow(log, lambda: self._runs.interruptions)
-                return supervision.exit()
+                with Visit(job, visitor) as visit:
+                    with self._sandbox(job) as sandbox:
+                        supervision = _Supervision(job, sandbox, visit, grace=self._grace)
+                        supervision.follow(log, lambda: self._runs.interruptions)
+                    ended = supervision.exit()
+                    visit.leave(job_ended_itself=ended.why is None)
+                return ended
             finally:
                 clear(job.scratch)
 
@@ -144,8 +148,9 @@ class LocalEngine:
 class _Supervision:
     """Looks after one sandbox: hands its output on, watches its memory and the clock, and tells how it ended."""
 
-    def __init__(self, job: Job, sandbox: Sandbox, *, grace: float) -> None:
+    def __init__(self, job: Job, sandbox: Sandbox, visit: Visit, *, grace: float) -> None:
         self._job = job
+        self._visit = visit
         self._sandbox = sandbox
         self._started = time.monotonic()
         self._ending = Ending.of(job.limits, started=self._started, grace=grace)
@@ -190,12 +195,14 @@ class _Supervision:
     def _look(self, now: float, interruptions: int) -> None:
         if self._sandbox.first is None:
             return
+        self._visit.begin(through_process(self._sandbox.first))
         self._memory = self._memory or Memory(self._sandbox.first)
         limit = self._job.limits.memory
         full = self._memory.sample() > (limit or math.inf) and self._memory.exceeds(limit or 0)
-        signal = self._ending.due(now, interruptions=interruptions, out_of_memory=full)
+        visited = self._visit.is_over
+        signal = self._ending.due(now, interruptions=interruptions, out_of_memory=full, visited=visited)
         if signal and self._sandbox.send(signal):
-            why = Why.OUT_OF_MEMORY if full else Why.INTERRUPTED if interruptions else Why.TIMEOUT
+            why = Why.OUT_OF_MEMORY if full else self._ending.reason(now, interruptions=interruptions)
             self._ending.sent(signal, now, why)
 
     def _code(self) -> int:

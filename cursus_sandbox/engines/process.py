@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs
-from cursus_sandbox.engines.engine import Exit, Job, Why
+from cursus_sandbox.engines.engine import Exit, Job, Visitor, Why
 from cursus_sandbox.engines.mounts import clear
 from cursus_sandbox.engines.processes import Memory, group, members
 from cursus_sandbox.engines.sandbox import share_of_processors
@@ -67,8 +67,13 @@ class ProcessEngine:
         """Give nothing: this engine has no images."""
         return {}
 
-    def run(self, job: Job, log: Callable[[bytes], None]) -> Exit:
-        """Run a job. `log` is called from the calling thread, which is busy until the end."""
+    def run(self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None) -> Exit:
+        """Run a job. `log` is called from the calling thread, which is busy until the end. A visitor is refused."""
+        if visitor is not None:
+            raise EngineError(
+                f"job '{job.name}' serves a port, and the process engine gives a job no network of its own",
+                hint="Use --engine docker or --engine local.",
+            )
         with self._runs.one():
             if self._runs.interruptions:
                 return NEVER_STARTED

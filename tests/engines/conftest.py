@@ -16,7 +16,7 @@ import pytest
 from image import test_image as image_for
 
 from cursus_sandbox.engines.docker import DockerEngine
-from cursus_sandbox.engines.engine import Engine, Exit, Job, Mount, MountMode
+from cursus_sandbox.engines.engine import Engine, Exit, Job, Mount, MountMode, Visitor
 from cursus_sandbox.engines.local import LocalEngine
 from cursus_sandbox.engines.process import ProcessEngine
 from cursus_sandbox.errors import EngineError
@@ -41,8 +41,8 @@ class Bench:
         settings = {"image": self.image, "argv": ("sh", "-c", script)} | settings
         return Job(name="test", scratch=scratch, **settings)
 
-    def run(self, script: str, **settings: Any) -> Exit:
-        return self.engine.run(self.job(script, **settings), self.log.extend)
+    def run(self, script: str, *, visitor: Visitor | None = None, **settings: Any) -> Exit:
+        return self.engine.run(self.job(script, **settings), self.log.extend, visitor)
 
     def reach(self, folder: Path) -> tuple[tuple[Mount, ...], PurePath]:
         """What a job needs to write to a folder of the host, and where it sees it."""

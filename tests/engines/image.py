@@ -14,7 +14,7 @@ import docker
 
 TOOLS = (
     *("sh", "cat", "chmod", "echo", "env", "getent", "grep", "head", "hostname", "id", "ln", "ls"),
-    *("mkdir", "mv", "rm", "rmdir", "sleep", "stat", "tail", "touch", "wc"),
+    *("mkdir", "mv", "perl", "rm", "rmdir", "sleep", "stat", "tail", "touch", "wc"),
 )
 
 

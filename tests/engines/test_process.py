@@ -12,7 +12,7 @@ import pytest
 import test_promises as promises
 from conftest import Bench
 
-from cursus_sandbox.engines.engine import Mount, MountMode
+from cursus_sandbox.engines.engine import Job, Mount, MountMode
 from cursus_sandbox.engines.process import ProcessEngine
 from cursus_sandbox.errors import EngineError
 
@@ -126,3 +126,11 @@ def test_a_job_on_the_terminal(tmp_path):
             assert process.wait(20) == 0
         shown = here.read(65536).decode().replace("\r", "")
     assert shown == "hello\nsaid hello\nended 4 None\n"
+
+
+def test_a_visitor_is_refused(tmp_path):
+    """A job that serves a port is refused, and what to do is said: all jobs here share the machine's own ports."""
+    with ProcessEngine() as engine:
+        job = Job(name="serve", scratch=tmp_path, argv=("true",), port=8080)
+        with pytest.raises(EngineError, match=r"serves a port.*\n.*--engine docker or --engine local"):
+            engine.run(job, lambda _: None, lambda _: None)

@@ -1,4 +1,4 @@
-"""The eight promises of an engine, each held by every engine."""
+"""The nine promises of an engine, each held by every engine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import docker
@@ -15,7 +16,7 @@ import pytest
 from conftest import engine_or_skip
 
 from cursus_sandbox.engines.docker import LABEL
-from cursus_sandbox.engines.engine import Exit, Limits, Mount, MountMode, Why
+from cursus_sandbox.engines.engine import Door, Exit, Limits, Mount, MountMode, Why
 from cursus_sandbox.errors import EngineError
 
 IN = PurePosixPath("/opt/ml/processing/input/data")
@@ -449,3 +450,122 @@ def test_a_run_takes_the_time_it_takes(bench):
     before = time.monotonic()
     ended = bench.run("sleep 0.2")
     assert 0.2 <= ended.seconds <= time.monotonic() - before
+
+
+# Perl's own words, without a module: it may be all there is. Answers each connection with what it is told, once it has
+# read a line.
+SERVER = r"""
+$| = 1; $SIG{TERM} = sub { print "told to end\n"; exit 0 };
+socket(S, 2, 1, 0) or die; setsockopt(S, 1, 2, 1);
+bind(S, pack("S n C4 x8", 2, 8080, 127, 0, 0, 1)) or die; listen(S, 9); print "listening\n";
+while (accept(C, S)) { $line = <C>; syswrite(C, "$ARGV[0] heard $line"); close(C) }
+"""
+
+
+def serving(name: str = "server") -> dict:
+    return {"argv": ("perl", "-e", SERVER, name), "port": 8080, "limits": Limits(timeout=60)}
+
+
+def asked(door: Door, line: bytes) -> bytes:
+    """What the job's port answers; asks until it listens."""
+    while not door.closed.is_set():
+        with suppress(OSError), door.connected() as connection:
+            connection.sendall(line + b"\n")
+            connection.shutdown(socket.SHUT_WR)
+            if answer := b"".join(iter(lambda: connection.recv(4096), b"")):
+                return answer
+        door.closed.wait(0.01)
+    return b""
+
+
+class TestVisit:
+    """9. A visitor reaches the job's port, though the job has no network; when it leaves, the job ends."""
+
+    def test_a_visitor_is_answered_and_the_job_ends(self, bench):
+        """A visitor talks to a server on the job's own loopback; when it has left, the server gets TERM."""
+        heard = []
+        ended = bench.run("", visitor=lambda door: heard.append(asked(door, b"hello")), **serving())
+        assert heard == [b"server heard hello\n"]
+        assert (ended.code, ended.why) == (0, Why.VISITED)
+        assert bench.log == b"listening\ntold to end\n"
+
+    def test_a_server_that_ignores_term_is_killed(self, bench):
+        """A server that doesn't end when its visitor has left is killed when the grace is over."""
+        ended = bench.run("", visitor=lambda door: None, argv=("sh", "-c", "trap '' TERM; sleep 4330"), port=8080)
+        assert (ended.code, ended.why) == (137, Why.VISITED)
+
+    def test_a_job_that_ends_by_itself_closes_its_door(self, bench):
+        """A visitor learns that the job has ended, and the exit is the job's own."""
+        heard = []
+        ended = bench.run("exit 7", visitor=lambda door: heard.append(asked(door, b"hello")), port=8080)
+        assert (ended.code, ended.why) == (7, None)
+        assert heard in ([b""], [])  # it may have ended before the way to it was open
+
+    def test_an_error_of_the_visitor_ends_the_job(self, bench):
+        """What a visitor raises comes out of `run`, and the job doesn't go on."""
+
+        def fail(_: Door) -> None:
+            raise RuntimeError("the visitor's own")
+
+        with pytest.raises(RuntimeError, match="the visitor's own"):
+            bench.run("", visitor=fail, **serving())
+
+    def test_a_visited_job_has_no_network(self, bench):
+        """A job with a port sees no interface but lo, and nobody else gets at its port."""
+        seen = []
+
+        def look(door: Door) -> None:
+            asked(door, b"hello")
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", 18080), 1)
+            seen.append(True)
+
+        server = SERVER.replace("8080", "18080") + 'open(F, "/proc/net/dev"); '
+        server = 'open(F, "/proc/net/dev"); print <F>; ' + server
+        bench.run("", visitor=look, argv=("perl", "-e", server, "x"), port=18080, limits=Limits(timeout=60))
+        lines = bench.log.decode().partition("listening")[0].splitlines()[2:]
+        assert [line.split(":")[0].strip() for line in lines] == ["lo"]
+        assert seen == [True]
+
+    def test_jobs_at_the_same_port_are_told_apart(self, bench):
+        """Two jobs listen on port 8080 at the same time, and each visitor reaches its own."""
+        both, heard = threading.Barrier(2, timeout=30), {}
+
+        def visit(name: str) -> Exit:
+            def visitor(door: Door) -> None:
+                both.wait()
+                heard[name] = asked(door, b"hello")
+                both.wait()
+
+            return bench.run("", visitor=visitor, **serving(name))
+
+        with ThreadPoolExecutor(2) as threads:
+            exits = list(threads.map(visit, ("one", "two")))
+        assert {ended.why for ended in exits} == {Why.VISITED}
+        assert heard == {"one": b"one heard hello\n", "two": b"two heard hello\n"}
+
+    def test_many_bytes_arrive_whole(self, bench):
+        """Megabytes go through the door in both directions at once, on several connections."""
+        server = SERVER.replace("$line = <C>;", "if (fork() == 0) { while (sysread(C, $b, 65536)) { $all .= $b } ")
+        server = server.replace('syswrite(C, "$ARGV[0] heard $line"); close(C)', "syswrite(C, $all); exit } close(C)")
+        sent, back = os.urandom(3_000_000), []
+
+        def visitor(door: Door) -> None:
+            asked(door, b"x")
+            with ThreadPoolExecutor(4) as threads:
+                back.extend(threads.map(lambda _: asked(door, sent), range(4)))
+
+        bench.run("", visitor=visitor, argv=("perl", "-e", server, "x"), port=8080, limits=Limits(timeout=60))
+        assert [one == sent + b"\n" for one in back] == [True] * 4
+
+    def test_an_interruption_ends_a_visit(self, bench):
+        """A job that is interrupted while it is visited ends, and its visitor learns of it."""
+        left = []
+
+        def visitor(door: Door) -> None:
+            asked(door, b"hello")
+            bench.engine.interrupt()
+            left.append(door.closed.wait(20))
+
+        assert bench.run("", visitor=visitor, **serving()).why is Why.INTERRUPTED
+        assert left == [True]

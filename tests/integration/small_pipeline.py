@@ -14,7 +14,7 @@ import yaml
 
 import cursus_sandbox
 from cursus_sandbox import PipelineExecutionResult, StepExecutionResult
-from cursus_sandbox.engines.engine import Engine, Exit, Job
+from cursus_sandbox.engines.engine import Engine, Exit, Job, Visitor
 from cursus_sandbox.engines.local import LocalEngine
 
 COMMAND = str(Path(sys.executable).with_name("cursus-sandbox"))
@@ -133,8 +133,8 @@ class Watched:
     def require(self, images: Iterable[str], *, pull: bool = False) -> Mapping[str, str]:
         return self.engine.require(images, pull=pull)
 
-    def run(self, job: Job, log: Callable[[bytes], None]) -> Exit:
-        return self.around(job, lambda: self.engine.run(job, log))
+    def run(self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None) -> Exit:
+        return self.around(job, lambda: self.engine.run(job, log, visitor))
 
     def interrupt(self) -> None:
         self.engine.interrupt()
