@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import EngineError
@@ -50,7 +51,7 @@ def plan(
     its own. With `lenient` a required input that nothing fits takes the first output there is.
     Raises DocumentError with everything that is wrong.
     """
-    return PipelineDAGResolver(
+    planned = PipelineDAGResolver(
         document,
         config_path=config,
         contracts=with_environment(contracts),
@@ -58,6 +59,7 @@ def plan(
         lenient=lenient,
         synthetic=synthetic_of(data_source),
     ).create_execution_plan(explain_config=explain_config, strict=strict)
+    return fitted_to_this_machine(planned)
 
 
 def check(
@@ -72,7 +74,7 @@ def check(
     strict: bool = False,
 ) -> PipelineExecutionPlan:
     """As `plan`, and the scripts and files that the documents name must be there."""
-    return PipelineDAGResolver(
+    planned = PipelineDAGResolver(
         document,
         config_path=config,
         contracts=with_environment(contracts),
@@ -80,6 +82,7 @@ def check(
         lenient=lenient,
         synthetic=synthetic_of(data_source),
     ).create_execution_plan(runnable=True, strict=strict)
+    return fitted_to_this_machine(planned)
 
 
 def run(

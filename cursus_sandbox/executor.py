@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import DocumentError, EngineError, ExitCode, Problem, SandboxError, Terminated
@@ -89,7 +90,8 @@ class PipelineExecutor:
         MachineError when this machine could not go on; what had ended by then is in the run's folder.
         """
         synthetic = synthetic_of(data_source)
-        plan = dag if isinstance(dag, PipelineExecutionPlan) else self._planned(dag, synthetic)
+        planned = dag if isinstance(dag, PipelineExecutionPlan) else self._planned(dag, synthetic)
+        plan = fitted_to_this_machine(planned)
         chosen = selection.steps(plan)
         engine = self.engine or _local_engine(_named_images(plan, chosen))
         images = _images(plan, chosen, engine)

@@ -15,6 +15,7 @@ from cursus_sandbox.engines.engine import Engine, Exit, Why
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
 from cursus_sandbox.sagemaker.artifacts import archive_name, pack
+from cursus_sandbox.sagemaker.hosts import INSTANCE_TYPE, hosts
 from cursus_sandbox.sagemaker.identity import JobIdentity
 from cursus_sandbox.sagemaker.layout import StepFolders, sagemaker_job
 from cursus_sandbox.sagemaker.script_main import main_job
@@ -126,6 +127,7 @@ class StepRun:
                 sources=self.sources,
                 folders=folders,
                 identity=JobIdentity(step.name, self.run.name),
+                host=hosts(instance_type=step.instance_type or INSTANCE_TYPE)[0],
                 image=image,
                 labels=labels,
             )

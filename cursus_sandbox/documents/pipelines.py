@@ -13,7 +13,7 @@ from cursus_sandbox.documents.problems import validated
 from cursus_sandbox.documents.reading import read_tree
 from cursus_sandbox.documents.tree import Place, Tree
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
-from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, PipelineDefaults, StepConfiguration
+from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, PipelineDefaults, Resources, StepConfiguration
 from cursus_sandbox.pipeline.values import Duration, EnvironmentName, HostPath, Size, StepName, Text
 
 
@@ -59,6 +59,8 @@ class Document(BaseModel):
     timeout: Duration | None = None
     grace: Duration | None = None
     memory: Size | None = None
+    instance_type: Text | None = None
+    instance_types: dict[Text, Resources] = Field(default_factory=dict)
     steps: dict[StepName, StepConfiguration] = Field(default_factory=dict)
 
 
@@ -162,6 +164,8 @@ def _ours(tree: Tree) -> Written:
             timeout=document.timeout,
             grace=document.grace,
             memory=document.memory,
+            instance_type=document.instance_type,
+            instance_types=document.instance_types,
         ),
     )
     config = folder / document.config if document.config else None

@@ -168,6 +168,8 @@ class StepConfiguration(_Ours):
     timeout: Duration | None = None
     grace: Duration | None = None
     retries: Annotated[int, Field(ge=0, le=100)] = 0
+    instance_type: Text | None = None
+    instance_count: Annotated[int | None, Field(ge=1, le=100)] = None
     resources: Resources = Resources()
     network: bool | None = None
     user: Text | None = None
@@ -183,6 +185,8 @@ class PipelineDefaults(_Ours):
     timeout: Duration | None = None
     grace: Duration | None = None
     memory: Size | None = None
+    instance_type: Text | None = None
+    instance_types: dict[Text, Resources] = Field(default_factory=dict)
 
 
 class Pipeline(_Ours):

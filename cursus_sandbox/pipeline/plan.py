@@ -89,6 +89,8 @@ class PlannedStep:
     timeout: float | None = None
     grace: float | None = None  # from TERM to KILL when the time is up
     retries: int = 0
+    instance_type: str | None = None
+    instance_count: int = 1
     resources: Resources = _NO_LIMITS
     network: bool = False
     user: str | None = None

@@ -10,6 +10,7 @@ from cursus_sandbox.pipeline.configuration import arguments, environment, hyperp
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
 from cursus_sandbox.pipeline.dag import Pipeline, StepConfiguration, Synthetic
 from cursus_sandbox.pipeline.inputs import Contracts, StepInputs, refined, why_skipped
+from cursus_sandbox.pipeline.instances import instances
 from cursus_sandbox.pipeline.limits import GRACE, RUNTIME, configured_runtime
 from cursus_sandbox.pipeline.plan import PlannedOutput, PlannedStep
 
@@ -40,9 +41,9 @@ def planned_step(
     if skip is None:
         problems += inputs.problems + missing
         notes += assigned.notes(contract.step_type, settings) if assigned else ()
-    resources = step.resources
-    if resources.memory is None and defaults.memory is not None:
-        resources = resources.model_copy(update={"memory": defaults.memory})
+    on = instances(step, defaults, contract.kind, config)
+    if skip is None:
+        notes += on.notes
     planned = PlannedStep(
         name=name,
         step_type=contract.step_type,
@@ -74,7 +75,9 @@ def planned_step(
         timeout=step.timeout or defaults.timeout or configured_runtime(config) or RUNTIME,
         grace=step.grace or defaults.grace or GRACE,
         retries=step.retries,
-        resources=resources,
+        instance_type=on.name,
+        instance_count=on.count,
+        resources=on.resources,
         network=bool(step.network),
         user=step.user,
     )

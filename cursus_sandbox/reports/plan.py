@@ -113,6 +113,8 @@ def _running(step: PlannedStep) -> Iterator[tuple[str, str]]:
     if step.kind is StepKind.TRAINING:
         for name, value in step.hyperparameters.items():
             yield "hyper", f"{name}={value}"
+    if step.instance_type:
+        yield "on", f"{step.instance_count} x {step.instance_type}"
     if limits := ", ".join(_limits(step)):
         yield "limits", limits
 

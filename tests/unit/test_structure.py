@@ -26,7 +26,19 @@ ROOMS = {
 
 # The hallway: each may import any room, and of the hallway only what stands before it.
 HALLWAY = [
-    *("errors", "documents", "sources", "planning", "workspace", "step_run", "executor", "reports", "api", "cli"),
+    *(
+        "errors",
+        "documents",
+        "sources",
+        "planning",
+        "capacity",
+        "workspace",
+        "step_run",
+        "executor",
+        "reports",
+        "api",
+        "cli",
+    ),
     "__main__",
 ]
 
