@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from cursus_sandbox.tables.arrow_types import INTEGER_BITS, Family, arrow_type, observed_type
 from cursus_sandbox.tables.lattice import FLOAT_FOR_INTEGER, Difference, difference, family_difference
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
@@ -11,11 +13,18 @@ from cursus_sandbox.tables.presence import duplicates, presence
 from cursus_sandbox.tables.schema import Field, TableSchema
 
 
-def mismatches(observed: ObservedTable, schema: TableSchema, *, asks: str = "the schema") -> tuple[Mismatch, ...]:
+def mismatches(
+    observed: ObservedTable,
+    schema: TableSchema,
+    *,
+    asks: str = "the schema",
+    later: Container[str] = (),
+) -> tuple[Mismatch, ...]:
     """Give every way in which a table is not what its schema says: first its structure, then its columns in order.
 
     `asks` names the schema in messages, such as "contract 'XGBoostTraining'". A structural cause (another delimiter, no
-    header, ragged rows) is reported instead of what follows from it. An empty table is the caller's to judge.
+    header, ragged rows) is reported instead of what follows from it. An empty table is the caller's to judge. The cells
+    of the columns in `later` are looked at by someone else: only that they are there counts.
     """
     if structural := _structure(observed, schema, asks):
         return structural
@@ -30,8 +39,8 @@ def mismatches(observed: ObservedTable, schema: TableSchema, *, asks: str = "the
         return tuple(found)
     for field in schema.fields:
         column = columns.get(field.name)
-        if column is not None:
-            found += _column(column, field, rows=observed.rows, file=file, asks=asks)
+        if column is not None and (column.text is None or field.name not in later):
+            found += _column(column, field, rows=observed.rows, file=file, asks=asks, later=field.name in later)
     return tuple(found)
 
 
@@ -73,16 +82,18 @@ def type_mismatch(name: str, gap: Difference) -> Mismatch:
     )
 
 
-def _column(column: ObservedColumn, field: Field, *, rows: int | None, file: str, asks: str) -> list[Mismatch]:
+def _column(
+    column: ObservedColumn, field: Field, *, rows: int | None, file: str, asks: str, later: bool
+) -> list[Mismatch]:
     """Compare one column that is there with the field that declares it."""
     found = []
     if gap := _gap(column, field):
         message = f"{gap.message}; {asks} asks for {gap.expected}"
         found.append(gap.model_copy(update={"file": file, "message": message}))
     nulls = _nulls(column, field)
-    if field.constraints.required and nulls != 0 and rows != 0:
+    if field.constraints.required and nulls != 0 and rows != 0 and not later:
         found.append(_null(column.name, nulls, file, asks))
-    elif rows and nulls == rows and column.text is None and field.family is not Family.ANY:
+    elif not later and rows and nulls == rows and column.text is None and field.family is not Family.ANY:
         found.append(_all_null(column.name, file))
     return found
 

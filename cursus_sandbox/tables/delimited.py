@@ -22,7 +22,7 @@ from cursus_sandbox.tables.text_column import text_column
 
 BLOCK = 256 << 10
 _LARGEST_BLOCK = 64 << 20
-_DELIMITERS = {Format.CSV: ",", Format.TSV: "\t"}
+DELIMITERS = {Format.CSV: ",", Format.TSV: "\t"}
 _OTHERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _MAGIC = {b"PAR1": "a Parquet file", b"\x1f\x8b": "gzip-compressed", b"PK\x03\x04": "a zip file"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -68,7 +68,7 @@ def _table(content: bytes, name: _Name, *, whole: bool, nulls: tuple[str, ...]) 
         findings.append(_byte_order_mark(file))
     text = text.removeprefix("\ufeff")
     try:
-        header = _first_record(text, _DELIMITERS[kind])
+        header = _first_record(text, DELIMITERS[kind])
     except csv.Error as error:
         return None if not whole else unreadable(file, f"its header can't be read: {error}", kind=kind)
     if header is None:
@@ -108,9 +108,7 @@ def _block(content: bytes, kind: Format, width: int, *, whole: bool, nulls: tupl
         read_options=pacsv.ReadOptions(
             use_threads=False, column_names=names, block_size=len(content) + 1 if whole else max(1, len(content) // 2)
         ),
-        parse_options=pacsv.ParseOptions(
-            delimiter=_DELIMITERS[kind], newlines_in_values=True, invalid_row_handler=skip
-        ),
+        parse_options=pacsv.ParseOptions(delimiter=DELIMITERS[kind], newlines_in_values=True, invalid_row_handler=skip),
         convert_options=pacsv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()),
             null_values=list(nulls),
@@ -165,7 +163,7 @@ def _other_delimiter(text: str, kind: Format, header: list[str]) -> str | None:
     if len(header) > 1:
         return None
     for other in _OTHERS:
-        if other == _DELIMITERS[kind]:
+        if other == DELIMITERS[kind]:
             continue
         records = csv.reader(io.StringIO(text, newline=""), delimiter=other)
         try:
@@ -204,7 +202,7 @@ def _byte_order_mark(file: str) -> Mismatch:
 
 
 def _delimiter(name: _Name, other: str) -> Mismatch:
-    expected = _OTHERS[_DELIMITERS[name.kind]]
+    expected = _OTHERS[DELIMITERS[name.kind]]
     return Mismatch(
         kind=Kind.DELIMITER,
         severity=Severity.ERROR,
@@ -212,7 +210,7 @@ def _delimiter(name: _Name, other: str) -> Mismatch:
         expected=expected,
         found=_OTHERS[other],
         message=f"the columns are separated by {_OTHERS[other]}s, not by {expected}s",
-        hint=f"write it with sep={_DELIMITERS[name.kind]!r}" + (", or call it .tsv" if other == "\t" else ""),
+        hint=f"write it with sep={DELIMITERS[name.kind]!r}" + (", or call it .tsv" if other == "\t" else ""),
     )
 
 

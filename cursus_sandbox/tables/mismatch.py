@@ -43,6 +43,9 @@ class Kind(StrEnum):
     DATE_TO_TIMESTAMP = "date_to_timestamp"
     NULL = "null"
     ALL_NULL = "all_null"
+    VALUE = "value"
+    DUPLICATE_VALUE = "duplicate_value"
+    ROWS = "rows"
 
 
 class Mismatch(BaseModel):
@@ -50,7 +53,9 @@ class Mismatch(BaseModel):
 
     `file` is relative to the data that was checked. The same finding in several files is one, with the first file's
     name in `file` and their number in `files`. `count` is how many cells, rows or files the finding is about, where
-    that is known; `example` is one of them. `message` is a sentence without the file's name.
+    that is known; `example` is one of them, `samples` are up to five values. `row` counts the rows of the first such
+    value's file from 1, without the header; `line` is where it begins in a text file, from 1. `message` is a sentence
+    without the file's name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,7 +70,17 @@ class Mismatch(BaseModel):
     found: str = ""
     count: int | None = None
     example: str = ""
+    samples: tuple[str, ...] = ()
+    row: int | None = None
+    line: int | None = None
     hint: str = ""
+
+    def without_values(self) -> Mismatch:
+        """The same, but for what was in the data."""
+        message = self.message
+        for value in (*self.samples, *((self.example,) if self.example else ())):
+            message = message.replace(repr(value), "a value").replace(value, "…")
+        return self.model_copy(update={"message": message, "example": "", "samples": ()})
 
     def __str__(self) -> str:
         where = f"{self.file}: " if self.file else ""

@@ -5,7 +5,9 @@ Only words that are enforced are known here; any other is refused, so that no pr
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from datetime import date, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -47,10 +49,54 @@ class _Schema(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+Bound = Annotated[int, pydantic.Strict()] | Annotated[float, pydantic.Strict()] | date | datetime
+_ORDERED = {Family.INTEGER, Family.NUMBER, Family.DATE, Family.DATETIME, Family.ANY}
+_OF_TEXT = {Family.STRING, Family.ANY}
+
+
 class Constraints(_Schema):
-    """What every value of a column keeps to. `required`: no nulls."""
+    """What every value of a column keeps to, in Table Schema's words and `finite`; a null keeps to all but `required`.
+
+    `required`: no nulls. `unique`: no value twice in a file. `minimum` and `maximum` are of the column's kind: numbers,
+    or a date or time in ISO 8601. `pattern` matches the whole text. `finite`: no NaN, no infinity.
+    """
 
     required: bool = False
+    unique: bool = False
+    minimum: Bound | None = None
+    maximum: Bound | None = None
+    exclusive_minimum: Bound | None = pydantic.Field(default=None, alias="exclusiveMinimum")
+    exclusive_maximum: Bound | None = pydantic.Field(default=None, alias="exclusiveMaximum")
+    min_length: Annotated[int, pydantic.Field(ge=0)] | None = pydantic.Field(default=None, alias="minLength")
+    max_length: Annotated[int, pydantic.Field(ge=0)] | None = pydantic.Field(default=None, alias="maxLength")
+    pattern: str | None = None
+    enum: tuple[bool | int | float | str, ...] = ()
+    finite: bool = False
+
+    @field_validator("pattern")
+    @classmethod
+    def _pattern_is_one(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        return pattern
+
+    @property
+    def of_order(self) -> dict[str, Bound]:
+        """The bounds that are set, each by its word."""
+        bounds = {
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "exclusiveMinimum": self.exclusive_minimum,
+            "exclusiveMaximum": self.exclusive_maximum,
+        }
+        return {word: bound for word, bound in bounds.items() if bound is not None}
+
+    @property
+    def on_values(self) -> bool:
+        """Whether more is asked than that there is a value."""
+        return bool(self.model_dump(exclude_defaults=True, exclude={"required"}))
 
 
 class Field(_Schema):
@@ -75,6 +121,24 @@ class Field(_Schema):
                 raise ValueError(f"field {self.name!r} asks for type {self.type.value} and for arrow {self.arrow}")
         return self
 
+    @model_validator(mode="after")
+    def _constraints_are_of_its_kind(self) -> Field:
+        asked, family = self.constraints, self.family
+        texts = {"minLength": asked.min_length, "maxLength": asked.max_length, "pattern": asked.pattern}
+        for word in asked.of_order:
+            if family not in _ORDERED:
+                raise ValueError(f"field {self.name!r}: {word} is for numbers and dates, and it is {self.asks}")
+        for word, value in texts.items():
+            if value is not None and family not in _OF_TEXT:
+                raise ValueError(f"field {self.name!r}: {word} is for text, and it is {self.asks}")
+        if asked.finite and family not in (Family.NUMBER, Family.ANY):
+            raise ValueError(f"field {self.name!r}: finite is for numbers, and it is {self.asks}")
+        dated = family in (Family.DATE, Family.DATETIME)
+        for word, bound in asked.of_order.items():
+            if family is not Family.ANY and isinstance(bound, date) is not dated:
+                raise ValueError(f"field {self.name!r}: {word} is {bound}, and it is {self.asks}")
+        return self
+
     @property
     def family(self) -> Family | None:
         """The family asked for; None when an exact type is, and it belongs to none."""
@@ -86,17 +150,52 @@ class Field(_Schema):
         return self.arrow or self.type.value
 
 
+class Depth(StrEnum):
+    """How deep a table is looked into.
+
+    schema: header or footer, and the first block of a CSV. values: every row of a CSV; of Parquet what its statistics
+    don't settle. full: every value of every column.
+    """
+
+    SCHEMA = "schema"
+    VALUES = "values"
+    FULL = "full"
+
+
+class Checks(_Schema):
+    """How the tables of a channel are checked."""
+
+    depth: Depth = Depth.VALUES
+
+
+class Rows(_Schema):
+    """How many rows there are in all files of a channel, or of each of its parts, together."""
+
+    min: Annotated[int, pydantic.Field(ge=0)] | None = None
+    max: Annotated[int, pydantic.Field(ge=0)] | None = None
+
+
+def _names(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
 class TableSchema(_Schema):
     """What the tables of a channel should be.
 
     `glob` chooses the files it speaks of, relative to the channel (or to each of its parts). `missing_values` are the
-    texts that stand for no value in CSV and TSV; None is Table Schema's default, the empty text.
+    texts that stand for no value in CSV and TSV; None is Table Schema's default, the empty text. `primary_key` are
+    columns whose values, together, are in no file twice.
     """
 
     fields: tuple[Field, ...] = ()
     fields_match: FieldsMatch = pydantic.Field(default=FieldsMatch.SUBSET, alias="fieldsMatch")
     glob: str = "**/*"
     missing_values: tuple[str, ...] | None = pydantic.Field(default=None, alias="missingValues")
+    primary_key: Annotated[tuple[str, ...], pydantic.BeforeValidator(_names)] = pydantic.Field(
+        default=(), alias="primaryKey"
+    )
+    rows: Rows = Rows()
+    checks: Checks = Checks()
 
     @field_validator("fields")
     @classmethod

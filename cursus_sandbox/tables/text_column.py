@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -66,6 +67,59 @@ def text_column(name: str, cells: pa.Array, nulls: tuple[str, ...]) -> ObservedC
         return ObservedColumn(name, "null", None, cells.null_count, TextFacts({}, pc.sum(blank).as_py() or 0))
     facts = TextFacts(misfits, pc.sum(blank).as_py() or 0, low, high)
     return ObservedColumn(name, _TYPES.get(narrowest, "string"), narrowest, cells.null_count, facts)
+
+
+def misfits(cells: pa.Array, family: Family, nulls: tuple[str, ...]) -> tuple[pa.Array, pa.Array]:
+    """Which cells of a column read as text a type can't take, and the others as that type's values or nulls."""
+    blank = pc.is_in(pc.utf8_trim_whitespace(cells), value_set=pa.array(["", *nulls], pa.string()))
+    values = pc.if_else(blank, pa.scalar(None, pa.string()), cells)
+    wrong = pc.fill_null(pc.invert(pc.match_substring_regex(values, rf"\A(?:{_PATTERNS[family]})\z")), fill_value=False)
+    kept = pc.if_else(wrong, pa.scalar(None, pa.string()), values)
+    match family:
+        case Family.DATE | Family.DATETIME:
+            return _days(kept, wrong, family)
+        case Family.NUMBER:
+            return wrong, _unsigned(kept).cast(pa.float64())
+        case Family.INTEGER:
+            return _integers(_unsigned(kept), wrong)
+        case Family.BOOLEAN:
+            return wrong, pc.utf8_lower(kept).cast(pa.bool_())
+        case _:
+            return wrong, kept
+
+
+def _unsigned(texts: pa.Array) -> pa.Array:
+    """Numbers without blanks around and a plus before them."""
+    return pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), r"^\+", "")
+
+
+def _integers(texts: pa.Array, wrong: pa.Array) -> tuple[pa.Array, pa.Array]:
+    try:
+        return wrong, texts.cast(pa.int64())
+    except pa.ArrowInvalid:  # beyond int64: uint64, or nothing that 64 bits hold
+        numbers = pa.array([None if one is None else Decimal(one) for one in texts.to_pylist()], pa.decimal128(38))
+        low, high = (pa.scalar(Decimal(end), pa.decimal128(38)) for end in _UINT64)
+        wide = pc.fill_null(pc.or_(pc.less(numbers, low), pc.greater(numbers, high)), fill_value=False)
+        return pc.or_(wrong, wide), pc.if_else(wide, pa.scalar(None, numbers.type), numbers)
+
+
+def _days(texts: pa.Array, wrong: pa.Array, family: Family) -> tuple[pa.Array, pa.Array]:
+    days = pc.utf8_slice_codeunits(texts, 0, 10)
+    try:
+        dates = days.cast(pa.date32())
+    except pa.ArrowInvalid:  # such as 2023-02-30
+        none = pa.array([one is not None and not _is_day(one) for one in days.to_pylist()], pa.bool_())
+        empty = pa.scalar(None, pa.string())
+        wrong, texts, dates = pc.or_(wrong, none), pc.if_else(none, empty, texts), pc.if_else(none, empty, days)
+        dates = dates.cast(pa.date32())
+    if family is Family.DATE:
+        return wrong, dates
+    for zone in (None, "UTC"):
+        try:
+            return wrong, texts.cast(pa.timestamp("us", zone))
+        except pa.ArrowInvalid:
+            continue
+    return wrong, dates.cast(pa.timestamp("us"))  # in one column with and without a zone: the day is all they share
 
 
 def _first_misfit(values: pa.Array, pattern: str) -> str | None:

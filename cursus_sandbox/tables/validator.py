@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from cursus_sandbox.tables.compare import mismatches
@@ -14,10 +14,16 @@ from cursus_sandbox.tables.observed import Format, ObservedTable, special_file, 
 from cursus_sandbox.tables.promises import schema_mismatches
 from cursus_sandbox.tables.reading import observe
 from cursus_sandbox.tables.report import DataCompatibilityReport, grouped
-from cursus_sandbox.tables.schema import TableSchema
+from cursus_sandbox.tables.schema import Depth, TableSchema
 from cursus_sandbox.tables.shards import disagreements
+from cursus_sandbox.tables.values import parquet_values, text_values, unsettled
 
 _SOME_READER_COPES = {Kind.ENCODING, Kind.DELIMITER, Kind.RAGGED}
+_IN_THE_WAY = {
+    *_SOME_READER_COPES,
+    *(Kind.HEADER, Kind.DUPLICATE_COLUMN, Kind.UNREADABLE),
+}  # of looking at the cells
+_BY_ROW = {Kind.DELIMITER, Kind.RAGGED, Kind.ENCODING}
 
 
 class DataCompatibilityValidator:
@@ -52,7 +58,7 @@ class DataCompatibilityValidator:
             files=look.files,
             tables=len(look.formats),
             rows=look.rows,
-            depth=_depth(look.formats),
+            depth=_depth(look.formats, look.scanned, look.schema),
             findings=grouped(look.findings),
         )
 
@@ -79,6 +85,7 @@ class _Look:
     files: int = 0
     rows: int | None = None
     formats: list[Format] = field(default_factory=list)
+    scanned: bool = False  # whether values of a Parquet file were read
     findings: list[Mismatch] = field(default_factory=list)
 
     def at(self, path: Path, parts: tuple[str, ...]) -> None:
@@ -121,15 +128,38 @@ class _Look:
             self.findings.append(_no_match(schema, part))
         elif schema and schema.fields and not tables:
             self.findings.append(_not_checked(files))
-        observed = [table for file in tables if (table := self._observed(file))]
-        if schema and schema.fields:
-            for table in observed:
-                self.findings += mismatches(table, schema, asks=self.asks)
+        observed = [(file, table) for file in tables if (table := self._observed(file))]
+        looked = [self._looked_into(file, table) for file, table in observed]
+        if not (schema and schema.fields):
+            self.findings += disagreements(looked)
+        self._count(looked)
+        self.findings += _rowless(looked, Severity.ERROR if schema and schema.fields else Severity.WARNING)
+        if schema and (tables or schema.rows.min):
+            self.findings += _rows(schema, looked, part)
+
+    def _looked_into(self, file: DataFile, table: ObservedTable) -> ObservedTable:
+        """Compare a table with the schema, its cells too, and give it with its rows counted."""
+        schema = self.schema
+        deep = schema is None or schema.checks.depth is not Depth.SCHEMA
+        text = table.format is not Format.PARQUET
+        found: tuple[Mismatch, ...]
+        if schema is None or not schema.fields:
+            found = tuple(_softened(finding, schema) for finding in table.findings)
         else:
-            self.findings += [_softened(finding, schema) for table in observed for finding in table.findings]
-            self.findings += disagreements(observed)
-        self._count(observed)
-        self.findings += _rowless(observed, Severity.ERROR if schema and schema.fields else Severity.WARNING)
+            later = {field.name for field in schema.fields} if text else unsettled(schema.fields, table)
+            found = mismatches(table, schema, asks=self.asks, later=later if deep else ())
+        self.findings += found
+        if not deep or any(finding.kind in _IN_THE_WAY for finding in found if finding.severity is Severity.ERROR):
+            return table
+        if text and not any(finding.kind in _IN_THE_WAY for finding in table.findings if finding.kind in _BY_ROW):
+            values = text_values(file.path, table, schema, asks=self.asks)
+        elif not text and schema is not None:
+            values = parquet_values(file.path, table, schema, asks=self.asks)
+            self.scanned = self.scanned or values.looked
+        else:
+            return table
+        self.findings += (_softened(finding, schema) for finding in values.findings)
+        return table if values.rows is None else replace(table, rows=values.rows)
 
     def _observed(self, file: DataFile) -> ObservedTable | None:
         nulls = self.schema.nulls if self.schema else ("",)
@@ -146,11 +176,36 @@ class _Look:
         self.formats += [table.format for table in observed]
 
 
-def _depth(formats: Iterable[Format]) -> str:
+def _depth(formats: Iterable[Format], scanned: bool, schema: TableSchema | None) -> str:  # noqa: FBT001
     seen = set(formats)
-    words = {Format.PARQUET: "parquet footers", Format.CSV: "CSV headers and first block"}
-    words[Format.TSV] = "TSV headers and first block"
+    shallow = schema is not None and schema.checks.depth is Depth.SCHEMA
+    words = {Format.PARQUET: "parquet footers" + (" and values" if scanned else "")}
+    for kind in (Format.CSV, Format.TSV):
+        name = kind.upper()
+        words[kind] = f"{name} headers and first block" if shallow else f"every row of {name}"
     return ", ".join(text for kind, text in words.items() if kind in seen) or "files counted, no table among them"
+
+
+def _rows(schema: TableSchema, tables: list[ObservedTable], part: str) -> list[Mismatch]:
+    """Whether there are as many rows as the schema says."""
+    low, high = schema.rows.min, schema.rows.max
+    known = [table.rows for table in tables if table.rows is not None]
+    rows = sum(known)
+    if len(known) < len(tables) or ((low is None or rows >= low) and (high is None or rows <= high)):
+        return []
+    asked = f"at least {low:,}" if low is not None and rows < low else f"at most {high:,}"
+    return [
+        Mismatch(
+            kind=Kind.ROWS,
+            severity=Severity.ERROR,
+            file=part or None,
+            expected=f"{asked} rows",
+            found=f"{rows:,} rows",
+            count=rows,
+            message=f"there are {rows:,} rows; {asked} are asked for",
+            hint="did a filter or a join drop, or multiply, rows?",
+        )
+    ]
 
 
 def _softened(finding: Mismatch, schema: TableSchema | None) -> Mismatch:

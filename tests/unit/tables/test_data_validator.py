@@ -60,7 +60,7 @@ def test_data_that_keep_their_contract(folder):
         files=4,
         tables=2,
         rows=3,
-        depth="parquet footers, CSV headers and first block",
+        depth="parquet footers, every row of CSV",
     )
     assert report.compatible
 
@@ -87,12 +87,24 @@ def test_reports_survive_json(folder):
         ),
         ({"id": ["1"], "x": [1.5]}, "type", "column 'id' is string; contract 'Train' asks for integer"),
         ({"id": [1.5], "x": [1.5]}, "type", "column 'id' is float64; contract 'Train' asks for integer"),
-        ({"id": [1, None], "x": [1, 2]}, "null", "column 'id' holds 1 null; contract 'Train' allows none"),
-        ({"id": [None], "x": [1]}, "null", "column 'id' holds 1 null; contract 'Train' allows none"),
-        ("id,x\n1.0,2\n", "type", "column 'id' holds '1.0' (row 1); contract 'Train' asks for integer"),
-        ("id,x\n0x1F,2\n", "type", "column 'id' holds '0x1F' (row 1); contract 'Train' asks for integer"),
-        ('id,x\n1,"2,5"\n', "type", "column 'x' holds '2,5' (row 1); contract 'Train' asks for number"),
-        ('id,x\n1,2\n"",3\n', "null", "column 'id' holds 1 null; contract 'Train' allows none"),
+        (
+            {"id": [1, None], "x": [1, 2]},
+            "null",
+            "column 'id' holds 1 null (the first in row 2); contract 'Train' allows none",
+        ),
+        (
+            {"id": [None], "x": [1]},
+            "null",
+            "column 'id' holds 1 null (the first in row 1); contract 'Train' allows none",
+        ),
+        ("id,x\n1.0,2\n", "type", "column 'id' holds '1.0' (row 1, line 2); contract 'Train' asks for integer"),
+        ("id,x\n0x1F,2\n", "type", "column 'id' holds '0x1F' (row 1, line 2); contract 'Train' asks for integer"),
+        ('id,x\n1,"2,5"\n', "type", "column 'x' holds '2,5' (row 1, line 2); contract 'Train' asks for number"),
+        (
+            'id,x\n1,2\n"",3\n',
+            "null",
+            "column 'id' holds 1 null (the first in row 2, line 3); contract 'Train' allows none",
+        ),
         ("id,x,x\n1,2,3\n", "duplicate_column", "column 'x' is there 2 times"),
         ("id,x\n1,2\n1,2,3\n", "ragged", "row 2 has 3 columns where the header has 2"),
         ("id;x\n1;2\n", "delimiter", "the columns are separated by semicolons, not by commas"),
@@ -285,9 +297,14 @@ def test_formats_that_are_not_looked_into(folder):
 
 
 def test_nulls_that_no_statistics_count(folder):
-    """A required column whose nulls the footer doesn't count is said to be unchecked."""
-    pq.write_table(pa.table({"id": [1], "x": [1.5]}), folder.path / "a.parquet", write_statistics=False)
-    assert kinds(folder.check(SCHEMA)) == [("not_checked", "warning")]
+    """A required column whose nulls the footer doesn't count is read, or said to be unchecked where it may not be."""
+    pq.write_table(pa.table({"id": [1, None], "x": [1.5, 1]}), folder.path / "a.parquet", write_statistics=False)
+    report = folder.check(SCHEMA)
+    assert (the(report).message, report.depth) == (
+        "column 'id' holds 1 null (the first in row 2); the schema allows none",
+        "parquet footers and values",
+    )
+    assert kinds(folder.check({**SCHEMA, "checks": {"depth": "schema"}})) == [("not_checked", "warning")]
 
 
 def test_a_single_file(folder):

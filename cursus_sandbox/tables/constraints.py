@@ -1,0 +1,191 @@
+"""What the values of a column must keep to, asked of one batch of it after the other. Imports pyarrow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.compute as pc  # type: ignore[import-untyped]
+
+from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
+from cursus_sandbox.tables.schema import Bound, Field
+
+_SAMPLES = 5
+_SHOWN = 80  # characters of a value
+
+Broken = Callable[[pa.Array], pa.Array]  # which values break a rule
+
+
+@dataclass
+class Tally:
+    """The values that break one rule: how many, the rows of the first few (from 1), and what they are."""
+
+    kind: Kind
+    column: str
+    expected: str
+    hint: str = ""
+    count: int = 0
+    rows: list[int] = field(default_factory=list)
+    samples: list[str] = field(default_factory=list)
+
+    def take(self, values: pa.Array, broken: pa.Array, first_row: int) -> None:
+        """Count the broken ones of a batch whose first value is in that row."""
+        broken = pc.fill_null(broken, fill_value=False)
+        found = pc.sum(broken).as_py() or 0
+        if found and len(self.rows) < _SAMPLES:
+            places = pc.indices_nonzero(broken).slice(0, _SAMPLES - len(self.rows)).to_pylist()
+            self.rows += [first_row + place for place in places]
+            self.samples += [_shown(values[place].as_py()) for place in places]
+        self.count += found
+
+    def mismatch(self, file: str, *, asks: str, line: int | None = None) -> Mismatch:
+        """What is to be said of it."""
+        row = self.rows[0] if self.rows else None
+        if self.kind is Kind.NULL:
+            message = f"column {self.column!r} holds {self.count:,} null{'s' if self.count > 1 else ''}"
+            where = f" (the first in {_place(row, line)})" if row else ""
+            message += f"{where}; {asks} allows none"
+        else:
+            cells = f"; {self.count:,} cells" if self.count > 1 else ""
+            message = f"column {self.column!r} holds {self.samples[0]!r} ({_place(row, line)}{cells})"
+            message += f"; {asks} asks for {self.expected}"
+        return Mismatch(
+            kind=self.kind,
+            severity=Severity.ERROR,
+            file=file,
+            column=self.column,
+            expected=self.expected,
+            found="nulls" if self.kind is Kind.NULL else "other values",
+            count=self.count,
+            samples=() if self.kind is Kind.NULL else tuple(dict.fromkeys(self.samples)),
+            row=row,
+            line=line,
+            message=message,
+            hint=self.hint,
+        )
+
+
+class ColumnCheck:
+    """All rules of one field."""
+
+    def __init__(self, declared: Field, *, key: bool = False) -> None:
+        self.field = declared
+        self.nulls = Tally(Kind.NULL, declared.name, "no nulls", "fill or drop them where the column is written")
+        self.rules = [(Tally(Kind.VALUE, declared.name, words), broken) for words, broken in _rules(declared)]
+        self.is_unique = declared.constraints.unique or key
+        self._kept: list[pa.Array] = []
+
+    def take(self, values: pa.Array, first_row: int, *, misfits: pa.Array | None = None) -> None:
+        """Look at a batch whose first value is in that row; `misfits` are nulls only because they were no values."""
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        if self.field.constraints.required and values.null_count:
+            nulls = values.is_null() if misfits is None else pc.and_(values.is_null(), pc.invert(misfits))
+            self.nulls.take(values, nulls, first_row)
+        for tally, broken in self.rules:
+            tally.take(values, broken(values), first_row)
+        if self.is_unique:
+            self._kept.append(values)
+
+    def tallies(self) -> Iterator[Tally]:
+        """What was broken."""
+        yield from (tally for tally in (self.nulls, *(tally for tally, _ in self.rules)) if tally.count)
+        if self.is_unique and self._kept:
+            twice = repeated(pa.chunked_array(self._kept), self.field.name, "values that differ")
+            if twice.count:
+                yield twice
+
+
+def repeated(values: pa.ChunkedArray, column: str, expected: str) -> Tally:
+    """The values that are there more than once; a null is none."""
+    tally = Tally(Kind.DUPLICATE_VALUE, column, expected, "did a join or a retry write rows twice?")
+    counts = pc.value_counts(values)
+    many = pc.and_(pc.greater(counts.field("counts"), 1), pc.is_valid(counts.field("values")))
+    several = counts.field("values").filter(many)
+    if len(several):
+        whole = values.combine_chunks()
+        tally.take(whole, pc.is_in(whole, value_set=several), 1)
+    return tally
+
+
+def _rules(declared: Field) -> Iterator[tuple[str, Broken]]:
+    """Each rule in words, and the function that says which values break it."""
+    asked = declared.constraints
+    compare = {
+        "minimum": ("at least", pc.less),
+        "maximum": ("at most", pc.greater),
+        "exclusiveMinimum": ("more than", pc.less_equal),
+        "exclusiveMaximum": ("less than", pc.greater_equal),
+    }
+    for word, bound in asked.of_order.items():
+        said, beyond = compare[word]
+        yield f"{said} {bound}", _compared(beyond, bound)
+    if asked.enum:
+        yield f"one of {', '.join(map(str, asked.enum))}", lambda values: _outside(values, asked.enum)
+    if asked.pattern is not None:
+        yield f"text like {asked.pattern}", lambda values: _unlike(values, asked.pattern or "")
+    if asked.min_length is not None:
+        yield f"at least {asked.min_length} characters", lambda values: pc.less(_length(values), asked.min_length)
+    if asked.max_length is not None:
+        yield f"at most {asked.max_length} characters", lambda values: pc.greater(_length(values), asked.max_length)
+    if asked.finite:
+        yield "finite numbers", lambda values: pc.invert(pc.is_finite(_as_float(values)))
+
+
+def _compared(beyond: Any, bound: Bound) -> Broken:
+    def broken(values: pa.Array) -> pa.Array:
+        limit = pa.scalar(bound)
+        if pa.types.is_timestamp(values.type) and values.type.tz and not getattr(limit.type, "tz", None):
+            values = pc.local_timestamp(values)
+        try:
+            return beyond(values, limit)
+        except pa.ArrowNotImplementedError:
+            return _nothing(values)  # of another type, which is said already
+
+    return broken
+
+
+def _outside(values: pa.Array, enum: tuple[Any, ...]) -> pa.Array:
+    try:
+        known = pa.array(enum).cast(values.type)
+    except (pa.ArrowException, TypeError):
+        values, known = values.cast(pa.string()), pa.array([str(one) for one in enum])
+    return pc.and_(pc.invert(pc.is_in(values, value_set=known)), values.is_valid())
+
+
+def _unlike(values: pa.Array, pattern: str) -> pa.Array:
+    if not _is_text(values):
+        return _nothing(values)
+    try:
+        return pc.invert(pc.match_substring_regex(values, rf"\A(?:{pattern})\z"))
+    except pa.ArrowInvalid:  # RE2 has no look-around and no back references
+        whole = re.compile(pattern)
+        return pa.array([one is not None and whole.fullmatch(one) is None for one in values.to_pylist()], pa.bool_())
+
+
+def _length(values: pa.Array) -> pa.Array:
+    return pc.utf8_length(values) if _is_text(values) else pa.nulls(len(values), pa.int32())
+
+
+def _as_float(values: pa.Array) -> pa.Array:
+    return values if pa.types.is_floating(values.type) else pa.nulls(len(values), pa.float64())
+
+
+def _is_text(values: pa.Array) -> bool:
+    return bool(pa.types.is_string(values.type) or pa.types.is_large_string(values.type))
+
+
+def _nothing(values: pa.Array) -> pa.Array:
+    return pa.nulls(len(values), pa.bool_())
+
+
+def _place(row: int | None, line: int | None) -> str:
+    return f"row {row:,}, line {line:,}" if row and line else f"row {row:,}" if row else "somewhere"
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

@@ -1,0 +1,35 @@
+"""The values of a Parquet file's columns, batch by batch. Imports pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.compute as pc  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+from cursus_sandbox.tables.constraints import ColumnCheck, Tally, repeated
+from cursus_sandbox.tables.schema import Field
+
+_ROWS = 65_536
+
+
+def scanned(path: Path, columns: Sequence[str], fields: Sequence[Field], *, key: tuple[str, ...]) -> list[Tally]:
+    """What is broken in these columns; raises pyarrow's errors where their pages can't be read."""
+    checks = {field.name: ColumnCheck(field, key=key == (field.name,)) for field in fields}
+    keys: list[pa.Array] = []
+    rows = 0
+    with pq.ParquetFile(path) as parquet:
+        for batch in parquet.iter_batches(batch_size=_ROWS, columns=list(columns)):
+            there = dict(zip(batch.schema.names, batch.columns, strict=True))
+            for name, check in checks.items():
+                check.take(there[name], rows + 1)
+            if len(key) > 1:
+                keys.append(pc.binary_join_element_wise(*(there[name].cast(pa.string()) for name in key), "\x1f"))
+            rows += batch.num_rows
+    found = [tally for check in checks.values() for tally in check.tallies()]
+    if keys:
+        twice = repeated(pa.chunked_array(keys), ", ".join(key), "keys that differ")
+        found += [twice] if twice.count else []
+    return found

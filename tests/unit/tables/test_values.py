@@ -1,0 +1,166 @@
+"""What is in the cells: every row of a text file, and of Parquet what its footer doesn't settle."""
+
+import gzip
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cursus_sandbox.tables import DataCompatibilityValidator, TableSchema
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Write a file, check it against a schema."""
+
+    def checked(content, fields, name="rows.csv", **words):
+        file = tmp_path / "data" / name
+        file.parent.mkdir(exist_ok=True)
+        if isinstance(content, dict):
+            pq.write_table(pa.table(content), file)
+        else:
+            raw = content if isinstance(content, bytes) else content.encode()
+            file.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+        schema = TableSchema.model_validate({"fields": fields, **words}) if fields is not None else None
+        return DataCompatibilityValidator().check(file.parent, schema, data="a:b", schema_from="contract 'A'")
+
+    return checked
+
+
+def the(report):
+    (finding,) = report.findings
+    return finding
+
+
+def field(kind, **constraints):
+    return [{"name": "a", "type": kind, "constraints": constraints}]
+
+
+MILLION = "a,b\n" + "1,x\n" * 1_000_000
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz"])
+def test_a_late_cell_after_a_million_good_rows(check, name):
+    """One bad cell at the very end is found, with its row, its line and its value; so is what it takes to get there."""
+    found = the(check(MILLION + "1.0,x\n", field("integer"), name))
+    assert (found.row, found.line, found.samples, found.count) == (1_000_001, 1_000_002, ("1.0",), 1)
+    assert found.message == "column 'a' holds '1.0' (row 1,000,001, line 1,000,002); contract 'A' asks for integer"
+    assert "Int64" in found.hint
+
+
+def test_hexadecimal_is_no_integer(check):
+    """0x1F, which pyarrow reads as 31, is found wherever it is."""
+    assert the(check(MILLION + "0x1F,x\n", field("integer"))).samples == ("0x1F",)
+
+
+def test_rows_and_lines_differ(check):
+    """A row is counted without the header, blank lines and line ends inside of quotes; a line with them."""
+    content = 'b,a\n"two\nlines",1\n\nx,2\nx,none\nx,none either\n'
+    found = the(check(content, field("integer")))
+    assert (found.row, found.line, found.count, found.samples) == (3, 6, 2, ("none", "none either"))
+
+
+def test_rows_are_counted(check):
+    """Every row is counted, however many blocks there are."""
+    report = check(MILLION, field("integer"))
+    assert (report.rows, report.depth, report.findings) == (1_000_000, "every row of CSV", ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "constraints", "values", "said"),
+    [
+        ("integer", {"minimum": 2}, [2, 1, 3], "column 'a' holds '1' (row 2"),
+        ("integer", {"maximum": 2}, [2, 3, 4], "holds '3' (row 2"),
+        ("number", {"exclusiveMinimum": 0}, [0.5, 0.0], "asks for more than 0"),
+        ("number", {"exclusiveMaximum": 1.5}, [0.5, 1.5], "asks for less than 1.5"),
+        ("number", {"finite": True}, [0.5, float("nan"), float("inf")], "asks for finite numbers"),
+        ("string", {"enum": ["x", "y"]}, ["x", "z"], "asks for one of x, y"),
+        ("integer", {"enum": [1, 2]}, [1, 3], "asks for one of 1, 2"),
+        ("string", {"pattern": "[a-z]+"}, ["abc", "ab1"], "asks for text like [a-z]+"),
+        ("string", {"pattern": "(?!no).*"}, ["abc", "nothing"], "holds 'nothing' (row 2"),
+        ("string", {"minLength": 2}, ["ab", "é"], "asks for at least 2 characters"),
+        ("string", {"maxLength": 2}, ["ab", "abc"], "asks for at most 2 characters"),
+        ("date", {"minimum": "2024-01-01"}, ["2024-01-01", "2023-12-31"], "asks for at least 2024-01-01"),
+        ("datetime", {"maximum": "2024-01-01T00:00:00"}, ["2024-01-01", "2024-01-02"], "holds '2024-01-02 00:00:00'"),
+        ("integer", {"unique": True}, [1, 2, 1], "holds '1' (row 1"),
+        ("integer", {"required": True}, [1, None], "holds 1 null (the first in row 2"),
+    ],
+)
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_constraints(check, kind, constraints, values, said, form):
+    """A value that breaks a constraint is named with its row, in text and in Parquet alike."""
+    if form == "csv":
+        content = "b,a\n" + "".join(f"x,{'' if one is None else one}\n" for one in values)
+    else:
+        typed = {"date": pa.date32(), "datetime": pa.timestamp("us")}.get(kind)
+        column = pa.array(values) if typed is None else pa.array(values).cast(typed)
+        content = {"b": ["x"] * len(values), "a": column}
+    assert said in the(check(content, field(kind, **constraints), f"rows.{form}")).message
+
+
+def test_what_keeps_all_constraints(check):
+    """Values at the bounds, and nulls, keep them."""
+    asked = field("integer", minimum=1, maximum=3, enum=[1, 2, 3], unique=True)
+    assert check('a\n1\n3\n""\n2\n', asked).findings == ()
+    assert check({"a": [1, 3, None, None, 2]}, asked, "rows.parquet").findings == ()
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_keys(check, form):
+    """A primary key is there once: of several columns all together, without a declaration of any."""
+    values = {"a": ["1", "1", "2", "1"], "b": ["x", "y", "x", "y"]}
+    content = "a,b\n1,x\n1,y\n2,x\n1,y\n" if form == "csv" else values
+    fields = [{"name": "a"}, {"name": "b"}]
+    found = the(check(content, fields, f"rows.{form}", primaryKey=["a", "b"]))
+    assert (found.column, found.row, found.count) == ("a, b", 2, 2)
+    assert check(content, fields[1:], f"rows.{form}", primaryKey="b").findings[0].count == 4
+
+
+def test_rows(check):
+    """Fewer or more rows than asked for is one finding of the channel."""
+    assert the(check("a\n1\n2\n", field("integer"), rows={"min": 3})).message == (
+        "there are 2 rows; at least 3 are asked for"
+    )
+    assert the(check("a\n1\n2\n", field("integer"), rows={"max": 1})).found == "2 rows"
+    assert check("a\n1\n2\n", field("integer"), rows={"min": 2, "max": 2}).findings == ()
+
+
+def test_a_late_ragged_row(check):
+    """A row of another width is found behind the first block, and what its cells would be isn't said."""
+    found = the(check(MILLION + "1,x,y\nz,x\n", field("integer")))
+    assert (found.kind.value, found.row, found.line, found.count) == ("ragged", 1_000_001, 1_000_002, 1)
+    assert the(check(MILLION + "1,x,y\n", None)).severity.value == "warning"
+
+
+def test_late_bytes_that_are_no_text(check):
+    """Latin-1 behind the first block is named with its line."""
+    content = MILLION.encode() + "1,\u00e9\n".encode("latin-1")
+    found = the(check(content, [*field("integer"), {"name": "b", "type": "string"}]))
+    assert (found.kind.value, found.line) == ("encoding", 1_000_002)
+    assert the(check(content, None)).kind.value == "encoding"
+
+
+def test_damaged_pages_behind_a_good_footer(check, tmp_path):
+    """Parquet whose footer is fine over pages that aren't: found where every value is asked for."""
+    check({"a": list(range(20_000))}, None, "rows.parquet")
+    file = tmp_path / "data/rows.parquet"
+    content = bytearray(file.read_bytes())
+    content[200:4000] = b"\xff" * 3800
+    schema = TableSchema.model_validate({"fields": field("integer"), "checks": {"depth": "full"}})
+    file.write_bytes(content)
+    found = the(DataCompatibilityValidator().check(file.parent, schema, data="a:b"))
+    assert found.message.startswith("not a readable parquet file: its data are damaged: ")
+
+
+def test_only_the_header_where_that_is_asked_for(check):
+    """With depth schema a text file is judged by its header and first block, and the report says so."""
+    report = check(MILLION + "bad,x\n", field("integer"), checks={"depth": "schema"})
+    assert (report.findings, report.rows, report.depth) == ((), None, "CSV headers and first block")
+
+
+def test_samples_can_be_left_out(check):
+    """A finding without values says where and what was asked for, and nothing that was in the data."""
+    found = the(check("a\n1\nsecret\nhidden\n", field("integer"))).without_values()
+    assert "secret" not in found.model_dump_json()
+    assert "hidden" not in found.model_dump_json()
+    assert found.message == "column 'a' holds a value (row 2, line 3; 2 cells); contract 'A' asks for integer"
