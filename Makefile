@@ -52,6 +52,7 @@ bench: $(VENV)/installed ## what it costs
 	$(BIN)/python tests/bench/planning.py
 	$(BIN)/python tests/bench/stepping.py
 	$(BIN)/python tests/bench/synthetic.py
+	$(BIN)/python tests/bench/checks.py
 
 clean: ## take away what was made here, but for the images
 	rm -rf $(VENV) .cursus-sandbox dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

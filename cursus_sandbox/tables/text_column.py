@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -39,6 +40,7 @@ _TYPES = {
     Family.DATETIME: "timestamp[ns]",
     Family.TIME: "time64[ns]",
 }
+_CAST = {Family.INTEGER: pa.int64(), Family.NUMBER: pa.float64(), Family.DATE: pa.date32()}
 _FIRST = 16  # so many values are tried one by one before a whole column is matched
 _SHOWN = 40
 _UINT64 = (-(2**63), 2**64 - 1)
@@ -71,6 +73,12 @@ def text_column(name: str, cells: pa.Array, nulls: tuple[str, ...]) -> ObservedC
 
 def misfits(cells: pa.Array, family: Family, nulls: tuple[str, ...]) -> tuple[pa.Array, pa.Array]:
     """Which cells of a column read as text a type can't take, and the others as that type's values or nulls."""
+    if family in _CAST:
+        with suppress(pa.ArrowInvalid):
+            hexadecimal = family is Family.INTEGER and pc.any(pc.match_substring(cells, "x", ignore_case=True)).as_py()
+            if not hexadecimal:
+                values = cells.cast(_CAST[family])
+                return pa.repeat(pa.scalar(value=False), len(cells)), values
     blank = pc.is_in(pc.utf8_trim_whitespace(cells), value_set=pa.array(["", *nulls], pa.string()))
     values = pc.if_else(blank, pa.scalar(None, pa.string()), cells)
     wrong = pc.fill_null(pc.invert(pc.match_substring_regex(values, rf"\A(?:{_PATTERNS[family]})\z")), fill_value=False)

@@ -43,9 +43,10 @@ def text_values(path: Path, table: ObservedTable, schema: TableSchema | None, *,
         found = rows_found(file, fields, key=key)
         if found.ragged:
             first, count = found.ragged
-            line = lines_of(file, {first}).get(first)
+            line = lines_of(file, {first}, of=found.rows + count).get(first)
             return Values((_ragged(table.file, len(header), first, line, count),))
-        lines = lines_of(file, {tally.rows[0] for tally in found.broken if tally.rows}) if found.broken else {}
+        rows = {tally.rows[0] for tally in found.broken if tally.rows}
+        lines = lines_of(file, rows, of=found.rows) if rows else {}
     except (pa.ArrowInvalid, OSError, EOFError, zlib.error) as error:
         return Values((_damaged(path, table, error),))
     findings = [tally.mismatch(table.file, asks=asks, line=lines.get(tally.rows[0])) for tally in found.broken]
