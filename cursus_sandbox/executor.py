@@ -15,7 +15,7 @@ from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import DocumentError, EngineError, ExitCode, Problem, SandboxError, Terminated
-from cursus_sandbox.pipeline.dag import Located, StepOutput, Synthetic
+from cursus_sandbox.pipeline.dag import Located, Start, StepOutput, Synthetic
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.result import (
     Observer,
@@ -339,6 +339,16 @@ def _earlier_outputs(plan: PipelineExecutionPlan, chosen: frozenset[str], worksp
 def _images(plan: PipelineExecutionPlan, chosen: frozenset[str], engine: Engine) -> list[str]:
     """The images this run needs; DocumentError for a step without one, where the engine can't do without."""
     if not engine.runs_images:
+        problems = [
+            Problem(
+                f"step '{step.name}' is started by its image, and the engine '{engine.name}' runs none",
+                hint="Run it in containers:  --engine docker, or leave it out:  steps: {STEP: {skip: true}}",
+            )
+            for step in plan.steps
+            if step.runs and step.name in chosen and step.start is Start.IMAGE
+        ]
+        if problems:
+            raise DocumentError(problems)
         return []
     problems = [
         Problem(f"step '{step.name}' has no image", hint="Name one:  --image NAME, or run it here:  --engine local")

@@ -97,6 +97,8 @@ def _missing_folders(plan: PipelineExecutionPlan) -> list[Problem]:
 
 
 def _script(step: PlannedStep) -> list[Problem]:
+    if step.entry_point is None:  # its image starts itself
+        return []
     script = script_of(step)
     at = ("steps", step.name)
     if script is None:

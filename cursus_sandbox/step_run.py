@@ -14,12 +14,12 @@ from typing import BinaryIO
 from cursus_sandbox.engines.engine import Engine, Exit, Why
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
-from cursus_sandbox.sagemaker.artifacts import archive_name, pack
+from cursus_sandbox.sagemaker.artifacts import archive
 from cursus_sandbox.sagemaker.hosts import INSTANCE_TYPE, hosts
 from cursus_sandbox.sagemaker.identity import JobIdentity
 from cursus_sandbox.sagemaker.layout import StepFolders, sagemaker_job
 from cursus_sandbox.sagemaker.script_main import main_job
-from cursus_sandbox.sagemaker.staging import exit_message, stage
+from cursus_sandbox.sagemaker.staging import exit_message, keep_checkpoints, stage
 from cursus_sandbox.sagemaker.strays import strays
 from cursus_sandbox.tables.report import DataCompatibilityReport
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
@@ -57,14 +57,16 @@ class StepRun:
             )
         starting()
         started = datetime.now().astimezone()
+        attempt = folder.attempt(1)
         with folder.log.open("wb", buffering=0) as log:
             for number in range(1, step.retries + 2):
-                attempt = folder.attempt(number)
                 ended = self._attempt(step, attempt, log)
                 if (ended.code == 0 and ended.why is None) or ended.why is Why.INTERRUPTED or number > step.retries:
                     break
                 log.write(f"\n--- attempt {number} ended: {_sentence(step, ended)}; once more ---\n\n".encode())
-                folder.discard(attempt)
+                before, attempt = attempt, folder.attempt(number + 1)
+                keep_checkpoints(step, before, attempt)
+                folder.discard(before)
         well = ended.code == 0 and ended.why is None
         message = exit_message(step.kind, attempt, failed=not well and ended.why is not Why.INTERRUPTED)
         result = StepExecutionResult(
@@ -159,11 +161,7 @@ class StepRun:
         for output in left:
             if output not in kept:
                 (attempt.outputs / output.channel).rmdir()
-            elif name := archive_name(step, output):
-                raw = attempt.staged / "raw" / output.channel
-                raw.parent.mkdir(parents=True, exist_ok=True)
-                (attempt.outputs / output.channel).rename(raw)
-                pack(raw, attempt.outputs / output.channel / name)
+        archive(step, attempt)
         folder.publish(attempt.outputs)
         folder.discard(attempt)
         return result.model_copy(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from cursus_sandbox.errors import Problem
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.cursus_config import EffectiveConfig
-from cursus_sandbox.pipeline.dag import PipelineDefaults, StepConfiguration
+from cursus_sandbox.pipeline.dag import Encoding, PipelineDefaults, StepConfiguration
 from cursus_sandbox.pipeline.derivation import as_text, derived_environment
 from cursus_sandbox.pipeline.plan import Setting
 
@@ -81,5 +81,6 @@ def _configured(config: EffectiveConfig | None, name: str) -> str | None:
 
 
 def hyperparameters(step: StepConfiguration) -> dict[str, str]:
-    """Each value as the text that CreateTrainingJob takes: text as it is, everything else as JSON."""
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in step.hyperparameters.items()}
+    """Each value as the text that CreateTrainingJob takes: `str` of it, or JSON, whichever the step says."""
+    encoded = json.dumps if step.hyperparameter_encoding is Encoding.JSON else str
+    return {key: encoded(value) for key, value in step.hyperparameters.items()}

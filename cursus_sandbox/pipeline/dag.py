@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -141,6 +142,23 @@ _Synthetic = {
 _InputWritten = WithJsonSchema({"anyOf": [{"type": "string"}, _Synthetic]})
 
 
+class Start(StrEnum):
+    """Who starts a step's script: the sandbox, as the platform's script mode would; or the image, which has its own.
+
+    With `image`, a Processing job runs the image's entry point and command, and a Training job `IMAGE train`.
+    """
+
+    SCRIPT = "script"
+    IMAGE = "image"
+
+
+class Encoding(StrEnum):
+    """How a hyperparameter becomes text: `str` of it, as the SDK's Estimator has it, or JSON, as its framework ones."""
+
+    PLAIN = "plain"
+    JSON = "json"
+
+
 class Resources(_Ours):
     """What a step may use. `memory` and `shm_size` in bytes."""
 
@@ -164,7 +182,9 @@ class StepConfiguration(_Ours):
     image: Text | None = None
     source_dir: HostPath | None = None
     entry_point: EntryPoint | None = None
+    start: Start | None = None
     hyperparameters: dict[Text, Annotated[Any, BeforeValidator(_hyperparameter)]] = Field(default_factory=dict)
+    hyperparameter_encoding: Encoding = Encoding.PLAIN
     timeout: Duration | None = None
     grace: Duration | None = None
     retries: Annotated[int, Field(ge=0, le=100)] = 0

@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from cursus_sandbox.errors import Problem, did_you_mean
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
-from cursus_sandbox.pipeline.dag import Located, Pipeline, Source, StepConfiguration, StepOutput, Synthetic
+from cursus_sandbox.pipeline.dag import (
+    Located,
+    Pipeline,
+    PipelineDefaults,
+    Source,
+    StepConfiguration,
+    StepOutput,
+    Synthetic,
+)
 from cursus_sandbox.pipeline.plan import PlannedInput
 from cursus_sandbox.pipeline.wiring import Wiring, outputs_of, wirings
 from cursus_sandbox.tables.schema import TableSchema, merged
@@ -144,7 +152,7 @@ class StepInputs:
         if source.channel not in contract.outputs:
             what = f"{reads} '{source.step}' has no output '{source.channel}'"
             return Problem(what, self._at(channel), did_you_mean(source.channel, contract.outputs))
-        if source.channel not in step.outputs and (why := why_skipped(contract, step)):
+        if source.channel not in step.outputs and (why := why_skipped(contract, step, self._pipeline.defaults)):
             hint = f"Bind it to a folder:  steps: {{{source.step}: {{outputs: {{{source.channel}: ./folder}}}}}}"
             return Problem(f"{reads} nothing runs for '{source.step}' ({why})", self._at(channel), hint)
         return None
@@ -162,7 +170,7 @@ class StepInputs:
         ]
 
 
-def why_skipped(contract: ScriptContract, step: StepConfiguration) -> str | None:
+def why_skipped(contract: ScriptContract, step: StepConfiguration, defaults: PipelineDefaults) -> str | None:
     """Why nothing runs for a step; None if it runs."""
     if step.outputs:
         return "its outputs are bound to folders"
@@ -172,7 +180,8 @@ def why_skipped(contract: ScriptContract, step: StepConfiguration) -> str | None
         return "Cursus leaves it to an SDK of its own: it has no script to run here"
     if contract.kind is StepKind.NOTHING_TO_RUN:
         return f"{contract.sagemaker_step_type} has no script to run here"
-    if not (step.entry_point or contract.entry_point):
+    has_script = step.entry_point or contract.entry_point
+    if not has_script and not (step.image or defaults.image):  # an image may well start itself
         return "its contract has no entry point"
     return None
 

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from cursus_sandbox.pipeline.config_matching import ConfigResolution
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Resources, Source, StepOutput
+from cursus_sandbox.pipeline.dag import Encoding, Resources, Source, Start, StepOutput
 from cursus_sandbox.tables.schema import TableSchema
 
 _NO_LIMITS = Resources()
@@ -83,8 +83,10 @@ class PlannedStep:
     source_dir: Path | None = None
     ships_source_dir: bool = False
     entry_point: str | None = None
+    start: Start = Start.SCRIPT
     arguments: tuple[str, ...] = ()
     hyperparameters: dict[str, str] = field(default_factory=dict)
+    encoding: Encoding = Encoding.PLAIN  # of the hyperparameters
     environment: dict[str, Setting] = field(default_factory=dict)
     timeout: float | None = None
     grace: float | None = None  # from TERM to KILL when the time is up

@@ -8,7 +8,7 @@ from cursus_sandbox.errors import Problem, did_you_mean
 from cursus_sandbox.pipeline.config_assignment import Assigned
 from cursus_sandbox.pipeline.configuration import arguments, environment, hyperparameters
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
-from cursus_sandbox.pipeline.dag import Pipeline, StepConfiguration, Synthetic
+from cursus_sandbox.pipeline.dag import Pipeline, Start, StepConfiguration, Synthetic
 from cursus_sandbox.pipeline.inputs import Contracts, StepInputs, refined, why_skipped
 from cursus_sandbox.pipeline.instances import instances
 from cursus_sandbox.pipeline.limits import GRACE, RUNTIME, configured_runtime
@@ -34,7 +34,7 @@ def planned_step(
     step = pipeline.steps.get(name, StepConfiguration())
     defaults = pipeline.defaults
     problems = [*_unknown_channels(name, contract, step)]
-    skip = why_skipped(contract, step)
+    skip = why_skipped(contract, step, defaults)
     inputs = StepInputs(name, pipeline=pipeline, contracts=contracts, depends_on=depends_on, lenient=lenient, made=made)
     settings, missing = environment(name, contract, step, defaults, config)
     notes = list(inputs.notes)
@@ -44,6 +44,7 @@ def planned_step(
     on = instances(step, defaults, contract.kind, config)
     if skip is None:
         notes += on.notes
+    entry_point = step.entry_point or contract.entry_point
     planned = PlannedStep(
         name=name,
         step_type=contract.step_type,
@@ -68,9 +69,11 @@ def planned_step(
         image=step.image or defaults.image,
         source_dir=step.source_dir or defaults.source_dir,
         ships_source_dir=contract.source_dir or contract.kind is StepKind.TRAINING,
-        entry_point=step.entry_point or contract.entry_point,
+        entry_point=entry_point,
+        start=step.start or (Start.SCRIPT if entry_point else Start.IMAGE),
         arguments=arguments(contract, step, job_type, config),
         hyperparameters=hyperparameters(step),
+        encoding=step.hyperparameter_encoding,
         environment=settings,
         timeout=step.timeout or defaults.timeout or configured_runtime(config) or RUNTIME,
         grace=step.grace or defaults.grace or GRACE,

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.style import Style
 
 from cursus_sandbox.pipeline.contract import StepKind
+from cursus_sandbox.pipeline.dag import Start
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep, step_as_json
 from cursus_sandbox.reports.config import in_short
 from cursus_sandbox.reports.text import folded, plain_lines, shown
@@ -98,10 +99,13 @@ def _details(step: PlannedStep) -> Iterator[tuple[str, str]]:
 
 def _running(step: PlannedStep) -> Iterator[tuple[str, str]]:
     entrypoint, arguments, working_dir = command_of(step)
-    yield "command", shlex.join((*entrypoint, *arguments)) + (f"  (in {working_dir})" if working_dir else "")
+    command = shlex.join((*entrypoint, *arguments)) + (f"  (in {working_dir})" if working_dir else "")
+    if step.start is Start.IMAGE:
+        command = f"the image's entry point, {command}" if arguments else "the image's own"
+    yield "command", command
     yield "image", step.image or "none named: this machine's own Python"
     code = str(step.source_dir) if step.ships_source_dir else f"{step.source_dir or '?'}/{step.entry_point}"
-    for path in code_paths(step):
+    for path in code_paths(step) if step.entry_point else ():
         yield "code", f"{path} <- {code}"
     for one in step.inputs:
         for path, source in one.mounts():
@@ -112,7 +116,7 @@ def _running(step: PlannedStep) -> Iterator[tuple[str, str]]:
         yield "env", f"{name}={setting.value}  ({setting.origin})"
     if step.kind is StepKind.TRAINING:
         for name, value in step.hyperparameters.items():
-            yield "hyper", f"{name}={value}"
+            yield "hyper", f"{name}={value}  ({step.encoding})"
     if step.instance_type:
         yield "on", f"{step.instance_count} x {step.instance_type}"
     if limits := ", ".join(_limits(step)):

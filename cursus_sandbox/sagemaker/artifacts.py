@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedOutput, PlannedStep
-from cursus_sandbox.sagemaker.layout import MODEL, OUTPUT_DATA
+from cursus_sandbox.sagemaker.layout import MODEL, OUTPUT_DATA, StepFolders
 
 
 def archive_name(step: PlannedStep, output: PlannedOutput) -> str | None:
@@ -29,16 +29,45 @@ def archive_name(step: PlannedStep, output: PlannedOutput) -> str | None:
     return None
 
 
+def archive(step: PlannedStep, folders: StepFolders) -> None:
+    """Put each output that travels as an archive into one, in its own place.
+
+    There is one of /opt/ml/model and one of /opt/ml/output/data, of all that lies there: outputs below get the same.
+    """
+    by_name: dict[str, list[PlannedOutput]] = {}
+    for output in step.outputs:
+        name = archive_name(step, output)
+        if name and (folders.outputs / output.channel).is_dir():
+            by_name.setdefault(name, []).append(output)
+    for name, outputs in by_name.items():
+        root = MODEL if name == "model.tar.gz" else OUTPUT_DATA
+        whole = folders.staged / root.name  # what is left beside the outputs
+        for output in outputs:
+            assert output.path is not None  # noqa: S101 -- or it would have no archive
+            inside = whole / output.path.relative_to(root)
+            inside.parent.mkdir(parents=True, exist_ok=True)
+            (folders.outputs / output.channel).rename(inside)
+        first, *others = (folders.outputs / output.channel / name for output in outputs)
+        pack(whole, first)
+        for other in others:
+            other.parent.mkdir()
+            os.link(first, other)
+
+
 def pack(folder: Path, archive: Path) -> None:
-    """Write a folder's regular files to a gzipped tar, sorted, without times and owners."""
+    """Write a folder's regular files and empty folders to a gzipped tar, sorted, without times and owners."""
     archive.parent.mkdir(parents=True, exist_ok=True)
     with (
         archive.open("wb") as raw,
         gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for file in _regular_files(folder):
+        for file in _leaves(folder):
             member = tarfile.TarInfo(file.relative_to(folder).as_posix())
+            if file.is_dir():
+                member.type, member.mode = tarfile.DIRTYPE, 0o755
+                tar.addfile(member)
+                continue
             descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as opened:
                 status = os.fstat(descriptor)
@@ -47,10 +76,11 @@ def pack(folder: Path, archive: Path) -> None:
                 tar.addfile(member, opened)
 
 
-def _regular_files(folder: Path) -> Iterator[Path]:
+def _leaves(folder: Path) -> Iterator[Path]:
+    """The regular files, and the folders below that have neither files nor folders in them."""
     for parent, folders, files in os.walk(folder):
         folders.sort()
-        for name in sorted(files):
-            file = Path(parent, name)
-            if stat.S_ISREG(file.lstat().st_mode):
-                yield file
+        found = [file for name in sorted(files) if stat.S_ISREG((file := Path(parent, name)).lstat().st_mode)]
+        yield from found
+        if not found and not folders and Path(parent) != folder:
+            yield Path(parent)

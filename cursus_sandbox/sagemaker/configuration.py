@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -95,11 +95,11 @@ def processing_configuration(
     )
 
 
-def training_configuration(step: PlannedStep, host: Host) -> dict[str, str]:
+def training_configuration(step: PlannedStep, host: Host, hyperparameters: Mapping[str, str]) -> dict[str, str]:
     """File name to content; in hyperparameters.json every value is a string, as CreateTrainingJob takes them."""
     return _written(
         {
-            "hyperparameters.json": step.hyperparameters,
+            "hyperparameters.json": hyperparameters,
             "inputdataconfig.json": {
                 channel: {
                     "TrainingInputMode": "File",

@@ -12,9 +12,11 @@ from pathlib import Path, PurePosixPath
 
 from cursus_sandbox.engines.engine import Job, Limits, Mount, MountMode
 from cursus_sandbox.pipeline.contract import StepKind
+from cursus_sandbox.pipeline.dag import Start
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
 from cursus_sandbox.sagemaker.configuration import processing_configuration, training_configuration
 from cursus_sandbox.sagemaker.hosts import Host
+from cursus_sandbox.sagemaker.hyperparameters import options, script_mode
 from cursus_sandbox.sagemaker.identity import JobIdentity
 
 PROCESSING = PurePosixPath("/opt/ml/processing")
@@ -76,7 +78,9 @@ def sagemaker_job(
     config = folders.staged / "config"
     environment = {name: setting.value for name, setting in step.environment.items()}
     if step.kind is StepKind.TRAINING:
-        written = training_configuration(step, host)
+        scripted = step.start is Start.IMAGE and step.entry_point is not None
+        told = script_mode(step, identity, str(TRAINING_CODE)) if scripted else step.hyperparameters
+        written = training_configuration(step, host, told)
         mounts.append(Mount(config, TRAINING_CONFIG, MountMode.READ_ONLY))
         environment |= {"TRAINING_JOB_NAME": identity.name, "TRAINING_JOB_ARN": identity.arn(step.kind)}
         taken = {mount.target for mount in mounts}
@@ -119,6 +123,15 @@ def sagemaker_job(
     return job, staging
 
 
+def checkpoint_folders(step: PlannedStep, folders: StepFolders) -> list[Path]:
+    """The host folders a training job sees at /opt/ml/checkpoints and below; a processing job has none."""
+    if step.kind is not StepKind.TRAINING:
+        return []
+    paths = {one.channel: one.path for one in step.outputs if one.path and one.path.is_relative_to(CHECKPOINTS)}
+    spare = [] if CHECKPOINTS in paths.values() else [folders.staged / CHECKPOINTS.name]
+    return spare + [folders.outputs / channel for channel in paths]
+
+
 def script_of(step: PlannedStep) -> Path | None:
     """The script on this machine, or None when no source folder is known."""
     return step.source_dir / step.entry_point if step.source_dir and step.entry_point else None
@@ -137,11 +150,18 @@ def limits_of(step: PlannedStep) -> Limits:
 
 
 def command_of(step: PlannedStep) -> tuple[tuple[str, ...], tuple[str, ...], PurePosixPath | None]:
-    """Entry point, arguments and working folder; a script-mode training job gets its hyperparameters as options."""
+    """Entry point, arguments and working folder; a script-mode training job gets its hyperparameters as options.
+
+    An image that starts itself keeps its entry point: a Processing job's arguments take the place of its command, a
+    Training job gets `train`, unless it has arguments ("How Amazon SageMaker AI Runs Your Processing Container Image",
+    "How Amazon SageMaker AI Runs Your Training Image", AlgorithmSpecification).
+    """
+    if step.start is Start.IMAGE:
+        return (), step.arguments or (("train",) if step.kind is StepKind.TRAINING else ()), None
     entry_point = step.entry_point or ""
     interpreter = "bash" if entry_point.endswith(".sh") else "python3"
     if step.kind is StepKind.TRAINING:
-        return (interpreter, entry_point), (*_options(step.hyperparameters), *step.arguments), TRAINING_CODE
+        return (interpreter, entry_point), (*options(step.hyperparameters), *step.arguments), TRAINING_CODE
     if step.ships_source_dir:
         return (interpreter, entry_point), step.arguments, PROCESSING_CODE
     return (interpreter, str(PROCESSING_CODE / PurePosixPath(entry_point).name)), step.arguments, None
@@ -164,13 +184,6 @@ def _code_inputs(step: PlannedStep, identity: JobIdentity) -> list[tuple[str, Pu
         return []
     brought = step.source_dir if step.ships_source_dir else step.source_dir / step.entry_point
     return [("code", PROCESSING_CODE, identity.file_uri(brought))]
-
-
-def _options(hyperparameters: Mapping[str, str]) -> Iterable[str]:
-    """As the toolkit's `to_cmd_args`: sorted by name, one dash for a one-letter name."""
-    for name, value in sorted(hyperparameters.items()):
-        yield f"-{name}" if len(name) == 1 else f"--{name}"
-        yield value
 
 
 def _code_mounts(step: PlannedStep, folders: StepFolders) -> tuple[list[Mount], list[tuple[Path, Path]]]:

@@ -45,7 +45,7 @@ def main_job(
     texts: dict[Path, str] = {}
     if step.kind is StepKind.TRAINING:
         file = folders.staged / "config" / "hyperparameters.json"
-        texts[file] = training_configuration(step, Host())[file.name]
+        texts[file] = training_configuration(step, Host(), step.hyperparameters)[file.name]
         beside = {"hyperparameters": file}
         if step.source_dir and (shipped := step.source_dir / "hyperparams").is_dir():
             beside[_HYPERPARAMETERS] = shipped

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.sagemaker.layout import Staging, StepFolders
+from cursus_sandbox.pipeline.plan import PlannedStep
+from cursus_sandbox.sagemaker.layout import Staging, StepFolders, checkpoint_folders
 
 _MESSAGE_LENGTH = 1024  # DescribeProcessingJob ExitMessage, DescribeTrainingJob FailureReason
 _FICLONE = 0x40049409  # ioctl_ficlone(2): btrfs, XFS and others
@@ -60,6 +61,13 @@ def exit_message(kind: StepKind, folders: StepFolders, *, failed: bool) -> ExitM
     except UnicodeDecodeError:
         return ExitMessage(found.decode("utf-8", "replace").strip(), readable=False)
     return ExitMessage(text.strip())
+
+
+def keep_checkpoints(step: PlannedStep, before: StepFolders, after: StepFolders) -> None:
+    """Move what an attempt left in /opt/ml/checkpoints to the next one, as SageMaker restores it."""
+    for old, new in zip(checkpoint_folders(step, before), checkpoint_folders(step, after), strict=True):
+        if old.is_dir():
+            old.rename(new)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from small_pipeline import SmallPipeline, Watched, said, statuses, succeeded
 
+from cursus_sandbox.errors import DocumentError
+
 FOREVER = "print('waiting', flush=True); time.sleep(600)"
 
 
@@ -150,3 +152,11 @@ def test_what_a_step_leaves_running_is_ended(small, tmp_path):
     """A process a step leaves behind ends with it, and the run doesn't wait for it."""
     small.step("leaver", "import subprocess; subprocess.Popen(['sleep', '600']); say('x')")
     assert succeeded(small.run()).step_results["leaver"].seconds < 30
+
+
+def test_an_image_that_starts_itself_needs_images(small):
+    """A step without a script is its image's to start; an engine that runs none refuses it before anything starts."""
+    small.step("train", outputs={"model": {"path": "/opt/ml/model"}}, kind="Training", image="x:1", start="image")
+    with pytest.raises(DocumentError, match="step 'train' is started by its image, and the engine 'local' runs none"):
+        small.run()
+    assert not list((small.workspace / "runs").glob("*"))

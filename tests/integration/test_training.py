@@ -49,10 +49,10 @@ def test_the_three_files_of_a_training_job(anywhere):
     training(anywhere, read + "; seen.append(sys.argv[1:])", hyperparameters={"eta": 0.1, "d": 6, "on": True, "l": [1]})
     result = succeeded(anywhere.run()).step_results["train"]
     given, channels, hosts, arguments = json.loads(archive(result.outputs["model"] / "model.tar.gz")["model.json"])
-    assert given == {"eta": "0.1", "d": "6", "on": "true", "l": "[1]"}
+    assert given == {"eta": "0.1", "d": "6", "on": "True", "l": "[1]"}
     assert sorted(channels) == ["test", "train", "val"]
     assert (hosts["current_host"], hosts["hosts"]) == ("algo-1", ["algo-1"])
-    assert arguments == ["-d", "6", "--eta", "0.1", "-l", "[1]", "--on", "true"]
+    assert arguments == ["-d", "6", "--eta", "0.1", "-l", "[1]", "--on", "True"]
 
 
 def test_model_and_output_data_travel_as_archives(anywhere):
@@ -105,3 +105,43 @@ def test_a_missing_split_stops_the_training(small):
     assert (train.started_at, train.log) == (None, None)
     assert not (result.folder / "steps/train/log.txt").exists()
     assert [finding.file for report in train.reports for finding in report.findings] == ["val"]
+
+
+def test_hyperparameters_as_json(small):
+    """Where the step says so, every value in the file is JSON, texts too; the options are the same."""
+    read = "seen = [json.loads((ML / 'input/config/hyperparameters.json').read_text()), sys.argv[1:]]"
+    training(small, read, hyperparameters={"on": True, "name": "a"}, hyperparameter_encoding="json")
+    result = succeeded(small.run()).step_results["train"]
+    given, arguments = json.loads(archive(result.outputs["model"] / "model.tar.gz")["model.json"])
+    assert given == {"on": "true", "name": '"a"'}
+    assert arguments == ["--name", "a", "--on", "True"]
+
+
+def test_checkpoints_are_kept_over_a_retry(anywhere):
+    """What a failed attempt left in /opt/ml/checkpoints is there in the next one; its model is not."""
+    anywhere.step(
+        "train",
+        "kept = tree(ML / 'checkpoints') + tree(ML / 'model'); (ML / 'checkpoints/epoch-1').touch()\n"
+        "(ML / 'checkpoints/best/b').touch(); (ML / 'model/m').write_text(json.dumps(kept)); sys.exit(not kept[1:])",
+        outputs={"model": {"path": "/opt/ml/model"}, "best": {"path": "/opt/ml/checkpoints/best"}},
+        kind="Training",
+        retries=1,
+    )
+    result = succeeded(anywhere.run()).step_results["train"]
+    assert result.attempts == 2
+    kept = json.loads(archive(result.outputs["model"] / "model.tar.gz")["m"])
+    assert kept == ["best", "best/b", "epoch-1"]
+    assert [file.name for file in result.outputs["best"].iterdir()] == ["b"]
+
+
+def test_outputs_below_the_model(anywhere):
+    """Outputs below /opt/ml/model travel in one archive, with what lies beside them and with empty folders."""
+    anywhere.step(
+        "train",
+        "(ML / 'model/m').touch(); (ML / 'model/weights/w').touch(); (ML / 'model/empty').mkdir()",
+        outputs={"weights": {"path": "/opt/ml/model/weights"}},
+        kind="Training",
+    )
+    result = succeeded(anywhere.run()).step_results["train"]
+    with tarfile.open(result.outputs["weights"] / "model.tar.gz") as tar:
+        assert sorted(tar.getnames()) == ["empty", "m", "weights/w"]

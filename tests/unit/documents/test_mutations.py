@@ -144,7 +144,7 @@ def test_the_documents_are_well(folder):
         .create_execution_plan()
         .step_configs["Train_a"]
         .hyperparameters["names"]
-        == '["a", "b"]'
+        == "['a', 'b']"
     )
     with pytest.raises(DocumentError, match="needs the environment variable LABEL"):
         PipelineDAGResolver(folder / "x.dag.json", contracts=[folder / "contracts"]).create_execution_plan()

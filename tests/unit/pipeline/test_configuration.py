@@ -95,7 +95,7 @@ def test_contract_arguments():
 
 
 def test_hyperparameters():
-    """Text stays as it is, and every other value becomes its JSON, whichever way a number was written."""
+    """Each value becomes what Python's `str` makes of it, or its JSON if the step says so."""
     given = {
         "text": "a b",
         "digits": "010",
@@ -107,9 +107,22 @@ def test_hyperparameters():
         "eta": written(WrittenFloat(0.1), "0.10"),
         "nested": [written(WrittenFloat(0.001), "1.0e-3")],
     }
-    assert plan({"Load": {"hyperparameters": given}}, [LOAD]).steps[0].hyperparameters == {
+    step = plan({"Load": {"hyperparameters": given}}, [LOAD]).steps[0]
+    assert step.hyperparameters == {
         "text": "a b",
         "digits": "010",
+        "yes": "True",
+        "none": "None",
+        "list": "[1, 'a']",
+        "mapping": "{'a': [0.5]}",
+        "depth": "6",
+        "eta": "0.1",
+        "nested": "[0.001]",
+    }
+    step = plan({"Load": {"hyperparameters": given, "hyperparameter_encoding": "json"}}, [LOAD]).steps[0]
+    assert step.hyperparameters == {
+        "text": '"a b"',
+        "digits": '"010"',
         "yes": "true",
         "none": "null",
         "list": '[1, "a"]',

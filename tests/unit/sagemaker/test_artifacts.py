@@ -8,7 +8,8 @@ import pytest
 
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedOutput, PlannedStep
-from cursus_sandbox.sagemaker.artifacts import archive_name, pack
+from cursus_sandbox.sagemaker.artifacts import archive, archive_name, pack
+from cursus_sandbox.sagemaker.layout import StepFolders
 
 
 @pytest.fixture
@@ -47,14 +48,15 @@ def test_order(tmp_path):
 
 
 def test_only_regular_files(model, tmp_path):
-    """Links, pipes and folders are no members."""
+    """Links and pipes are no members, and folders only where they are empty."""
     (model / "link").symlink_to("a.json")
     (model / "folder-link").symlink_to("code")
     os.mkfifo(model / "pipe")
     (model / "empty").mkdir()
     pack(model, tmp_path / "model.tar.gz")
     with tarfile.open(tmp_path / "model.tar.gz") as tar:
-        assert len(tar.getnames()) == 5
+        assert len(tar.getnames()) == 6
+        assert [member.name for member in tar if member.isdir()] == ["empty"]
 
 
 def test_same_files_same_bytes(model, tmp_path):
@@ -96,8 +98,43 @@ def test_odd_names(tmp_path):
     assert sorted(members(tmp_path / "model.tar.gz")) == sorted(f"{'d' * 120}/{name}" for name in names)
 
 
+def names(archive):
+    with tarfile.open(archive) as tar:
+        return sorted(tar.getnames())
+
+
+def test_one_archive_of_what_lies_below(tmp_path):
+    """Outputs below /opt/ml/model get one and the same archive, of all that is in it; so with the output data."""
+    folders = StepFolders(outputs=tmp_path / "outputs", staged=tmp_path / "staged", scratch=tmp_path / "scratch")
+    paths = {"weights": "/opt/ml/model/weights", "deep": "/opt/ml/model/a/deep", "data": "/opt/ml/output/data"}
+    for channel in (*paths, "other"):
+        (folders.outputs / channel).mkdir(parents=True)
+        (folders.outputs / channel / f"{channel}.txt").write_text(channel)
+    (folders.staged / "model/weights").mkdir(parents=True)  # where one of them was mounted
+    (folders.staged / "model/beside.txt").write_text("beside")
+    outputs = [PlannedOutput(channel=name, path=PurePosixPath(path)) for name, path in paths.items()]
+    outputs += [
+        PlannedOutput(channel="absent", path=PurePosixPath("/opt/ml/model/absent"), required=False),
+        PlannedOutput(channel="other", path=PurePosixPath("/opt/ml/checkpoints/other")),
+    ]
+    archive(PlannedStep(name="s", step_type="S", kind=StepKind.TRAINING, outputs=tuple(outputs)), folders)
+    assert {path.name: [one.name for one in path.iterdir()] for path in folders.outputs.iterdir()} == {
+        "weights": ["model.tar.gz"],
+        "deep": ["model.tar.gz"],
+        "data": ["output.tar.gz"],
+        "other": ["other.txt"],
+    }
+    for channel in ("weights", "deep"):
+        assert names(folders.outputs / channel / "model.tar.gz") == [
+            "a/deep/deep.txt",
+            "beside.txt",
+            "weights/weights.txt",
+        ]
+    assert names(folders.outputs / "data/output.tar.gz") == ["data.txt"]
+
+
 @pytest.mark.parametrize(
-    ("kind", "path", "archive"),
+    ("kind", "path", "name"),
     [
         (StepKind.TRAINING, "/opt/ml/model", "model.tar.gz"),
         (StepKind.TRAINING, "/opt/ml/output/data", "output.tar.gz"),
@@ -108,7 +145,7 @@ def test_odd_names(tmp_path):
         (StepKind.PROCESSING, "/opt/ml/processing/output", None),
     ],
 )
-def test_archive_names(kind, path, archive):
+def test_archive_names(kind, path, name):
     """A training job's model and output data travel as archives, everything else as it is."""
     step = PlannedStep(name="s", step_type="S", kind=kind)
-    assert archive_name(step, PlannedOutput(channel="out", path=path and PurePosixPath(path))) == archive
+    assert archive_name(step, PlannedOutput(channel="out", path=path and PurePosixPath(path))) == name

@@ -30,7 +30,7 @@ def processing(step, host=Host(), entrypoint=(), arguments=()):
 
 
 def training(step, host=Host()):
-    return {name: json.loads(text) for name, text in training_configuration(step, host).items()}
+    return {name: json.loads(text) for name, text in training_configuration(step, host, step.hyperparameters).items()}
 
 
 def test_a_processing_job():

@@ -8,7 +8,7 @@ import pytest
 from cursus_sandbox.engines.engine import Limits, Mount, MountMode
 from cursus_sandbox.engines.mounts import check
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Located, Resources
+from cursus_sandbox.pipeline.dag import Located, Resources, Start
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedOutput, PlannedStep, Setting
 from cursus_sandbox.sagemaker.identity import JobIdentity
 from cursus_sandbox.sagemaker.layout import StepFolders, code_paths, sagemaker_job
@@ -159,6 +159,16 @@ class TestProcessing:
             "hosts": ["algo-1"],
         }
 
+    @pytest.mark.parametrize("arguments", [(), ("--fast", "$HOME *")])
+    def test_an_image_that_starts_itself(self, made, arguments):
+        """Without an entry point the image keeps its own; arguments alone take the place of its command."""
+        one = made(entry_point=None, start=Start.IMAGE, arguments=arguments)
+        assert (one.job.entrypoint, one.job.argv, one.job.working_dir) == ((), arguments, None)
+        job = json.loads(one.text("/opt/ml/config/processingjobconfig.json"))
+        assert job["AppSpecification"]["ContainerEntrypoint"] is None
+        assert job["AppSpecification"]["ContainerArguments"] == (list(arguments) or None)
+        assert (job["ProcessingInputs"], CODE in one.mounts) == ([], False)
+
     def test_no_training_files(self, made):
         """A processing job finds nothing of a training job's."""
         one = made(hyperparameters={"a": "1"})
@@ -205,11 +215,11 @@ class TestTraining:
 
     def test_command(self, made, scripts):
         """It runs in /opt/ml/code; hyperparameters are options, sorted, one dash for one letter; arguments follow."""
-        hyperparameters = {"max_depth": "6", "eta": "0.1", "n": "3", "names": '["a"]'}
+        hyperparameters = {"max_depth": "6", "eta": "0.1", "n": "3", "names": '["a"]', "sagemaker_program": "x.py"}
         one = made(kind=StepKind.TRAINING, hyperparameters=hyperparameters, arguments=("--job_type", "x"))
         assert one.job.entrypoint == ("python3", "script.py")
         assert one.job.argv == (
-            *("--eta", "0.1", "--max_depth", "6", "-n", "3", "--names", '["a"]'),
+            *("--eta", "0.1", "--max_depth", "6", "-n", "3", "--names", "['a']"),
             *("--job_type", "x"),
         )
         assert one.job.working_dir == PurePosixPath("/opt/ml/code")
@@ -274,6 +284,25 @@ class TestTraining:
             ],
             "network_interface_name": "eth0",
         }
+
+    def test_an_image_that_trains(self, made):
+        """Without an entry point the image's own is given `train`, and no code is brought."""
+        one = made(kind=StepKind.TRAINING, entry_point=None, start=Start.IMAGE, hyperparameters={"a": "1"})
+        assert (one.job.entrypoint, one.job.argv, one.job.working_dir) == ((), ("train",), None)
+        assert json.loads(one.text("/opt/ml/input/config/hyperparameters.json")) == {"a": "1"}
+        assert "/opt/ml/code" not in one.mounts
+        assert made(kind=StepKind.TRAINING, start=Start.IMAGE, arguments=("fit",)).job.argv == ("fit",)
+
+    def test_an_image_that_runs_the_script(self, made, scripts):
+        """An image that starts itself may be handed a script: hyperparameters tell which, and where it lies."""
+        one = made(kind=StepKind.TRAINING, start=Start.IMAGE, hyperparameters={"a": "1"})
+        assert one.job.argv == ("train",)
+        told = json.loads(one.text("/opt/ml/input/config/hyperparameters.json"))
+        assert (told["a"], told["sagemaker_program"], told["sagemaker_submit_directory"]) == (
+            *("1", "script.py"),
+            "/opt/ml/code",
+        )
+        assert one.source("/opt/ml/code") == scripts
 
     def test_job_name(self, made):
         """It knows its name and ARN by two variables, and no others that nobody declared."""
