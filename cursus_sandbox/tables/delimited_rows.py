@@ -32,7 +32,7 @@ from cursus_sandbox.tables.observed import Format
 from cursus_sandbox.tables.schema import Field
 from cursus_sandbox.tables.text_column import misfits
 
-BLOCK = 1 << 20
+BLOCK = 1 << 19
 _LARGEST_BLOCK = 64 << 20
 _CHUNK = 1 << 20
 _READ_AS = {
