@@ -98,11 +98,7 @@ def _details(step: PlannedStep) -> Iterator[tuple[str, str]]:
 
 
 def _running(step: PlannedStep) -> Iterator[tuple[str, str]]:
-    entrypoint, arguments, working_dir = command_of(step)
-    command = shlex.join((*entrypoint, *arguments)) + (f"  (in {working_dir})" if working_dir else "")
-    if step.start is Start.IMAGE:
-        command = f"the image's entry point, {command}" if arguments else "the image's own"
-    yield "command", command
+    yield "command", _command(step)
     yield "image", step.image or "none named: this machine's own Python"
     code = str(step.source_dir) if step.ships_source_dir else f"{step.source_dir or '?'}/{step.entry_point}"
     for path in code_paths(step) if step.entry_point else ():
@@ -121,6 +117,13 @@ def _running(step: PlannedStep) -> Iterator[tuple[str, str]]:
         yield "on", f"{step.instance_count} x {step.instance_type}"
     if limits := ", ".join(_limits(step)):
         yield "limits", limits
+
+
+def _command(step: PlannedStep) -> str:
+    entrypoint, arguments, working_dir = command_of(step)
+    if step.start is Start.IMAGE:
+        return f"the image's entry point, {shlex.join(arguments)}" if arguments else "the image's own"
+    return shlex.join((*entrypoint, *arguments)) + (f"  (in {working_dir})" if working_dir else "")
 
 
 def _limits(step: PlannedStep) -> Iterator[str]:
