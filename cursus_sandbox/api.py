@@ -104,6 +104,7 @@ def run(
     jobs: int | None = None,
     fail_fast: bool = False,
     pull: bool = False,
+    values: bool = True,
     only: Iterable[str] = (),
     from_step: str | None = None,
     until: str | None = None,
@@ -114,8 +115,9 @@ def run(
 
     A failed step is in the result, not raised. `only`, `from_step` and `until` choose steps; what the others left in
     the newest earlier run of this workspace is reused. With `pdb` and the engine "process", one step at a time runs on
-    this process's terminal, in Python's debugger, with as much time as it takes. Raises DocumentError (nothing was
-    started), EngineError and WorkspaceError (this machine could not go on).
+    this process's terminal, in Python's debugger, with as much time as it takes. Without
+    `values` no report holds what was in the data. Raises DocumentError (nothing was started), EngineError and
+    WorkspaceError (this machine could not go on).
     """
     planned = PipelineDAGResolver(
         document,
@@ -137,6 +139,7 @@ def run(
         jobs=1 if pdb else jobs,
         fail_fast=fail_fast,
         strict=strict,
+        values=values,
         pull=pull,
         notes=notes,
         observer=observer,

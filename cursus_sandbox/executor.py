@@ -46,9 +46,10 @@ class PipelineExecutor:
 
     `jobs` is how many steps may run at once (default: one per processor). With `fail_fast` the first failure stops
     the steps that run and starts no other; without, only what depends on the failed step is skipped. `observer` is
-    called from several threads. With `strict` what SageMaker would lose of a step's files, and what is odd about its
-    data, fails it. `notes` are carried into the result. `contracts`, `source_dir` and `image` are for a document or
-    graph that doesn't name its own, such as a bare PipelineDAG. An engine serves one run at a time.
+    called from several threads. With `strict` what SageMaker would lose of a step's files, and what is odd about
+    its data, fails it; without `values` no report holds what was in the data. `notes` are carried into the result.
+    `contracts`, `source_dir` and `image` are for a document or graph that doesn't name its own, such as a bare
+    PipelineDAG. An engine serves one run at a time.
     """
 
     def __init__(  # noqa: PLR0913 -- options are many
@@ -62,6 +63,7 @@ class PipelineExecutor:
         jobs: int | None = None,
         fail_fast: bool = False,
         strict: bool = False,
+        values: bool = True,
         pull: bool = False,
         observer: Observer | None = None,
         notes: tuple[str, ...] = (),
@@ -73,6 +75,7 @@ class PipelineExecutor:
         self.jobs = jobs
         self.fail_fast = fail_fast
         self.strict = strict
+        self.values = values
         self.pull = pull
         self.observer = observer or _nobody_listens
         self.notes = notes
@@ -137,7 +140,7 @@ class _Walk:
         self.chosen = chosen
         self.reused = reused
         self.started = started
-        self.validator = DataCompatibilityValidator()
+        self.validator = DataCompatibilityValidator(values=executor.values)
         self.schedule = Schedule(plan.dependencies)
         self.results: dict[str, StepExecutionResult] = {}
         self.jobs = executor.jobs or os.cpu_count() or 1

@@ -187,6 +187,9 @@ def run(
     until: Annotated[
         str | None, typer.Option("--until", metavar="STEP", help="Run all before this step, and it.")
     ] = None,
+    no_values: Annotated[
+        bool, typer.Option("--no-values", help="Keep what is in the data out of every report.")
+    ] = False,
     pull: Annotated[bool, typer.Option("--pull", help="Fetch images that are missing.")] = False,
     pdb: Annotated[
         bool, typer.Option("--pdb", help="Step through the script of --only STEP, with --engine process.")
@@ -220,6 +223,7 @@ def run(
             strict=strict,
             jobs=jobs,
             fail_fast=fail_fast,
+            values=not no_values,
             pull=pull,
             only=only or (),
             from_step=from_step,

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     NO_MATCH = "no_match"
     NOT_CHECKED = "not_checked"
     SHARDS_DISAGREE = "shards_disagree"
+    SPLITS_DISAGREE = "splits_disagree"
     # one file
     SPECIAL_FILE = "special_file"
     UNREADABLE = "unreadable"
@@ -30,6 +31,9 @@ class Kind(StrEnum):
     DELIMITER = "delimiter"
     HEADER = "header"
     RAGGED = "ragged"
+    JSON = "json"
+    MISSING_MEMBER = "missing_member"
+    UNSAFE_MEMBER = "unsafe_member"
     # its columns
     DUPLICATE_COLUMN = "duplicate_column"
     MISSING_COLUMN = "missing_column"

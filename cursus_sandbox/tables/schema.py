@@ -11,7 +11,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator, model_validator
@@ -184,7 +184,9 @@ class TableSchema(_Schema):
 
     `glob` chooses the files it speaks of, relative to the channel (or to each of its parts). `missing_values` are the
     texts that stand for no value in CSV and TSV; None is Table Schema's default, the empty text. `primary_key` are
-    columns whose values, together, are in no file twice.
+    columns whose values, together, are in no file twice. `splits` are folders that are all there, with tables of the
+    same columns. `json_schema` is what every JSON document, and every line of JSON Lines, keeps to; `members` are
+    patterns of which each matches a file of every tar archive or, where there is none, of the channel.
     """
 
     fields: tuple[Field, ...] = ()
@@ -194,6 +196,9 @@ class TableSchema(_Schema):
     primary_key: Annotated[tuple[str, ...], pydantic.BeforeValidator(_names)] = pydantic.Field(
         default=(), alias="primaryKey"
     )
+    splits: tuple[Annotated[str, StringConstraints(pattern=r"[^/]+")], ...] = ()
+    json_schema: dict[str, Any] | None = pydantic.Field(default=None, alias="jsonSchema")
+    members: tuple[str, ...] = ()
     rows: Rows = Rows()
     checks: Checks = Checks()
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from cursus_sandbox.tables.artifacts import (
+    artifact_findings,
+    is_archive,
+    is_artifact,
+    is_json,
+    members_of,
+    missing_members,
+)
 from cursus_sandbox.tables.compare import mismatches
 from cursus_sandbox.tables.files import DataFile, data_files, is_marker, text_path
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
@@ -15,7 +22,7 @@ from cursus_sandbox.tables.promises import schema_mismatches
 from cursus_sandbox.tables.reading import observe
 from cursus_sandbox.tables.report import DataCompatibilityReport, grouped
 from cursus_sandbox.tables.schema import Depth, TableSchema
-from cursus_sandbox.tables.shards import disagreements
+from cursus_sandbox.tables.shards import disagreements, split_findings
 from cursus_sandbox.tables.values import parquet_values, text_values, unsettled
 
 _SOME_READER_COPES = {Kind.ENCODING, Kind.DELIMITER, Kind.RAGGED}
@@ -26,12 +33,17 @@ _IN_THE_WAY = {
 _BY_ROW = {Kind.DELIMITER, Kind.RAGGED, Kind.ENCODING}
 
 
+@dataclass(frozen=True, slots=True)
 class DataCompatibilityValidator:
     """Checks data where they pass from one step to another. Keeps nothing, so one serves every thread.
+
+    Without `values` no report holds what was in the data: for data that are nobody's business.
 
     With a schema, every file its `glob` chooses is compared with it. Without one, tables are only opened: what nobody
     could read is an error, what some reader may cope with a warning, and nothing else is asked of them.
     """
+
+    values: bool = True
 
     def check(
         self,
@@ -58,8 +70,8 @@ class DataCompatibilityValidator:
             files=look.files,
             tables=len(look.formats),
             rows=look.rows,
-            depth=_depth(look.formats, look.scanned, look.schema),
-            findings=grouped(look.findings),
+            depth=_depth(look),
+            findings=grouped(look.findings if self.values else [one.without_values() for one in look.findings]),
         )
 
     def check_schemas(
@@ -86,6 +98,7 @@ class _Look:
     rows: int | None = None
     formats: list[Format] = field(default_factory=list)
     scanned: bool = False  # whether values of a Parquet file were read
+    others: set[str] = field(default_factory=set)  # what was looked into besides tables
     findings: list[Mismatch] = field(default_factory=list)
 
     def at(self, path: Path, parts: tuple[str, ...]) -> None:
@@ -124,6 +137,7 @@ class _Look:
         """Look into the tables among the files of a part, and compare each with the schema."""
         schema = self.schema
         tables = [file for file in files if table_format(file.path.name)]
+        self._artifacts([file for file in files if is_artifact(file.path.name)], files, part)
         if schema and not files and (schema.fields or "glob" in schema.model_fields_set):
             self.findings.append(_no_match(schema, part))
         elif schema and schema.fields and not tables:
@@ -132,10 +146,25 @@ class _Look:
         looked = [self._looked_into(file, table) for file, table in observed]
         if not (schema and schema.fields):
             self.findings += disagreements(looked)
+        self.findings += split_findings(looked, schema.splits if schema else (), part)
         self._count(looked)
         self.findings += _rowless(looked, Severity.ERROR if schema and schema.fields else Severity.WARNING)
         if schema and (tables or schema.rows.min):
             self.findings += _rows(schema, looked, part)
+
+    def _artifacts(self, artifacts: list[DataFile], files: list[DataFile], part: str) -> None:
+        """JSON and archives; where `members` are asked for and there is no archive, the files themselves are."""
+        archives = [file for file in artifacts if is_archive(file.path.name)]
+        for file in artifacts:
+            name = str(file.relative)
+            self.findings += artifact_findings(file.path, name, self.schema)
+            if self.schema and self.schema.members and file in archives:
+                names = set(members_of(file.path))
+                self.findings += missing_members(self.schema, names, file=name, asks=self.asks)
+        if self.schema and self.schema.members and not archives:
+            names = {str(file.relative.relative_to(part)) for file in files}
+            self.findings += missing_members(self.schema, names, file=part or None, asks=self.asks)
+        self.others |= {"JSON" if is_json(file.path.name) else "archives' members" for file in artifacts}
 
     def _looked_into(self, file: DataFile, table: ObservedTable) -> ObservedTable:
         """Compare a table with the schema, its cells too, and give it with its rows counted."""
@@ -176,14 +205,15 @@ class _Look:
         self.formats += [table.format for table in observed]
 
 
-def _depth(formats: Iterable[Format], scanned: bool, schema: TableSchema | None) -> str:  # noqa: FBT001
-    seen = set(formats)
-    shallow = schema is not None and schema.checks.depth is Depth.SCHEMA
-    words = {Format.PARQUET: "parquet footers" + (" and values" if scanned else "")}
+def _depth(look: _Look) -> str:
+    seen = set(look.formats)
+    shallow = look.schema is not None and look.schema.checks.depth is Depth.SCHEMA
+    words = {Format.PARQUET: "parquet footers" + (" and values" if look.scanned else "")}
     for kind in (Format.CSV, Format.TSV):
         name = kind.upper()
         words[kind] = f"{name} headers and first block" if shallow else f"every row of {name}"
-    return ", ".join(text for kind, text in words.items() if kind in seen) or "files counted, no table among them"
+    said = [text for kind, text in words.items() if kind in seen] + sorted(look.others)
+    return ", ".join(said) or "files counted, no table among them"
 
 
 def _rows(schema: TableSchema, tables: list[ObservedTable], part: str) -> list[Mismatch]:

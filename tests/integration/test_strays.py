@@ -54,6 +54,16 @@ def test_what_is_no_stray(anywhere, kind):
     assert succeeded(anywhere.run()).step_results["plain"].warnings == ()
 
 
+def test_no_values_of_data(small):
+    """Without values neither the summary's source, result.json, nor a step's reports hold what was in the data."""
+    schema = {"out": {"fields": [{"name": "a", "type": "integer"}]}}
+    small.step("rows", "say('a\\nsecret\\n', name='x.csv')", schemas=schema)
+    assert "secret" in (small.run().folder / "result.json").read_text()
+    kept = (small.run(values=False).folder / "result.json").read_text()
+    assert "secret" not in kept
+    assert "column 'a' holds a value (row 1, line 2)" in kept
+
+
 def test_warnings_of_data_with_strict(small):
     """With strict, data with a warning stops its step as data that break a contract do."""
     small.step("rows", "say('\\ufeffa\\n1\\n', name='x.csv')")

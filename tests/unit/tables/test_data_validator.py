@@ -60,7 +60,7 @@ def test_data_that_keep_their_contract(folder):
         files=4,
         tables=2,
         rows=3,
-        depth="parquet footers, every row of CSV",
+        depth="parquet footers, every row of CSV, JSON",
     )
     assert report.compatible
 
@@ -293,7 +293,7 @@ def test_formats_that_are_not_looked_into(folder):
     folder.write("rows.json", '{"id": 1}')
     report = folder.check(SCHEMA)
     assert kinds(report) == [("not_checked", "warning")]
-    assert (report.tables, report.rows, report.depth) == (0, None, "files counted, no table among them")
+    assert (report.tables, report.rows, report.depth) == (0, None, "JSON")
 
 
 def test_nulls_that_no_statistics_count(folder):
@@ -349,7 +349,7 @@ def test_without_a_schema_nothing_is_asked(folder):
     folder.write("scores.csv", "0,1.5,1.5\n1,2,3\n")
     folder.write("zips-1.csv", "zip\n01234\n")
     folder.write("zips-2.csv", "zip\nabc\n")
-    folder.write("model.tar.gz", b"\x1f\x8b")
+    folder.write("model.bin", b"\x1f\x8b")
     folder.write("empty.txt", "")
     folder.write("odd", bytes(range(256)))
     report = folder.check()
