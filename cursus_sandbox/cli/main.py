@@ -1,4 +1,4 @@
-"""`cursus-sandbox run | plan | check | contracts | schema-json`."""
+"""`cursus-sandbox run | plan | check | contracts | schema | schema-json`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import typer
 from cursus_sandbox import __version__
 from cursus_sandbox.cli.contracts import contracts_app, schema_json
 from cursus_sandbox.cli.options import AsJson, Contracts, print_json
+from cursus_sandbox.cli.schema import schema_app
 from cursus_sandbox.errors import DocumentError, ExitCode, SandboxError, Terminated
 
 if TYPE_CHECKING:
@@ -366,6 +367,7 @@ def check(
 
 
 app.add_typer(contracts_app, name="contracts")
+app.add_typer(schema_app, name="schema")
 app.command("schema-json", epilog=SCHEMA_EXAMPLE)(schema_json)
 
 

@@ -32,6 +32,7 @@ _PATTERNS: Mapping[Family, str] = {
     Family.ARRAY: r"(?s)\s*\[.*\]\s*",
     Family.OBJECT: r"(?s)\s*\{.*\}\s*",
 }
+ORDER = tuple(_PATTERNS)
 _TYPES = {
     Family.INTEGER: "int64",
     Family.NUMBER: "double",

@@ -1,0 +1,110 @@
+"""A schema from data: the narrowest type that every value fits, gaps where there are gaps. Nothing is sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cursus_sandbox.tables.arrow_types import Family
+from cursus_sandbox.tables.files import data_files, is_marker
+from cursus_sandbox.tables.observed import Format, ObservedTable, table_format
+from cursus_sandbox.tables.reading import observe
+from cursus_sandbox.tables.schema import Constraints, Field, TableSchema
+
+_WIDER = {
+    frozenset((Family.INTEGER, Family.NUMBER)): Family.NUMBER,
+    frozenset((Family.DATE, Family.DATETIME)): Family.DATETIME,
+    frozenset((Family.BOOLEAN, Family.INTEGER)): Family.INTEGER,
+    frozenset((Family.BOOLEAN, Family.NUMBER)): Family.NUMBER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """The schema of the tables below a path, what it was read from, and what could not be read."""
+
+    schema: TableSchema
+    files: int
+    rows: int
+    unread: tuple[str, ...] = ()
+
+
+@dataclass
+class _Column:
+    families: set[Family] = field(default_factory=set)
+    arrows: set[str] = field(default_factory=set)
+    tables: int = 0
+    gaps: bool = False
+
+
+def inferred(path: Path, *, exact: bool = False) -> Inferred:
+    """The schema of a table, or of all tables of a folder; `exact` gives Parquet's own types instead of families.
+
+    ValueError where there is no table that can be read.
+    """
+    columns: dict[str, _Column] = {}
+    files, rows = 0, 0
+    unread: list[str] = []
+    for file, name in _tables(path):
+        table = observe(file, file=name)
+        if not isinstance(table, ObservedTable):
+            unread.append(str(table).splitlines()[0])
+            continue
+        files += 1
+        if table.format is Format.PARQUET:
+            _of_footer(table, columns)
+            rows += table.rows or 0
+        else:
+            rows += _of_text(file, table, columns)
+    if not columns:
+        raise ValueError("; ".join(unread) or f"there is no parquet, CSV or TSV file in {path}")
+    fields = tuple(_field(name, column, files, exact=exact) for name, column in columns.items())
+    return Inferred(TableSchema(fields=fields), files, rows, tuple(unread))
+
+
+def _tables(path: Path) -> Iterable[tuple[Path, str]]:
+    if not path.is_dir():
+        return [(path, path.name)] if path.exists() and table_format(path.name) else []
+    files, _ = data_files(path)
+    return [
+        (one.path, str(one.relative)) for one in files if table_format(one.path.name) and not is_marker(one.relative)
+    ]
+
+
+def _of_footer(table: ObservedTable, columns: dict[str, _Column]) -> None:
+    for one in table.columns:
+        column = columns.setdefault(one.name, _Column())
+        column.tables += 1
+        column.gaps |= one.null_count != 0
+        if one.type != "null":
+            column.families.add(one.family or Family.ANY)
+            column.arrows.add(one.type)
+
+
+def _of_text(file: Path, table: ObservedTable, columns: dict[str, _Column]) -> int:
+    from cursus_sandbox.tables.delimited_rows import TextFile, narrowest  # noqa: PLC0415 -- pyarrow, where it is needed
+
+    header = [column.name for column in table.columns]
+    found = narrowest(TextFile(file, table.format, header))
+    for name, (family, gaps) in found.columns.items():
+        column = columns.setdefault(name, _Column())
+        column.tables += 1
+        column.gaps |= gaps
+        if family is not None:
+            column.families.add(family)
+    return found.rows
+
+
+def _field(name: str, column: _Column, files: int, *, exact: bool) -> Field:
+    constraints = Constraints(required=not column.gaps)
+    optional = column.tables < files
+    if exact and len(column.arrows) == 1 and len(column.families) == 1:
+        return Field(name=name, arrow=next(iter(column.arrows)), optional=optional, constraints=constraints)
+    return Field(name=name, type=_family(column.families), optional=optional, constraints=constraints)
+
+
+def _family(families: set[Family]) -> Family:
+    if len(families) == 1:
+        return next(iter(families))
+    return _WIDER.get(frozenset(families), Family.STRING if Family.STRING in families else Family.ANY)
