@@ -131,7 +131,7 @@ def run(
         planned = _tried_once(planned)
     selection = Selection(only=tuple(only), first=from_step, last=until)
     chosen = selection.steps(planned)
-    images = [step.image for step in planned.steps if step.runs and step.image and step.name in chosen]
+    images = [step.image for step in planned.steps if step.starts and step.image and step.name in chosen]
     chosen_engine, notes = choose_engine(engine, images, pdb=pdb) if isinstance(engine, str) else (engine, ())
     executor = PipelineExecutor(
         workspace,

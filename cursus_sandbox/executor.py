@@ -97,6 +97,7 @@ class PipelineExecutor:
         plan = fitted_to_this_machine(planned)
         chosen = selection.steps(plan)
         engine = self.engine or _local_engine(_named_images(plan, chosen))
+        _refuse_servers(plan, chosen, engine)
         images = _images(plan, chosen, engine)
         with engine:
             digests = engine.require(images, pull=self.pull)  # before the workspace: what can't run leaves none
@@ -316,6 +317,16 @@ def _local_engine(images: list[str]) -> Engine:
     return LocalEngine.connect()
 
 
+def _refuse_servers(plan: PipelineExecutionPlan, chosen: frozenset[str], engine: Engine) -> None:
+    """EngineError, before anything runs, for transforms on an engine that can't reach a server."""
+    serving = [step.name for step in plan.steps if step.starts and step.transform and step.name in chosen]
+    if serving and not engine.makes_mounts:
+        raise EngineError(
+            f"step '{serving[0]}' is a transform, and the {engine.name} engine can't run a model's server",
+            hint="Use --engine docker or --engine local, or leave the step out:  skip: true.",
+        )
+
+
 def _earlier_outputs(plan: PipelineExecutionPlan, chosen: frozenset[str], workspace: Workspace) -> dict[str, Path]:
     """The outputs of earlier runs that the chosen steps read; DocumentError if there are none."""
     found: dict[str, Path] = {}
@@ -348,7 +359,7 @@ def _images(plan: PipelineExecutionPlan, chosen: frozenset[str], engine: Engine)
                 hint="Run it in containers:  --engine docker, or leave it out:  steps: {STEP: {skip: true}}",
             )
             for step in plan.steps
-            if step.runs and step.name in chosen and step.start is Start.IMAGE
+            if step.starts and step.name in chosen and step.start is Start.IMAGE
         ]
         if problems:
             raise DocumentError(problems)
@@ -356,7 +367,7 @@ def _images(plan: PipelineExecutionPlan, chosen: frozenset[str], engine: Engine)
     problems = [
         Problem(f"step '{step.name}' has no image", hint="Name one:  --image NAME, or run it here:  --engine local")
         for step in plan.steps
-        if step.runs and step.name in chosen and step.image is None
+        if step.starts and step.name in chosen and step.image is None
     ]
     if problems:
         raise DocumentError(problems)
@@ -364,4 +375,4 @@ def _images(plan: PipelineExecutionPlan, chosen: frozenset[str], engine: Engine)
 
 
 def _named_images(plan: PipelineExecutionPlan, chosen: frozenset[str]) -> list[str]:
-    return sorted({step.image for step in plan.steps if step.runs and step.name in chosen and step.image})
+    return sorted({step.image for step in plan.steps if step.starts and step.name in chosen and step.image})

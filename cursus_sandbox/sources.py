@@ -85,7 +85,7 @@ def _missing_folders(plan: PipelineExecutionPlan) -> list[Problem]:
     """Source folders that aren't there, each said once however many steps run scripts from it."""
     users: dict[Path, list[str]] = {}
     for step in plan.steps:
-        if step.runs and step.source_dir and not _is_folder(step.source_dir):
+        if step.runs and step.entry_point and step.source_dir and not _is_folder(step.source_dir):
             users.setdefault(step.source_dir, []).append(step.name)
     problems = []
     for folder, steps in users.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import signal
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,19 +13,25 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cursus_sandbox.engines.engine import Engine, Exit, Why
+from cursus_sandbox.pipeline.contract import StepKind
+from cursus_sandbox.pipeline.models import model_of, records_of
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
 from cursus_sandbox.sagemaker.artifacts import archive
 from cursus_sandbox.sagemaker.hosts import INSTANCE_TYPE, hosts
 from cursus_sandbox.sagemaker.identity import JobIdentity
 from cursus_sandbox.sagemaker.layout import StepFolders, sagemaker_job
+from cursus_sandbox.sagemaker.model import ModelError, create_model, model_folder
 from cursus_sandbox.sagemaker.script_main import main_job
+from cursus_sandbox.sagemaker.serving import serving_job
 from cursus_sandbox.sagemaker.staging import exit_message, keep_checkpoints, stage
 from cursus_sandbox.sagemaker.strays import strays
+from cursus_sandbox.sagemaker.transform import Transform
 from cursus_sandbox.tables.report import DataCompatibilityReport
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
 from cursus_sandbox.workspace import RunFolder, StepFolder
 
+_NOTHING_RAN = Exit(code=0, seconds=0.0)
 _LARGEST_METRICS = 1024 * 1024  # bytes
 
 
@@ -61,30 +68,29 @@ class StepRun:
         with folder.log.open("wb", buffering=0) as log:
             for number in range(1, step.retries + 2):
                 ended = self._attempt(step, attempt, log)
-                if (ended.code == 0 and ended.why is None) or ended.why is Why.INTERRUPTED or number > step.retries:
+                if ended.well or ended.exit.why is Why.INTERRUPTED or number > step.retries:
                     break
-                log.write(f"\n--- attempt {number} ended: {_sentence(step, ended)}; once more ---\n\n".encode())
+                log.write(f"\n--- attempt {number} ended: {ended.sentence(step)}; once more ---\n\n".encode())
                 before, attempt = attempt, folder.attempt(number + 1)
                 keep_checkpoints(step, before, attempt)
                 folder.discard(before)
-        well = ended.code == 0 and ended.why is None
-        message = exit_message(step.kind, attempt, failed=not well and ended.why is not Why.INTERRUPTED)
+        message = exit_message(step.kind, attempt, failed=not ended.well and ended.exit.why is not Why.INTERRUPTED)
         result = StepExecutionResult(
             step=step.name,
             status=StepStatus.FAILED,
             exit_code=ended.code,
             started_at=started,
-            seconds=ended.seconds,
-            peak_memory=ended.peak_memory,
+            seconds=ended.exit.seconds,
+            peak_memory=ended.exit.peak_memory,
             attempts=number,
             message=message.text,
             log=folder.log,
             reports=read,
             warnings=strays(step, attempt) if self.engine.makes_mounts else (),
         )
-        if not well:
-            status = StepStatus.STOPPED if ended.why is Why.INTERRUPTED else StepStatus.FAILED
-            return result.model_copy(update={"status": status, "why": _sentence(step, ended)})
+        if not ended.well:
+            status = StepStatus.STOPPED if ended.exit.why is Why.INTERRUPTED else StepStatus.FAILED
+            return result.model_copy(update={"status": status, "why": ended.sentence(step)})
         if not message.readable:
             why = "/opt/ml/output/message is not UTF-8, and SageMaker fails a job for that"
             return result.model_copy(update={"why": why})
@@ -120,15 +126,20 @@ class StepRun:
         source = self.sources[one.channel]
         return not source.is_relative_to(self.run.path) or not source.exists()
 
-    def _attempt(self, step: PlannedStep, folders: StepFolders, log: BinaryIO) -> Exit:
+    def _attempt(self, step: PlannedStep, folders: StepFolders, log: BinaryIO) -> _Ended:
+        identity = JobIdentity(step.name, self.run.name)
+        if step.kind is StepKind.MODEL:
+            return self._modelled(step, folders, identity)
         labels = {"cursus-sandbox.run": self.run.name, "cursus-sandbox.step": step.name}
+        image = step.image if self.engine.runs_images else None
+        if step.kind is StepKind.TRANSFORM:
+            return self._transformed(step, folders, log, image=image, labels=labels)
         if self.engine.makes_mounts:
-            image = step.image if self.engine.runs_images else None
             job, staging = sagemaker_job(
                 step,
                 sources=self.sources,
                 folders=folders,
-                identity=JobIdentity(step.name, self.run.name),
+                identity=identity,
                 host=hosts(instance_type=step.instance_type or INSTANCE_TYPE)[0],
                 image=image,
                 labels=labels,
@@ -136,7 +147,49 @@ class StepRun:
         else:
             job, staging = main_job(step, sources=self.sources, folders=folders, labels=labels)
         stage(staging)
-        return self.engine.run(job, lambda data: _write(log, data))
+        return _Ended(self.engine.run(job, lambda data: _write(log, data)))
+
+    def _modelled(self, step: PlannedStep, folders: StepFolders, identity: JobIdentity) -> _Ended:
+        """Make a model: nothing is run for it, its archive is unpacked."""
+        started = time.monotonic()
+        folders.messages.mkdir(parents=True)
+        try:
+            for output in step.outputs:
+                folder = folders.outputs / output.channel
+                folder.mkdir(parents=True)
+                create_model(step, self.sources[step.inputs[0].channel], folder, identity)
+        except ModelError as error:
+            return _Ended(_NOTHING_RAN, failure=f"{step.inputs[0].channel}: {error}")
+        return _Ended(Exit(0, time.monotonic() - started))
+
+    def _transformed(
+        self,
+        step: PlannedStep,
+        folders: StepFolders,
+        log: BinaryIO,
+        *,
+        image: str | None,
+        labels: Mapping[str, str],
+    ) -> _Ended:
+        """Run a model's server, send it the records, and end it."""
+        model, records = model_of(step), records_of(step)
+        if model is None or records is None or step.transform is None or not step.outputs:
+            missing = "a model" if model is None else "records" if records is None else "an output"
+            return _Ended(_NOTHING_RAN, failure=f"a transform needs {missing}, and nothing is bound to it")
+        try:
+            unpacked = model_folder(self.sources[model.channel], folders.staged / "model")
+        except ModelError as error:
+            return _Ended(_NOTHING_RAN, failure=f"{model.channel}: {error}")
+        job, staging = serving_job(step, model=unpacked, folders=folders, image=image, labels=labels)
+        stage(staging)
+        transform = Transform(
+            step.transform,
+            source=self.sources[records.channel],
+            output=folders.outputs / step.outputs[0].channel,
+            tell=lambda line: _write(log, f"--- {line} ---\n".encode()),
+        )
+        ended = self.engine.run(job, lambda data: _write(log, data), transform.visit)
+        return _Ended(ended, done=transform.done, failure=transform.failure)
 
     def _finished(
         self, step: PlannedStep, folder: StepFolder, attempt: StepFolders, result: StepExecutionResult
@@ -174,6 +227,34 @@ class StepRun:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How an attempt ended. Of a server `done` is whether it had answered all; `failure` says why it won't do."""
+
+    exit: Exit
+    done: bool = False
+    failure: str | None = None
+
+    @property
+    def code(self) -> int | None:
+        """The exit code of what ran; None where that was told to end, or nothing ran."""
+        return None if self.exit.why is Why.VISITED or (self.failure and not self.exit.seconds) else self.exit.code
+
+    @property
+    def well(self) -> bool:
+        if self.done:
+            return True
+        return self.failure is None and self.exit.code == 0 and self.exit.why is None
+
+    def sentence(self, step: PlannedStep) -> str:
+        """Why it isn't well: what ended a server by force says more than what its client saw of that."""
+        if self.failure is None or self.exit.why not in (None, Why.VISITED):
+            return _sentence(step, self.exit)
+        if step.kind is StepKind.TRANSFORM and self.exit.why is None and self.exit.seconds:
+            return f"{self.failure} ({_sentence(step, self.exit)})"
+        return self.failure
+
+
 def _write(log: BinaryIO, data: bytes) -> None:
     """Write all of it: an unbuffered file may take less at a time."""
     view = memoryview(data)
@@ -191,6 +272,8 @@ def _sentence(step: PlannedStep, ended: Exit) -> str:
             return f"out of memory{limit} (exit code {ended.code})"
         case Why.INTERRUPTED:
             return "interrupted"
+        case Why.VISITED:
+            return "ended when all was done"
     match ended.code:
         case 126:
             return "the command could not be run: it is not executable (exit code 126)"

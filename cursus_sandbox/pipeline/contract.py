@@ -15,6 +15,8 @@ from cursus_sandbox.pipeline.values import ChannelName, ContainerPath, EntryPoin
 from cursus_sandbox.tables.schema import TableSchema
 
 _TRAINING_DATA = PurePosixPath("/opt/ml/input/data")
+_MODEL = PurePosixPath("/opt/ml/model")
+_RECORDS = PurePosixPath("/invocations")  # where they are posted to
 _SPLITS = ("train", "val", "test")
 
 # Where the platform itself puts something, and where it puts the code.
@@ -50,7 +52,12 @@ class StepKind(StrEnum):
 
     PROCESSING = "processing"
     TRAINING = "training"
+    MODEL = "create model"
+    TRANSFORM = "transform"
     NOTHING_TO_RUN = "nothing to run"
+
+
+_SERVED = (StepKind.MODEL, StepKind.TRANSFORM)
 
 
 class _Tolerant(BaseModel):
@@ -121,7 +128,7 @@ class ScriptContract(_Tolerant):
 
     @property
     def kind(self) -> StepKind:
-        """Only Processing and Training jobs run a script; the other verbs are calls to AWS."""
+        """Processing and Training jobs run a script, Transform a model's server; most other verbs are calls to AWS."""
         if self.delegated:
             return StepKind.NOTHING_TO_RUN
         match self.sagemaker_step_type:
@@ -129,6 +136,10 @@ class ScriptContract(_Tolerant):
                 return StepKind.PROCESSING
             case "Training":
                 return StepKind.TRAINING
+            case "CreateModel":
+                return StepKind.MODEL
+            case "Transform":
+                return StepKind.TRANSFORM
             case _:
                 return StepKind.NOTHING_TO_RUN
 
@@ -138,11 +149,25 @@ class ScriptContract(_Tolerant):
         return value or {}
 
     @model_validator(mode="after")
+    def _paths_of_models(self) -> Self:
+        """A model lies at /opt/ml/model, wherever it is said to; a transform's records lie nowhere, they are posted."""
+        if self.kind in _SERVED:
+            for name, port in self.inputs.items():
+                is_model = self.kind is StepKind.MODEL or name.lower().startswith("model") or port.path == _MODEL
+                self.inputs[name] = port.model_copy(update={"path": _MODEL if is_model else _RECORDS, "channels": ()})
+            path = _MODEL if self.kind is StepKind.MODEL else _RECORDS
+            for name, output in self.outputs.items():
+                self.outputs[name] = output.model_copy(update={"path": path})
+        return self
+
+    @model_validator(mode="after")
     def _paths_apart(self) -> Self:
         """It can always be told whose a file is: no two channels share a folder, and nothing else lies in an output.
 
         An input may lie inside another, or at the code's own path: it then brings the code.
         """
+        if self.kind in _SERVED:
+            return self
         outputs = [(_Channel("outputs", name), port.path) for name, port in self.outputs.items() if port.path]
         inputs = [(_Channel("inputs", name), path) for name in self.inputs for path in self.paths_of(name)]
         for (one, path), (other, other_path) in combinations((*inputs, *outputs), 2):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
+from cursus_sandbox.pipeline.transform import TransformSettings
 from cursus_sandbox.pipeline.values import (
     Duration,
     EntryPoint,
@@ -194,6 +195,7 @@ class StepConfiguration(_Ours):
     network: bool | None = None
     user: Text | None = None
     skip: bool = False
+    transform: TransformSettings | None = None
 
 
 class PipelineDefaults(_Ours):

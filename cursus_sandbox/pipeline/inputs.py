@@ -180,7 +180,7 @@ def why_skipped(contract: ScriptContract, step: StepConfiguration, defaults: Pip
         return "Cursus leaves it to an SDK of its own: it has no script to run here"
     if contract.kind is StepKind.NOTHING_TO_RUN:
         return f"{contract.sagemaker_step_type} has no script to run here"
-    has_script = step.entry_point or contract.entry_point
+    has_script = step.entry_point or contract.entry_point or contract.kind in (StepKind.MODEL, StepKind.TRANSFORM)
     if not has_script and not (step.image or defaults.image):  # an image may well start itself
         return "its contract has no entry point"
     return None

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from cursus_sandbox.pipeline.config_matching import ConfigResolution
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.dag import Encoding, Resources, Source, Start, StepOutput
+from cursus_sandbox.pipeline.transform import TransformSettings
 from cursus_sandbox.tables.schema import TableSchema
 
 _NO_LIMITS = Resources()
@@ -96,11 +97,17 @@ class PlannedStep:
     resources: Resources = _NO_LIMITS
     network: bool = False
     user: str | None = None
+    transform: TransformSettings | None = None  # of a Transform step
 
     @property
     def runs(self) -> bool:
-        """Whether a container is started for it."""
+        """Whether anything is done for it."""
         return self.skip is None
+
+    @property
+    def starts(self) -> bool:
+        """Whether a container is started for it: to create a model, none is."""
+        return self.runs and self.kind is not StepKind.MODEL
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,8 @@ from cursus_sandbox.pipeline.cursus_config import CursusConfigs
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepOutput, Synthetic
 from cursus_sandbox.pipeline.inputs import Contracts
 from cursus_sandbox.pipeline.job_types import label_of
-from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
+from cursus_sandbox.pipeline.models import with_model
+from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
 from cursus_sandbox.pipeline.step_contracts import contract_notes, for_job_types, step_contracts
 from cursus_sandbox.pipeline.steps import planned_step
 from cursus_sandbox.tables.mismatch import Severity
@@ -110,7 +111,7 @@ class Resolver:
         pipeline = with_entry_points(self.pipeline, assignment)
         resolved = for_job_types(chosen, assignment)
         order = nx.lexicographical_topological_sort(self._graph, key=self._place.__getitem__)
-        steps = []
+        steps: dict[str, PlannedStep] = {}
         for name in order:
             step, wrong = planned_step(
                 name,
@@ -121,10 +122,11 @@ class Resolver:
                 lenient=self.lenient,
                 made=self.synthetic,
             )
+            step = with_model(step, steps, pipeline.steps.get(name))
             notes = contract_notes(*resolved[name], known=self.contracts)
-            steps.append(replace(step, notes=(*notes, *step.notes)) if notes else step)
+            steps[name] = replace(step, notes=(*notes, *step.notes)) if notes else step
             problems += wrong
-        plan = PipelineExecutionPlan(name=self.pipeline.name, steps=tuple(steps))
+        plan = PipelineExecutionPlan(name=self.pipeline.name, steps=tuple(steps.values()))
         problems += _broken_promises(plan)
         if problems:
             raise DocumentError(problems)

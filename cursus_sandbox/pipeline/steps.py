@@ -13,6 +13,7 @@ from cursus_sandbox.pipeline.inputs import Contracts, StepInputs, refined, why_s
 from cursus_sandbox.pipeline.instances import instances
 from cursus_sandbox.pipeline.limits import GRACE, RUNTIME, configured_runtime
 from cursus_sandbox.pipeline.plan import PlannedOutput, PlannedStep
+from cursus_sandbox.pipeline.transform import TransformSettings
 
 
 def planned_step(
@@ -33,7 +34,7 @@ def planned_step(
     config = assigned.config if assigned else None
     step = pipeline.steps.get(name, StepConfiguration())
     defaults = pipeline.defaults
-    problems = [*_unknown_channels(name, contract, step)]
+    problems = [*_unknown_channels(name, contract, step), *_misplaced_transform(name, contract, step)]
     skip = why_skipped(contract, step, defaults)
     inputs = StepInputs(name, pipeline=pipeline, contracts=contracts, depends_on=depends_on, lenient=lenient, made=made)
     settings, missing = environment(name, contract, step, defaults, config)
@@ -68,7 +69,7 @@ def planned_step(
         notes=tuple(notes),
         image=step.image or defaults.image,
         source_dir=step.source_dir or defaults.source_dir,
-        ships_source_dir=contract.source_dir or contract.kind is StepKind.TRAINING,
+        ships_source_dir=contract.source_dir or contract.kind is not StepKind.PROCESSING,
         entry_point=entry_point,
         start=step.start or (Start.SCRIPT if entry_point else Start.IMAGE),
         arguments=arguments(contract, step, job_type, config),
@@ -83,8 +84,18 @@ def planned_step(
         resources=on.resources,
         network=bool(step.network),
         user=step.user,
+        transform=step.transform or TransformSettings() if contract.kind is StepKind.TRANSFORM else None,
     )
     return planned, problems
+
+
+def _misplaced_transform(name: str, contract: ScriptContract, step: StepConfiguration) -> list[Problem]:
+    if step.transform is None or contract.kind is StepKind.TRANSFORM:
+        return []
+    what = (
+        f"step '{name}' has  transform:, and contract '{contract.step_type}' is a {contract.sagemaker_step_type} step"
+    )
+    return [Problem(what, ("steps", name, "transform"), "Only the contract of a Transform step reads it.")]
 
 
 def _unknown_channels(name: str, contract: ScriptContract, step: StepConfiguration) -> list[Problem]:

@@ -84,6 +84,8 @@ def _details(contract: ScriptContract) -> Iterator[tuple[str, str]]:
 def _script(contract: ScriptContract) -> str:
     if contract.kind is StepKind.NOTHING_TO_RUN:
         return f"none to run here: {'an SDK of Cursus' if contract.delegated else contract.sagemaker_step_type}"
+    if contract.kind in (StepKind.MODEL, StepKind.TRANSFORM) and contract.entry_point is None:
+        return "none: the model's server" if contract.kind is StepKind.TRANSFORM else "none: model.tar.gz is unpacked"
     folder = contract.source_dir or contract.kind is StepKind.TRAINING
     return f"{contract.entry_point or 'none'}{', with its folder' if folder else ''}"
 

@@ -103,13 +103,11 @@ def _running(step: PlannedStep) -> Iterator[tuple[str, str]]:
     code = str(step.source_dir) if step.ships_source_dir else f"{step.source_dir or '?'}/{step.entry_point}"
     for path in code_paths(step) if step.entry_point else ():
         yield "code", f"{path} <- {code}"
-    for one in step.inputs:
-        for path, source in one.mounts():
-            yield "reads", f"{path} <- {source}"
-    for output in step.outputs:
-        yield "writes", f"{output.path} -> {step.name}:{output.channel}"
+    yield from _channels(step)
     for name, setting in step.environment.items():
         yield "env", f"{name}={setting.value}  ({setting.origin})"
+    if step.transform:
+        yield "transform", step.transform.said() or "as the container offers, else the platform's defaults"
     if step.kind is StepKind.TRAINING:
         for name, value in step.hyperparameters.items():
             yield "hyper", f"{name}={value}  ({step.encoding})"
@@ -119,7 +117,17 @@ def _running(step: PlannedStep) -> Iterator[tuple[str, str]]:
         yield "limits", limits
 
 
+def _channels(step: PlannedStep) -> Iterator[tuple[str, str]]:
+    for one in step.inputs:
+        for path, source in one.mounts():
+            yield "reads", f"{path} <- {source}"
+    for output in step.outputs:
+        yield "writes", f"{output.path} -> {step.name}:{output.channel}"
+
+
 def _command(step: PlannedStep) -> str:
+    if step.kind is StepKind.MODEL:
+        return "none: model.tar.gz is unpacked"
     entrypoint, arguments, working_dir = command_of(step)
     if step.start is Start.IMAGE:
         return f"the image's entry point, {shlex.join(arguments)}" if arguments else "the image's own"

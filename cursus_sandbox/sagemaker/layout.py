@@ -28,6 +28,7 @@ OUTPUT = PurePosixPath("/opt/ml/output")
 OUTPUT_DATA = PurePosixPath("/opt/ml/output/data")
 MODEL = PurePosixPath("/opt/ml/model")
 CHECKPOINTS = PurePosixPath("/opt/ml/checkpoints")
+_WORDS = {StepKind.TRAINING: ("train",), StepKind.TRANSFORM: ("serve",)}  # what an image that starts itself is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +154,17 @@ def command_of(step: PlannedStep) -> tuple[tuple[str, ...], tuple[str, ...], Pur
     """Entry point, arguments and working folder; a script-mode training job gets its hyperparameters as options.
 
     An image that starts itself keeps its entry point: a Processing job's arguments take the place of its command, a
-    Training job gets `train`, unless it has arguments ("How Amazon SageMaker AI Runs Your Processing Container Image",
-    "How Amazon SageMaker AI Runs Your Training Image", AlgorithmSpecification).
+    Training job gets `train`, unless it has arguments, a model's server `serve` ("How Amazon SageMaker AI Runs Your
+    Processing Container Image", "How Amazon SageMaker AI Runs Your Training Image", AlgorithmSpecification, "Use Your
+    Own Inference Code with Batch Transform").
     """
     if step.start is Start.IMAGE:
-        return (), step.arguments or (("train",) if step.kind is StepKind.TRAINING else ()), None
+        word = _WORDS.get(step.kind, ())
+        return (), word if step.kind is StepKind.TRANSFORM else step.arguments or word, None
     entry_point = step.entry_point or ""
     interpreter = "bash" if entry_point.endswith(".sh") else "python3"
+    if step.kind is StepKind.TRANSFORM:
+        return (interpreter, entry_point), step.arguments, TRAINING_CODE
     if step.kind is StepKind.TRAINING:
         return (interpreter, entry_point), (*options(step.hyperparameters), *step.arguments), TRAINING_CODE
     if step.ships_source_dir:
@@ -173,7 +178,7 @@ def code_paths(step: PlannedStep) -> tuple[PurePosixPath, ...]:
     A Processing contract with a source folder finds it at /opt/ml/code as well: Cursus' scripts of that kind look
     there for their hyperparameters.
     """
-    if step.kind is StepKind.TRAINING:
+    if step.kind is not StepKind.PROCESSING:
         return (TRAINING_CODE,)
     return (PROCESSING_CODE, TRAINING_CODE) if step.ships_source_dir else (PROCESSING_CODE,)
 

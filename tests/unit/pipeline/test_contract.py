@@ -98,10 +98,12 @@ def test_fields_of_a_cursus_tree():
     [
         ("Processing", StepKind.PROCESSING),
         ("Training", StepKind.TRAINING),
-        ("CreateModel", StepKind.NOTHING_TO_RUN),
+        ("CreateModel", StepKind.MODEL),
+        ("Transform", StepKind.TRANSFORM),
+        ("RegisterModel", StepKind.NOTHING_TO_RUN),
         ("MimsModelRegistrationProcessing", StepKind.NOTHING_TO_RUN),
     ],
 )
 def test_kinds(verb, kind):
-    """Only Processing and Training jobs run a script."""
+    """Processing, training, models and transforms are followed; other verbs are calls to AWS."""
     assert contract("Any", sagemaker_step_type=verb).kind is kind

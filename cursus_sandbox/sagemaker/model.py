@@ -1,0 +1,79 @@
+"""What CreateModel makes of model.tar.gz: the folder that a container of the model sees as /opt/ml/model."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import tarfile
+import zlib
+from pathlib import Path
+
+from cursus_sandbox.pipeline.plan import PlannedStep
+from cursus_sandbox.sagemaker.identity import JobIdentity
+
+MEMBERS = 100_000
+BYTES = 64 * 1024**3
+_UNPACKED = "model"
+_DESCRIPTION = "model.json"
+
+
+class ModelError(Exception):
+    """A model that can't be made of what there is: the step's failure."""
+
+
+def create_model(step: PlannedStep, source: Path, folder: Path, identity: JobIdentity) -> None:
+    """Unpack the model that `source` holds and describe it, in CreateModel's names; ModelError if it can't be."""
+    archive = archive_in(source)
+    unpacked = folder / _UNPACKED
+    unpack(archive, unpacked)
+    if step.source_dir and step.entry_point and not (unpacked / "code").exists():
+        shutil.copytree(step.source_dir, unpacked / "code")
+    described = {
+        "ModelName": identity.name,
+        "PrimaryContainer": {
+            "Image": step.image,
+            "ModelDataUrl": identity.file_uri(archive),
+            "Environment": {name: setting.value for name, setting in step.environment.items()},
+        },
+    }
+    (folder / _DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+
+
+def model_folder(source: Path, spare: Path) -> Path:
+    """The unpacked model of a source: what CreateModel left, else a model.tar.gz, which is unpacked into `spare`."""
+    if (source / _DESCRIPTION).is_file() and (source / _UNPACKED).is_dir():
+        return source / _UNPACKED
+    unpack(archive_in(source), spare)
+    return spare
+
+
+def archive_in(source: Path) -> Path:
+    """The one archive there is: ModelDataUrl names a single .tar.gz."""
+    if not source.is_dir():
+        return source
+    found = sorted(one for one in source.iterdir() if one.name.endswith(".tar.gz") and one.is_file())
+    named = [one for one in found if one.name == "model.tar.gz"] or found
+    if len(named) == 1:
+        return named[0]
+    there = ", ".join(one.name for one in named) or "none"
+    raise ModelError(f"a model is one .tar.gz file, and {source} holds {there}")
+
+
+def unpack(archive: Path, folder: Path, *, members: int = MEMBERS, size: int = BYTES) -> None:
+    """Unpack a model's archive, but nothing that leads out of the folder, and no more than so much of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    count = unpacked = 0
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                count, unpacked = count + 1, unpacked + member.size
+                if count > members:
+                    raise ModelError(f"{archive.name} has more than {members:,} members")
+                if unpacked > size:
+                    raise ModelError(f"{archive.name} holds more than {size / 1024**3:g} GB")
+                tar.extract(member, folder, filter="data")
+    except tarfile.FilterError as error:
+        raise ModelError(f"{archive.name} can't be unpacked safely: {error}") from error
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ModelError(f"{archive.name} is no whole gzipped tar: {error}") from error
