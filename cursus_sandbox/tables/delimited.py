@@ -17,7 +17,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.csv as pacsv  # type: ignore[import-untyped]
 
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
-from cursus_sandbox.tables.observed import Format, ObservedTable, unreadable
+from cursus_sandbox.tables.observed import Format, ObservedColumn, ObservedTable, TextFacts, unreadable
 from cursus_sandbox.tables.text_column import text_column
 
 BLOCK = 256 << 10
@@ -30,9 +30,12 @@ _SAMPLE = 64
 
 
 def delimited_table(
-    stream: IO[bytes], *, file: str, kind: Format, packed: bool, nulls: tuple[str, ...]
+    stream: IO[bytes], *, file: str, kind: Format, packed: bool, nulls: tuple[str, ...] | None
 ) -> ObservedTable | Mismatch:
-    """Give the table in an open, non-empty CSV or TSV file (gzipped when `packed`), or why it can't be read."""
+    """Give the table in an open, non-empty CSV or TSV file (gzipped when `packed`), or why it can't be read.
+
+    With `nulls` None the columns are named, and what their text means is not looked at.
+    """
     text: IO[bytes] | gzip.GzipFile = gzip.GzipFile(fileobj=stream) if packed else stream
     size = 2 * BLOCK
     try:
@@ -54,7 +57,9 @@ class _Name(NamedTuple):
     kind: Format
 
 
-def _table(content: bytes, name: _Name, *, whole: bool, nulls: tuple[str, ...]) -> ObservedTable | Mismatch | None:
+def _table(
+    content: bytes, name: _Name, *, whole: bool, nulls: tuple[str, ...] | None
+) -> ObservedTable | Mismatch | None:
     """Look into the start of a file (all of it when `whole`); None when its first row doesn't end in it."""
     file, kind = name
     if problem := _not_text(content, name):
@@ -77,14 +82,19 @@ def _table(content: bytes, name: _Name, *, whole: bool, nulls: tuple[str, ...]) 
     if other:
         findings.append(_delimiter(name, other))
     try:
-        block = _block(content, kind, len(header), whole=whole, nulls=nulls)
+        block = _block(content, kind, len(header), whole=whole, nulls=nulls or ())
     except pa.ArrowInvalid as error:
         if "straddling" in str(error) and not whole:
             return None
         return unreadable(file, str(error).splitlines()[0][:200], kind=kind)
     if block.ragged and not other:
         findings.append(_ragged(file, len(header), block.ragged))
-    columns = tuple(text_column(label, cells, nulls) for label, cells in zip(header, block.columns, strict=True))
+    columns = tuple(
+        ObservedColumn(label, "string", None, cells.null_count, TextFacts({}))
+        if nulls is None
+        else text_column(label, cells, nulls)
+        for label, cells in zip(header, block.columns, strict=True)
+    )
     rows = len(block.columns[0]) + len(block.ragged) if whole else None
     return ObservedTable(file, kind, columns, rows, tuple(findings))
 

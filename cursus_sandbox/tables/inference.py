@@ -47,7 +47,7 @@ def inferred(path: Path, *, exact: bool = False) -> Inferred:
     files, rows = 0, 0
     unread: list[str] = []
     for file, name in _tables(path):
-        table = observe(file, file=name)
+        table = observe(file, file=name, judged=False)
         if not isinstance(table, ObservedTable):
             unread.append(str(table).splitlines()[0])
             continue

@@ -13,10 +13,13 @@ from cursus_sandbox.tables.mismatch import Mismatch
 from cursus_sandbox.tables.observed import Format, ObservedTable, special_file, table_format, unreadable
 
 
-def observe(path: Path, *, file: str | None = None, nulls: tuple[str, ...] = ("",)) -> ObservedTable | Mismatch:
+def observe(
+    path: Path, *, file: str | None = None, nulls: tuple[str, ...] = ("",), judged: bool = True
+) -> ObservedTable | Mismatch:
     """Give the table in a file, or the finding that says why there is none.
 
-    `file` is the name it goes by in findings. `nulls` are the texts that stand for no value in CSV and TSV.
+    `file` is the name it goes by in findings. `nulls` are the texts that stand for no value in CSV and TSV; unless
+    `judged`, nobody asks what the text in their columns means: a table may have a hundred thousand of them.
     ValueError when the name is not that of a table (see `table_format`).
     """
     file = file or path.name
@@ -36,6 +39,7 @@ def observe(path: Path, *, file: str | None = None, nulls: tuple[str, ...] = (""
                 return parquet_table(stream, file=file)
             from cursus_sandbox.tables.delimited import delimited_table  # noqa: PLC0415
 
-            return delimited_table(stream, file=file, kind=kind, packed=path.name.lower().endswith(".gz"), nulls=nulls)
+            packed = path.name.lower().endswith(".gz")
+            return delimited_table(stream, file=file, kind=kind, packed=packed, nulls=nulls if judged else None)
     except OSError as error:
         return unreadable(file, f"it can't be read: {error.strerror or error}", kind=kind)

@@ -192,7 +192,8 @@ class _Look:
 
     def _observed(self, file: DataFile) -> ObservedTable | None:
         nulls = self.schema.nulls if self.schema else ("",)
-        table = observe(file.path, file=str(file.relative), nulls=nulls)
+        judged = bool(self.schema and self.schema.fields)
+        table = observe(file.path, file=str(file.relative), nulls=nulls, judged=judged)
         if isinstance(table, ObservedTable):
             return table
         self.findings.append(_softened(table, self.schema))
