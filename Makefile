@@ -34,7 +34,7 @@ engines: $(VENV)/installed ## the engine promises, on every engine that is here
 	$(BIN)/pytest tests/engines -n $(JOBS)
 
 integration: $(VENV)/installed ## real runs, and the installed command as a black box
-	$(BIN)/pytest tests/integration tests/e2e -n $(JOBS)
+	$(BIN)/pytest tests/integration tests/conformance tests/e2e -n $(JOBS)
 
 images: $(VENV)/installed ## build the images, if what they are made of has changed
 	$(BIN)/python images/build.py --all

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import sys
 import tempfile
@@ -29,12 +30,27 @@ class Target:
     # Run by the image's Python; prints the three in order.
     QUESTION = "import platform as p; print(p.python_version(), p.machine(), p.libc_ver()[1])"
 
+    @classmethod
+    def this_machine(cls) -> Target:
+        """What runs this."""
+        return cls(platform.python_version(), platform.machine(), platform.libc_ver()[1])
+
+    def is_served_by(self, builder: Target) -> bool:
+        """Whether what another Python compiles runs here: the same minor version and machine, no newer glibc."""
+        if builder.machine != self.machine or _numbers(builder.python)[:2] != _numbers(self.python)[:2]:
+            return False
+        return _numbers(builder.glibc) <= _numbers(self.glibc)
+
     def platforms(self) -> list[str]:
         """The platform tags that run there, newest first; pip wants each by name."""
         major, minor = self.glibc.split(".")[:2]
         return [f"manylinux_{major}_{n}_{self.machine}" for n in range(int(minor), 16, -1)] + [
             f"manylinux2014_{self.machine}"
         ]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def wheels(requirements: Path, target: Target) -> Path:
@@ -64,7 +80,7 @@ def cache() -> Path:
 
 
 def fetch(requirements: Path, target: Target, folder: Path) -> None:
-    """Download the requirements into `folder`; what has no wheel is built here, and must come out pure."""
+    """Download the requirements into `folder`; what has no wheel is built here, and must come out pure or fit."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
     match = [f"--python-version={target.python}", *(f"--platform={tag}" for tag in target.platforms())]
     failed = f"{requirements}: pip could not fetch the wheels for Python {target.python} on {target.machine}"
@@ -82,6 +98,8 @@ def fetch(requirements: Path, target: Target, folder: Path) -> None:
 
 
 def fits(wheel: str, target: Target) -> bool:
-    """Whether a wheel is pure or for one of the target's platforms."""
+    """Whether a wheel is pure, for one of the target's platforms, or built here by a Python and a glibc that fit."""
     platforms = wheel.removesuffix(".whl").split("-")[-1].split(".")
+    if platforms == [f"linux_{target.machine}"]:
+        return target.is_served_by(Target.this_machine())
     return platforms == ["any"] or not set(platforms).isdisjoint(target.platforms())
