@@ -20,7 +20,7 @@ from docker.errors import DockerException
 
 REPOSITORY = Path(__file__).parents[2]
 BUILD = REPOSITORY / "images" / "build.py"
-BASE, XGB = "cursus-sandbox-base:latest", "xgb:latest"
+BASE, TOOLKIT, XGB = "cursus-sandbox-base:latest", "sagemaker-training:latest", "xgb:latest"
 PINS = dict(
     line.split("==")
     for line in (REPOSITORY / "images/xgb/requirements.txt").read_text().splitlines()
@@ -181,13 +181,15 @@ def test_an_image_is_not_built_again_for_the_same_inputs(images):
     """A second build says that every image is up to date, changes none and leaves nothing behind."""
 
     def there() -> tuple[dict[str, str], int]:
-        ids = {tag: images.client.images.get(tag).id for tag in (BASE, XGB)}
+        ids = {tag: images.client.images.get(tag).id for tag in (BASE, TOOLKIT, XGB)}
         return ids, len(images.client.images.list(filters={"label": "cursus-sandbox.inputs", "dangling": True}))
 
     before = there()
     done = subprocess.run([sys.executable, BUILD, "--all"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split("] ")[1] for line in done.stdout.splitlines()] == [f"{t} is up to date" for t in (BASE, XGB)]
+    assert [line.split("] ")[1] for line in done.stdout.splitlines()] == [
+        f"{t} is up to date" for t in (BASE, TOOLKIT, XGB)
+    ]
     assert there() == before
 
 
@@ -205,7 +207,7 @@ def test_an_unknown_image_is_refused():
     """A name that is no image's ends with 2 and the names that there are."""
     done = subprocess.run([sys.executable, BUILD, "xgbost"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "there is no image xgbost; there is: base, xgb" in done.stderr
+    assert "there is no image xgbost; there is: base, sagemaker-training, xgb" in done.stderr
 
 
 def test_both_engines_have_the_same_libraries():
