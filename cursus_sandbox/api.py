@@ -33,6 +33,8 @@ def plan(
     source_dir: AnyPath | None = None,
     timeout: float | str | None = None,
     grace: float | str | None = None,
+    network: bool | None = None,
+    pip_shim: bool | None = None,
     memory: int | str | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
     config: AnyPath | None = None,
@@ -46,16 +48,20 @@ def plan(
     `contracts` are contracts, or folders of `*.step.yaml` and `*_contract.py`, searched before those of
     CURSUS_SANDBOX_CONTRACTS, of the document, of an installed Cursus and the shipped ones. `image`, `source_dir`,
     `timeout` (seconds, or `10m`), `grace` (from TERM to KILL when that is over) and `memory` (bytes, or `2g`) hold for
-    the steps that don't say otherwise. `inputs` binds root inputs: `{"step:channel": path}`. `config` is Cursus'
+    the steps that don't say otherwise, as do `network` (none, unless it is True) and `pip_shim`. `inputs` binds root
+    inputs: `{"step:channel": path}`. `config` is Cursus'
     configuration file, instead of the document's; with `explain_config` each step's `config` holds all that might be
     its own. With `lenient` a required input that nothing fits takes the first output there is.
     Raises DocumentError with everything that is wrong.
     """
+    overrides = replace(
+        _overrides(image, source_dir, timeout, grace, memory, inputs), network=network, pip_shim=pip_shim
+    )
     planned = PipelineDAGResolver(
         document,
         config_path=config,
         contracts=with_environment(contracts),
-        overrides=_overrides(image, source_dir, timeout, grace, memory, inputs),
+        overrides=overrides,
         lenient=lenient,
         synthetic=synthetic_of(data_source),
     ).create_execution_plan(explain_config=explain_config, strict=strict)
@@ -95,6 +101,8 @@ def run(
     source_dir: AnyPath | None = None,
     timeout: float | str | None = None,
     grace: float | str | None = None,
+    network: bool | None = None,
+    pip_shim: bool | None = None,
     memory: int | str | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
     config: AnyPath | None = None,
@@ -119,11 +127,14 @@ def run(
     `values` no report holds what was in the data. Raises DocumentError (nothing was started), EngineError and
     WorkspaceError (this machine could not go on).
     """
+    overrides = replace(
+        _overrides(image, source_dir, timeout, grace, memory, inputs), network=network, pip_shim=pip_shim
+    )
     planned = PipelineDAGResolver(
         document,
         config_path=config,
         contracts=with_environment(contracts),
-        overrides=_overrides(image, source_dir, timeout, grace, memory, inputs),
+        overrides=overrides,
         lenient=lenient,
         synthetic=synthetic_of(data_source),
     ).create_execution_plan(runnable=True, strict=strict)

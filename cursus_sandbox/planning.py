@@ -44,6 +44,8 @@ class Overrides:
     source_dir: Path | None = None
     timeout: float | None = None
     grace: float | None = None
+    network: bool | None = None
+    pip_shim: bool | None = None
     memory: int | None = None
     inputs: Mapping[str, Path] = field(default_factory=dict)
 
@@ -222,6 +224,8 @@ def _overridden(pipeline: Pipeline, overrides: Overrides) -> tuple[Pipeline, lis
         "source_dir": overrides.source_dir,
         "timeout": overrides.timeout,
         "grace": overrides.grace,
+        "network": overrides.network,
+        "pip_shim": overrides.pip_shim,
         "memory": overrides.memory,
     }
     defaults = pipeline.defaults.model_copy(update={key: value for key, value in given.items() if value is not None})

@@ -22,6 +22,7 @@ from cursus_sandbox.sagemaker.hosts import INSTANCE_TYPE, hosts
 from cursus_sandbox.sagemaker.identity import JobIdentity
 from cursus_sandbox.sagemaker.layout import StepFolders, sagemaker_job
 from cursus_sandbox.sagemaker.model import ModelError, create_model, model_folder
+from cursus_sandbox.sagemaker.offline import pip_failure
 from cursus_sandbox.sagemaker.script_main import main_job
 from cursus_sandbox.sagemaker.serving import serving_job
 from cursus_sandbox.sagemaker.staging import exit_message, keep_checkpoints, stage
@@ -32,6 +33,7 @@ from cursus_sandbox.tables.validator import DataCompatibilityValidator
 from cursus_sandbox.workspace import RunFolder, StepFolder
 
 _NOTHING_RAN = Exit(code=0, seconds=0.0)
+_TAIL = 64 * 1024  # bytes
 _LARGEST_METRICS = 1024 * 1024  # bytes
 
 
@@ -90,7 +92,10 @@ class StepRun:
         )
         if not ended.well:
             status = StepStatus.STOPPED if ended.exit.why is Why.INTERRUPTED else StepStatus.FAILED
-            return result.model_copy(update={"status": status, "why": ended.sentence(step)})
+            why = ended.sentence(step)
+            if step.pip_shim and not step.network and not ended.exit.why and (pip := pip_failure(_tail(folder.log))):
+                why = f"{why}: {pip}"
+            return result.model_copy(update={"status": status, "why": why})
         if not message.readable:
             why = "/opt/ml/output/message is not UTF-8, and SageMaker fails a job for that"
             return result.model_copy(update={"why": why})
@@ -260,6 +265,13 @@ def _write(log: BinaryIO, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[log.write(view) :]
+
+
+def _tail(log: Path) -> bytes:
+    """The last of a log."""
+    with log.open("rb") as opened:
+        opened.seek(max(log.stat().st_size - _TAIL, 0))
+        return opened.read()
 
 
 def _sentence(step: PlannedStep, ended: Exit) -> str:

@@ -51,6 +51,13 @@ class DataSourceName(StrEnum):
     SYNTHETIC = "synthetic"
 
 
+class NetworkChoice(StrEnum):
+    """What a step sees of the network."""
+
+    NONE = "none"
+    BRIDGE = "bridge"
+
+
 class EngineChoice(StrEnum):
     """The engines that can be asked for."""
 
@@ -84,6 +91,13 @@ Timeout = Annotated[
 ]
 Grace = Annotated[
     str | None, typer.Option("--grace", metavar="TIME", help="From TERM to KILL when its time is up. Default: 2m.")
+]
+Network = Annotated[
+    NetworkChoice | None,
+    typer.Option("--network", help="Whether steps that don't say have a network. Default: none."),
+]
+NoPipShim = Annotated[
+    bool, typer.Option("--no-pip-shim", help="Leave pip alone where it has no network: it tries until it gives up.")
 ]
 Memory = Annotated[str | None, typer.Option("--memory", metavar="SIZE", help="Most memory of a step: 512m, 2g.")]
 Config = Annotated[
@@ -174,6 +188,8 @@ def run(
     ] = None,
     timeout: Timeout = None,
     grace: Grace = None,
+    network: Network = None,
+    no_pip_shim: NoPipShim = False,
     memory: Memory = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop everything at the first failure.")] = False,
     only: Annotated[
@@ -218,6 +234,8 @@ def run(
             image=image,
             source_dir=source_dir,
             **limits,
+            network=None if network is None else network is NetworkChoice.BRIDGE,
+            pip_shim=False if no_pip_shim else None,
             inputs=bindings,
             lenient=lenient,
             data_source=source,
@@ -255,6 +273,8 @@ def plan(
     strict: Strict = False,
     timeout: Timeout = None,
     grace: Grace = None,
+    network: Network = None,
+    no_pip_shim: NoPipShim = False,
     memory: Memory = None,
     drawn: Annotated[
         PlanFormat, typer.Option("--format", help="As text, or drawn for Mermaid or Graphviz.")
@@ -285,6 +305,8 @@ def plan(
             image=image,
             source_dir=source_dir,
             **limits,
+            network=None if network is None else network is NetworkChoice.BRIDGE,
+            pip_shim=False if no_pip_shim else None,
             inputs=bindings,
             lenient=lenient,
             data_source=source,

@@ -13,7 +13,15 @@ from cursus_sandbox.documents.problems import validated
 from cursus_sandbox.documents.reading import read_tree
 from cursus_sandbox.documents.tree import Place, Tree
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
-from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, PipelineDefaults, Resources, StepConfiguration
+from cursus_sandbox.pipeline.dag import (
+    Located,
+    Network,
+    Pipeline,
+    PipelineDAG,
+    PipelineDefaults,
+    Resources,
+    StepConfiguration,
+)
 from cursus_sandbox.pipeline.values import Duration, EnvironmentName, HostPath, Size, StepName, Text
 
 
@@ -61,6 +69,8 @@ class Document(BaseModel):
     memory: Size | None = None
     instance_type: Text | None = None
     instance_types: dict[Text, Resources] = Field(default_factory=dict)
+    network: Network | None = None
+    pip_shim: bool | None = None
     steps: dict[StepName, StepConfiguration] = Field(default_factory=dict)
 
 
@@ -166,6 +176,8 @@ def _ours(tree: Tree) -> Written:
             memory=document.memory,
             instance_type=document.instance_type,
             instance_types=document.instance_types,
+            network=document.network,
+            pip_shim=document.pip_shim,
         ),
     )
     config = folder / document.config if document.config else None

@@ -24,7 +24,7 @@ from cursus_sandbox.engines.docker_log import ContainerLog
 from cursus_sandbox.engines.docker_memory import WorkingSet, is_out_of_memory, oom_kills
 from cursus_sandbox.engines.docker_relay import relay_creation
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs
-from cursus_sandbox.engines.engine import Door, Exit, Job, Visitor, Why
+from cursus_sandbox.engines.engine import Cluster, Door, Exit, Job, Visitor, Why
 from cursus_sandbox.engines.mounts import Placed, Private, check, clear, hosts_file, place
 from cursus_sandbox.engines.visit import Visit, Way, await_relay
 from cursus_sandbox.errors import EngineError
@@ -46,6 +46,7 @@ class DockerEngine:
     name = "docker"
     runs_images = True
     makes_mounts = True
+    makes_clusters = True
 
     def __init__(self, daemon: Daemon, *, grace: float = 10.0) -> None:
         self.id = uuid.uuid4().hex
@@ -103,7 +104,7 @@ class DockerEngine:
     def run(self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None) -> Exit:
         """Run a job in a container of its own. `log` is called from another thread than the caller's."""
         with self._runs.one():
-            if self._runs.interruptions:
+            if self._runs.interruptions or job.is_stopped:
                 return NEVER_STARTED
             if job.image is None:
                 raise EngineError(f"job '{job.name}' names no image", hint="Give it an image, or use --engine local.")
@@ -118,6 +119,12 @@ class DockerEngine:
             finally:
                 with suppress(PermissionError):  # what an image's own user left there
                     clear(job.scratch)
+
+    @contextmanager
+    def cluster(self, *, outside: bool, labels: Mapping[str, str]) -> Iterator[Cluster]:
+        """A network of its own, where Docker's name server knows each job by its host name."""
+        with ExitStack() as cleanup:
+            yield Cluster(self._network(cleanup, outside=outside, labels=labels))
 
     def interrupt(self) -> None:
         """End every job: TERM, and KILL after the grace. A second call doesn't wait for the grace."""
@@ -145,6 +152,13 @@ class DockerEngine:
                     self._daemon.mount_again(container)
             return ended
 
+    def _network(self, cleanup: ExitStack, *, outside: bool, labels: Mapping[str, str]) -> str:
+        """Make a network that goes with `cleanup`; never Docker's default bridge, where everybody meets."""
+        name = f"cursus-sandbox-{uuid.uuid4().hex[:12]}"
+        network = self._daemon.make_network(name, internal=not outside, labels={**labels, LABEL: self.id})
+        cleanup.push(_removal(self._daemon.remove_network, network))
+        return name
+
     def _created(self, job: Job, placed: Sequence[Placed], cleanup: ExitStack) -> str:
         labels = {**job.labels, LABEL: self.id}
         client = self._daemon.client
@@ -154,11 +168,15 @@ class DockerEngine:
                 volume = client.create_volume(driver="local", driver_opts=overlay_options(mount), labels=labels)["Name"]
                 cleanup.push(_removal(self._daemon.remove_volume, volume))
                 volumes[mount.target] = volume
+        network = job.cluster.network if job.cluster else None
+        if network is None and job.network:
+            network = self._network(cleanup, outside=True, labels=job.labels)
         settings = creation(
             job,
             placed,
             volumes=volumes,
-            hosts=None if job.network else hosts_file(job),
+            hosts=None if network else hosts_file(job),
+            network=network,
             user=f"{os.geteuid()}:{os.getegid()}",
             labels=labels,
             facts=self._daemon.facts,
@@ -215,7 +233,7 @@ class DockerEngine:
         followed = threads.submit(_follow, whole_log)
         ending = Ending.of(job.limits, started=started, grace=self._grace)
         pause = SECONDS_BETWEEN_LOOKS if job.limits.memory is None else SECONDS_BETWEEN_LOOKS_AT_A_LIMIT
-        self._look_after(container, ended, followed, visit, ending=ending, memory=memory, longest=pause)
+        self._look_after(job, container, ended, followed, visit, ending=ending, memory=memory, longest=pause)
         state = ended.result()
         seconds = time.monotonic() - started
         followed.result()
@@ -227,6 +245,7 @@ class DockerEngine:
 
     def _look_after(
         self,
+        job: Job,
         container: str,
         ended: Future[dict[str, Any]],
         followed: Future[None],
@@ -241,7 +260,7 @@ class DockerEngine:
             memory.sample()
             if followed.done():
                 followed.result()  # an error of `log` ends the job
-            now, interruptions = time.monotonic(), self._runs.interruptions
+            now, interruptions = time.monotonic(), self._runs.interruptions + job.is_stopped
             signal = ending.due(now, interruptions=interruptions, visited=visit.is_over)
             if signal:
                 with suppress(

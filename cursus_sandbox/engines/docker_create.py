@@ -34,13 +34,15 @@ def creation(
     *,
     volumes: Mapping[PurePosixPath, str],
     hosts: Path | None,
+    network: str | None = None,
     user: str,
     labels: Mapping[str, str],
     facts: DaemonFacts,
 ) -> dict[str, object]:
     """Give a container's settings: least rights, no network unless asked for, exactly the job's command.
 
-    `volumes` maps the container paths of overlay mounts to volume names; `user` is who the job runs as when it doesn't
+    `volumes` maps the container paths of overlay mounts to volume names; `network` is the one it joins, under its host
+    name; `user` is who the job runs as when it doesn't
     say. Entrypoint and Cmd follow the table of SageMaker's processing jobs: an entrypoint drops the image's command,
     arguments alone keep the image's entrypoint.
     """
@@ -49,10 +51,12 @@ def creation(
         "Hostname": job.hostname,
         "Env": [f"{name}={value}" for name, value in environment(job, user).items()],
         "Labels": dict(labels),
-        "NetworkDisabled": not job.network,  # halves the time to start: no network sandbox is made
+        "NetworkDisabled": network is None,  # halves the time to start: no network sandbox is made
         "Tty": False,
-        "HostConfig": _host(job, placed, volumes=volumes, hosts=hosts, facts=facts),
+        "HostConfig": _host(job, placed, volumes=volumes, hosts=hosts, network=network, facts=facts),
     }
+    if network is not None:
+        settings["NetworkingConfig"] = {"EndpointsConfig": {network: {"Aliases": [job.hostname]}}}
     if job.entrypoint:
         settings["Entrypoint"] = list(job.entrypoint)
     if job.argv:
@@ -84,6 +88,7 @@ def _host(
     *,
     volumes: Mapping[PurePosixPath, str],
     hosts: Path | None,
+    network: str | None,
     facts: DaemonFacts,
 ) -> dict[str, object]:
     mounts = [_mount(mount, volumes.get(mount.target)) for mount in placed]
@@ -100,8 +105,7 @@ def _host(
     }
     if job.user == "image":
         host["CapAdd"] = list(IMAGE_USER_CAPABILITIES)
-    if not job.network:
-        host["NetworkMode"] = "none"
+    host["NetworkMode"] = network or "none"
     if facts.local_log:
         host["LogConfig"] = {"Type": "local", "Config": LOG_OPTIONS}
     if job.limits.memory is not None:

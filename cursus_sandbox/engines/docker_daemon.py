@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Self
 
@@ -161,6 +161,19 @@ class Daemon:
         with self.asking(f"remove volume {volume[:12]}"), _gone_is_fine():
             self.client.remove_volume(volume)
 
+    def make_network(self, name: str, *, internal: bool, labels: Mapping[str, str]) -> str:
+        """Make a bridge of its own, which `internal` keeps from leading out; gives its id."""
+        with self.asking("make a network"):
+            made: dict[str, str] = self.client.create_network(
+                name, driver="bridge", internal=internal, labels=dict(labels)
+            )
+        return made["Id"]
+
+    def remove_network(self, network: str) -> None:
+        """Remove a network that nobody is in any more."""
+        with self.asking(f"remove network {network[:12]}"), _gone_is_fine():
+            self.client.remove_network(network)
+
     def mount_again(self, container: str) -> None:
         """Mount and unmount the volumes of a container that has ended: looking for a path in it does that.
 
@@ -171,7 +184,7 @@ class Daemon:
         self.client.head(url, params={"path": "/"}, timeout=SECONDS_TO_ANSWER).raise_for_status()
 
     def sweep(self, label: str) -> None:
-        """Remove every container and volume with a label."""
+        """Remove every container, volume and network with a label."""
         mine = {"label": label}
         with self.asking("list what a run left behind"):
             containers = self.client.containers(all=True, filters=mine)
@@ -181,6 +194,10 @@ class Daemon:
             volumes = self.client.volumes(filters=mine)["Volumes"] or []
         for volume in volumes:
             self.remove_volume(volume["Name"])
+        with self.asking("list what a run left behind"):
+            networks = self.client.networks(filters=mine)
+        for network in networks:
+            self.remove_network(network["Id"])
 
     def _lost(self, what: str, error: Exception) -> EngineError:
         return EngineError(

@@ -10,8 +10,17 @@ from signal import Signals
 from typing import Self
 
 from cursus_sandbox.engines.engine import Exit, Limits, Why
+from cursus_sandbox.errors import EngineError
 
 NEVER_STARTED = Exit(code=128 + Signals.SIGTERM, seconds=0.0, why=Why.INTERRUPTED)
+
+
+def no_clusters(engine: str) -> EngineError:
+    """What an engine without clusters has to say."""
+    return EngineError(
+        f"the {engine} engine has one host, and several were asked for",
+        hint="Use --engine docker, or give the step  instance_count: 1.",
+    )
 
 
 @dataclass(slots=True)

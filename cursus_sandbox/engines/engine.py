@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -49,6 +50,17 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Cluster:
+    """Jobs that run at the same time and find each other by their host names.
+
+    `network` is the engine's own name for what connects them. Setting `stop` ends those of them that run.
+    """
+
+    network: str
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One command to run in a sandbox.
 
@@ -57,7 +69,8 @@ class Job:
     engine's own use (copy-on-write layers), on the same file system as the writable mounts; the caller deletes it.
     `user` is `uid[:gid]`, or "image" for the image's own user; None is the calling user. `environment` is all the
     variables there are, besides PATH, HOME and what the image itself sets. The engine empties `scratch` again. `port`
-    is where the command listens on its own loopback, for a visitor of the run.
+    is where the command listens on its own loopback, for a visitor of the run. With a `cluster`, an engine's own, it
+    is one of several hosts; `network` is the outside world, and the cluster's to give.
     """
 
     name: str
@@ -74,6 +87,12 @@ class Job:
     hostname: str = "algo-1"
     port: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    cluster: Cluster | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether its cluster was told to end."""
+        return self.cluster is not None and self.cluster.stop.is_set()
 
 
 class Why(StrEnum):
@@ -125,21 +144,23 @@ class Engine(Protocol):
 
     1. The command sees each mount at its container path; a private input may be written without its source changing.
     2. It sees the job's environment and nothing of the host's.
-    3. It has no network unless the job asks for one.
+    3. It has no network unless the job asks for one; the one it gets is its own, or its cluster's.
     4. Its stdout and stderr reach `log` as bytes, in order, while it runs.
     5. Its exit code comes back in Exit; 128+n if a signal ended it; `why` says timeout, out of memory, interrupted.
     6. What it could not learn it does not invent: it raises EngineError.
     7. `run` may be called from several threads at once.
     8. Leaving the `with` block leaves nothing running and nothing behind.
     9. A visitor reaches the job's port while the job runs, though the job has no network; when it leaves, the job ends.
+    10. The jobs of a cluster reach each other by host name, and nobody else unless the cluster has an outside.
 
     Where `makes_mounts` is false there are no container paths: the engine takes jobs without mounts, whose command
-    names host paths; and a visitor is refused with EngineError.
+    names host paths; and a visitor is refused with EngineError. Where `makes_clusters` is false, so is a cluster.
     """
 
     name: str
     runs_images: bool
     makes_mounts: bool
+    makes_clusters: bool
 
     def __enter__(self) -> Self: ...
 
@@ -149,6 +170,9 @@ class Engine(Protocol):
 
     def require(self, images: Iterable[str], *, pull: bool = False) -> Mapping[str, str]:
         """Give each image's digest, pulling missing ones only when told to; EngineError names every missing one."""
+
+    def cluster(self, *, outside: bool, labels: Mapping[str, str]) -> AbstractContextManager[Cluster]:
+        """What connects the jobs of a cluster, with a way out or without; left when all of them have ended."""
 
     def run(self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None) -> Exit:
         """Run a job to its end, calling `log` from one thread at a time; an error of `log` ends the job and comes out.

@@ -16,14 +16,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from signal import Signals
 from types import TracebackType
 from typing import Self
 
 from cursus_sandbox.engines.bwrap import bwrap_argv, system_options
-from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs
-from cursus_sandbox.engines.engine import Exit, Job, MountMode, Visitor, Why
+from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs, no_clusters
+from cursus_sandbox.engines.engine import Cluster, Exit, Job, MountMode, Visitor, Why
 from cursus_sandbox.engines.machine import Machine, this_machine
 from cursus_sandbox.engines.mounts import Private, check, clear, hosts_file, place
 from cursus_sandbox.engines.processes import Memory
@@ -51,6 +52,7 @@ class LocalEngine:
     name = "local"
     runs_images = False
     makes_mounts = True
+    makes_clusters = False
 
     def __init__(self, bwrap: Path, machine: Machine, *, grace: float = 10.0) -> None:
         self.private_folders: Private | None = None  # how they are made; None until the first one was
@@ -90,7 +92,7 @@ class LocalEngine:
     def run(self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None) -> Exit:
         """Run a job in a sandbox of its own. `log` is called from the calling thread, which is busy until the end."""
         with self._runs.one():
-            if self._runs.interruptions:
+            if self._runs.interruptions or job.is_stopped:
                 return NEVER_STARTED
             _check(job)
             check(job)
@@ -104,6 +106,10 @@ class LocalEngine:
                 return ended
             finally:
                 clear(job.scratch)
+
+    def cluster(self, *, outside: bool, labels: Mapping[str, str]) -> AbstractContextManager[Cluster]:  # noqa: ARG002
+        """Refuse with EngineError: a sandbox has no way to another one."""
+        raise no_clusters(self.name)
 
     def interrupt(self) -> None:
         """End every job: TERM, and KILL after the grace. A second call doesn't wait for the grace."""

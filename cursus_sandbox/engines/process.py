@@ -10,15 +10,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from signal import Signals
 from types import TracebackType
 from typing import Self
 
-from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs
-from cursus_sandbox.engines.engine import Exit, Job, Visitor, Why
+from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs, no_clusters
+from cursus_sandbox.engines.engine import Cluster, Exit, Job, Visitor, Why
 from cursus_sandbox.engines.mounts import clear
 from cursus_sandbox.engines.processes import Memory, group, members
 from cursus_sandbox.engines.sandbox import share_of_processors
@@ -48,6 +48,7 @@ class ProcessEngine:
     name = "process"
     runs_images = False
     makes_mounts = False
+    makes_clusters = False
 
     def __init__(self, *, grace: float = 10.0, terminal: bool = False) -> None:
         self._grace = grace
@@ -91,6 +92,10 @@ class ProcessEngine:
             finally:
                 clear(job.scratch)
             return Exit(child.exit_code, time.monotonic() - started, supervision.peak_memory, supervision.why)
+
+    def cluster(self, *, outside: bool, labels: Mapping[str, str]) -> AbstractContextManager[Cluster]:  # noqa: ARG002
+        """Refuse with EngineError: all processes are of this one host."""
+        raise no_clusters(self.name)
 
     def interrupt(self) -> None:
         """End every job: TERM, and KILL after the grace. A second call doesn't wait for the grace."""

@@ -160,6 +160,14 @@ class Encoding(StrEnum):
     JSON = "json"
 
 
+def network(value: Any) -> Any:
+    """Whether there is one: `none` and `bridge` are Docker's words for no and yes."""
+    return {"none": False, "bridge": True}.get(value, value) if isinstance(value, str) else value
+
+
+Network = Annotated[bool, BeforeValidator(network), WithJsonSchema({"enum": [True, False, "none", "bridge"]})]
+
+
 class Resources(_Ours):
     """What a step may use. `memory` and `shm_size` in bytes."""
 
@@ -192,7 +200,8 @@ class StepConfiguration(_Ours):
     instance_type: Text | None = None
     instance_count: Annotated[int | None, Field(ge=1, le=100)] = None
     resources: Resources = Resources()
-    network: bool | None = None
+    network: Network | None = None
+    pip_shim: bool | None = None
     user: Text | None = None
     skip: bool = False
     transform: TransformSettings | None = None
@@ -209,6 +218,8 @@ class PipelineDefaults(_Ours):
     memory: Size | None = None
     instance_type: Text | None = None
     instance_types: dict[Text, Resources] = Field(default_factory=dict)
+    network: Network | None = None
+    pip_shim: bool | None = None
 
 
 class Pipeline(_Ours):

@@ -96,6 +96,7 @@ class PlannedStep:
     instance_count: int = 1
     resources: Resources = _NO_LIMITS
     network: bool = False
+    pip_shim: bool = True  # without a network, pip looks at what is installed and nowhere else
     user: str | None = None
     transform: TransformSettings | None = None  # of a Transform step
 

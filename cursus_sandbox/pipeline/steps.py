@@ -82,7 +82,8 @@ def planned_step(
         instance_type=on.name,
         instance_count=on.count,
         resources=on.resources,
-        network=bool(step.network),
+        network=bool(step.network if step.network is not None else defaults.network),
+        pip_shim=next((one for one in (step.pip_shim, defaults.pip_shim) if one is not None), True),
         user=step.user,
         transform=step.transform or TransformSettings() if contract.kind is StepKind.TRANSFORM else None,
     )

@@ -18,6 +18,7 @@ from cursus_sandbox.sagemaker.configuration import processing_configuration, tra
 from cursus_sandbox.sagemaker.hosts import Host
 from cursus_sandbox.sagemaker.hyperparameters import options, script_mode
 from cursus_sandbox.sagemaker.identity import JobIdentity
+from cursus_sandbox.sagemaker.offline import OFFLINE, PIP_OF_HOME, PIP_OF_IMAGE
 
 PROCESSING = PurePosixPath("/opt/ml/processing")
 PROCESSING_CODE = PurePosixPath("/opt/ml/processing/input/code")
@@ -99,6 +100,10 @@ def sagemaker_job(
             mounts.append(Mount(folders.staged / "processing", PROCESSING, MountMode.WRITABLE))
             created.append(folders.staged / "processing")
     texts = {config / name: text for name, text in written.items()}
+    if step.pip_shim and not step.network:
+        pip = folders.staged / "pip" / "pip.conf"
+        texts[pip] = OFFLINE
+        mounts.append(Mount(pip, PIP_OF_IMAGE if image else PIP_OF_HOME, MountMode.READ_ONLY))
     points, empty_files = _mount_points(mounts)
     job = Job(
         name=step.name,

@@ -186,6 +186,83 @@ class TestNetwork:
             pytest.skip("this machine has no network itself")
         assert len(bench.output("cat /proc/net/dev", network=True).splitlines()) > 3
 
+    def test_a_network_is_the_jobs_own(self, docker_bench):
+        """A job with a network is not on the bridge where all other containers are, and its network goes with it."""
+        client = docker.from_env()
+        seen = []
+
+        def hear(_: bytes) -> None:
+            [container] = client.containers.list(filters={"label": f"{LABEL}={docker_bench.engine.id}"})
+            seen.extend(container.attrs["NetworkSettings"]["Networks"])
+
+        docker_bench.engine.run(docker_bench.job("echo ready; sleep 0.3", network=True), hear)
+        [name] = seen
+        assert name.startswith("cursus-sandbox-")
+        assert client.networks.list(filters={"label": f"{LABEL}={docker_bench.engine.id}"}) == []
+        client.close()
+
+
+class TestCluster:
+    """10. The jobs of a cluster reach each other by host name, and nobody else unless the cluster has an outside."""
+
+    def started(self, bench, cluster, scripts, threads, log, **settings):
+        """The jobs of a cluster, each with its host name and script, under way."""
+        jobs = [
+            bench.job(script, hostname=f"algo-{number}", cluster=cluster, **settings)
+            for number, script in enumerate(scripts, 1)
+        ]
+        return [threads.submit(bench.engine.run, job, log) for job in jobs]
+
+    def test_hosts_find_each_other(self, docker_bench, tmp_path):
+        """Each of two hosts resolves the other's name while both run; the network is gone afterwards."""
+        mounts = (writable(folder(tmp_path / "out")),)
+        finds = (
+            "n=0; until getent hosts {0}; do sleep 0.05; n=$((n+1)); [ $n -lt 400 ] || exit 9; done; touch {1}/{0}; "
+        )
+        waits = "until [ -e {1}/{2} ]; do sleep 0.05; n=$((n+1)); [ $n -lt 800 ] || exit 8; done"
+        names = [("algo-2", OUT, "algo-1"), ("algo-1", OUT, "algo-2")]
+        scripts = [(finds + waits).format(*each) for each in names]
+        said = bytearray()
+        with docker_bench.engine.cluster(outside=False, labels={}) as cluster, ThreadPoolExecutor(2) as threads:
+            started = self.started(docker_bench, cluster, scripts, threads, said.extend, mounts=mounts)
+            ends = [one.result(60) for one in started]
+        assert [one.code for one in ends] == [0, 0], said
+        assert b"algo-1" in said
+        assert b"algo-2" in said
+        client = docker.from_env()
+        assert client.networks.list(filters={"label": f"{LABEL}={docker_bench.engine.id}"}) == []
+        client.close()
+
+    @pytest.mark.parametrize("outside", [True, False])
+    def test_a_way_out_is_there_when_asked_for(self, docker_bench, outside):
+        """A cluster without an outside is on a network that the daemon lets nothing out of."""
+        client = docker.from_env()
+        with docker_bench.engine.cluster(outside=outside, labels={"cursus-sandbox.run": "r"}) as cluster:
+            [network] = client.networks.list(names=[cluster.network])
+            assert network.attrs["Internal"] is not outside
+            assert network.attrs["Labels"]["cursus-sandbox.run"] == "r"
+        client.close()
+
+    def test_stopping_ends_them_all(self, docker_bench, endless):
+        """A cluster that is stopped ends its jobs, starts no more of them, and leaves other jobs alone."""
+        with (
+            docker_bench.engine.cluster(outside=False, labels={}) as cluster,
+            ThreadPoolExecutor(2) as threads,
+        ):
+            hear = lambda _: cluster.stop.set()  # noqa: E731
+            ends = [
+                one.result(60)
+                for one in self.started(docker_bench, cluster, ["echo up; exec " + endless] * 2, threads, hear)
+            ]
+            assert {(one.code, one.why) for one in ends} == {(143, Why.INTERRUPTED)}
+            assert docker_bench.run("true", cluster=cluster).why is Why.INTERRUPTED
+        assert docker_bench.run("true").code == 0
+
+    def test_an_engine_without_clusters_says_so(self, local_bench):
+        """The local engine refuses a cluster, and says what to do."""
+        with pytest.raises(EngineError, match="has one host"), local_bench.engine.cluster(outside=False, labels={}):
+            pass
+
 
 class TestLog:
     """4. Its stdout and stderr reach `log` as bytes, in order, while it runs."""

@@ -17,7 +17,12 @@ from cursus_sandbox.sagemaker.staging import stage
 IN = "/opt/ml/processing/input"
 OUT = "/opt/ml/processing/output"
 CODE = f"{IN}/code"
-PLATFORM = ("/opt/ml/output", "/opt/ml/config", "/opt/ml/processing")  # what every processing job has besides its own
+PLATFORM = (
+    "/opt/ml/output",
+    "/opt/ml/config",
+    "/opt/ml/processing",
+    "/etc/pip.conf",
+)  # what every processing job has besides its own
 
 
 @pytest.fixture
