@@ -144,3 +144,10 @@ def test_what_is_asked_for_without_a_type_is_capped_too():
         0,
         ("it asks for 1 GPU; this machine has no GPU, and it runs with that",),
     )
+
+
+def test_several_instances_are_one_here():
+    """A step that asks for several instances is told that one runs."""
+    step = plan({"Load": {"instance_count": 3}}, [LOAD]).steps[0]
+    assert step.instance_count == 3
+    assert step.notes == ("it asks for 3 instances, and one runs here: it sees algo-1 alone, and all of its input",)
