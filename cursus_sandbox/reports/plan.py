@@ -107,7 +107,7 @@ def _running(step: PlannedStep) -> Iterator[tuple[str, str]]:
     for name, setting in step.environment.items():
         yield "env", f"{name}={setting.value}  ({setting.origin})"
     if step.transform:
-        yield "transform", step.transform.said() or "as the container offers, else the platform's defaults"
+        yield "records", step.transform.said() or "as the container offers, else the platform's defaults"
     if step.kind is StepKind.TRAINING:
         for name, value in step.hyperparameters.items():
             yield "hyper", f"{name}={value}  ({step.encoding})"
