@@ -12,7 +12,6 @@ from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import EngineError
-from cursus_sandbox.executor import PipelineExecutor
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.result import Observer, PipelineExecutionResult
 from cursus_sandbox.pipeline.selection import Selection
@@ -144,6 +143,8 @@ def run(
     chosen = selection.steps(planned)
     images = [step.image for step in planned.steps if step.starts and step.image and step.name in chosen]
     chosen_engine, notes = choose_engine(engine, images, pdb=pdb) if isinstance(engine, str) else (engine, ())
+    from cursus_sandbox.executor import PipelineExecutor
+
     executor = PipelineExecutor(
         workspace,
         engine=chosen_engine,
