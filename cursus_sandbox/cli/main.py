@@ -1,11 +1,12 @@
-"""`cursus-sandbox run | plan | check | contracts | schema | schema-json`."""
+"""`cursus-sandbox run | plan | check | report | logs | runs | contracts | schema | schema-json`."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
@@ -17,11 +18,13 @@ import typer
 from cursus_sandbox import __version__
 from cursus_sandbox.cli.contracts import contracts_app, schema_json
 from cursus_sandbox.cli.options import AsJson, Contracts, print_json
+from cursus_sandbox.cli.runs import LOGS_EXAMPLE, REPORT_EXAMPLE, logs, report, runs_app, written
 from cursus_sandbox.cli.schema import schema_app
 from cursus_sandbox.errors import DocumentError, ExitCode, SandboxError, Terminated
 
 if TYPE_CHECKING:
     from cursus_sandbox.pipeline.dag import Synthetic
+    from cursus_sandbox.pipeline.result import PipelineExecutionResult
 
 Value = TypeVar("Value")
 
@@ -211,6 +214,9 @@ def run(
     pdb: Annotated[
         bool, typer.Option("--pdb", help="Step through the script of --only STEP, with --engine process.")
     ] = False,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write the result as JUnit XML, too.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a pipeline, each step in a sandbox of its own."""
@@ -254,6 +260,12 @@ def run(
         print_json(result.model_dump(mode="json"))
     else:
         print_summary(result, Console())
+    if junit is not None:
+        from cursus_sandbox.reports.junit import junit as junit_xml
+
+        written(junit, junit_xml(result))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _tell_github(result)
     raise typer.Exit(result.exit_code)
 
 
@@ -388,6 +400,9 @@ def check(
                 typer.echo(plain_lines(f"note: {note}"))
 
 
+app.command("report", epilog=REPORT_EXAMPLE)(report)
+app.command("logs", epilog=LOGS_EXAMPLE)(logs)
+app.add_typer(runs_app, name="runs")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(schema_app, name="schema")
 app.command("schema-json", epilog=SCHEMA_EXAMPLE)(schema_json)
@@ -448,6 +463,17 @@ def _say_error(text: str) -> None:
 
     sys.stdout.flush()
     sys.stderr.write(f"error: {plain_lines(text)}\n")
+
+
+def _tell_github(result: PipelineExecutionResult) -> None:
+    """Annotations where the workflow's log is read, and the summary where GitHub wants it."""
+    from cursus_sandbox.reports.github import summary, workflow_commands
+
+    for line in workflow_commands(result):
+        typer.echo(line, err=True)
+    if file := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with suppress(OSError), Path(file).open("a", encoding="utf-8") as opened:
+            opened.write(summary(result))
 
 
 def _check_pdb(engine: EngineChoice, only: list[str]) -> None:

@@ -94,6 +94,11 @@ class PipelineExecutionResult(_Value):
         stopped = any(step.status is StepStatus.STOPPED for step in self.steps)
         return ExitCode.STEP_FAILED if stopped else ExitCode.OK
 
+    @property
+    def outcome(self) -> str:
+        """In a word how it ended: ok, failed or interrupted."""
+        return "interrupted" if self.interrupted else "ok" if self.success else "failed"
+
     @computed_field  # type: ignore[prop-decorator]
     @property
     def memory_peak(self) -> int | None:

@@ -164,8 +164,7 @@ def _metrics(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
 def _outcome(result: PipelineExecutionResult) -> Text:
     counts = Counter(step.status for step in result.steps)
     said = ", ".join(f"{times} {status}" for status, times in counts.items())
-    outcome = "interrupted" if result.interrupted else "ok" if result.success else "failed"
-    line = Text(outcome, "bold green" if result.success else "bold red")
+    line = Text(result.outcome, "bold green" if result.success else "bold red")
     return line.append(f": {said} in {result.seconds:.1f} s", "not bold default")
 
 

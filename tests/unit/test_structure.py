@@ -33,6 +33,7 @@ HALLWAY = [
         "planning",
         "capacity",
         "workspace",
+        "history",
         "step_run",
         "executor",
         "reports",
@@ -50,6 +51,7 @@ DOORS = {
     "urllib3": ["engines.docker*"],
     "networkx": ["pipeline.resolver"],
     "yaml": ["documents.*"],
+    "jinja2": ["reports.html"],
     "rich": ["reports.*", "cli.*"],
     "typer": ["cli.*"],
 }

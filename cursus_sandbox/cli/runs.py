@@ -1,0 +1,269 @@
+"""`cursus-sandbox runs list | show | diff`, `logs` and `report`: what a workspace has kept of earlier runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cursus_sandbox.cli.options import AsJson, print_json
+from cursus_sandbox.errors import DocumentError, MachineError, Problem
+
+if TYPE_CHECKING:
+    from cursus_sandbox.history import KeptRun
+    from cursus_sandbox.pipeline.result import PipelineExecutionResult
+
+LIST_EXAMPLE = """\b
+Example:
+  cursus-sandbox runs list
+"""
+SHOW_EXAMPLE = """\b
+Examples:
+  cursus-sandbox runs show
+  cursus-sandbox runs show 20261123-2240 --json
+"""
+LOGS_EXAMPLE = """\b
+Examples:
+  cursus-sandbox logs XGBoostTraining
+  cursus-sandbox logs --follow last:XGBoostTraining
+"""
+
+DIFF_EXAMPLE = """\b
+Examples:
+  cursus-sandbox runs diff
+  cursus-sandbox runs diff 20261123-2240 last
+"""
+REPORT_EXAMPLE = """\b
+Examples:
+  cursus-sandbox report
+  cursus-sandbox report 20261123-2240 --format junit -o junit.xml
+"""
+
+KEPT = Path(".cursus-sandbox")
+SECONDS_BETWEEN_LOOKS = 0.2
+_CHUNK = 1 << 16
+
+
+class ReportFormat(StrEnum):
+    """What a report can be written as."""
+
+    HTML = "html"
+    JUNIT = "junit"
+    GITHUB = "github"
+    JSON = "json"
+
+
+runs_app = typer.Typer(help="Earlier runs: which there are, and what came of each.", no_args_is_help=True)
+
+Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Where runs are kept.")]
+
+
+@runs_app.command("list", epilog=LIST_EXAMPLE)
+def list_runs(workspace: Workspace = KEPT, as_json: AsJson = False) -> None:
+    """List the runs, the newest last."""
+    from cursus_sandbox.history import kept_runs
+
+    rows: list[dict[str, Any]] = []
+    for run in kept_runs(workspace):
+        result = run.result
+        outcome = "running" if run.is_running else "ended early" if result is None else result.outcome
+        steps = tuple(run.ended_steps()) if result is None else result.steps
+        rows.append(
+            {
+                "run": run.name,
+                "pipeline": run.plan.get("name") if result is None else result.pipeline,
+                "outcome": outcome,
+                "seconds": None if result is None else round(result.seconds, 3),
+                "failed": [step.step for step in steps if not step.success and step.attempts],
+                "started_at": run.started_at.isoformat(),
+            }
+        )
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        typer.echo(f"no run is kept in {workspace}")
+        return
+    from cursus_sandbox.reports.text import plain_lines
+
+    width = max(len(row["run"]) for row in rows)
+    for row in rows:
+        seconds = "-" if row["seconds"] is None else f"{row['seconds']:.1f} s"
+        failed = f"  {', '.join(row['failed'])}" if row["failed"] else ""
+        typer.echo(
+            plain_lines(f"{row['run']:<{width}}  {row['outcome']:<11}  {seconds:>9}  {row['pipeline'] or '?'}{failed}")
+        )
+
+
+@runs_app.command("show", epilog=SHOW_EXAMPLE)
+def show_run(
+    run: Annotated[str, typer.Argument(metavar="[RUN]", help="Its name, or how that begins.")] = "last",
+    workspace: Workspace = KEPT,
+    as_json: AsJson = False,
+) -> None:
+    """Show what came of a run, as its end did."""
+    from cursus_sandbox.history import kept_run
+
+    result = _ended(kept_run(workspace, run))
+    if as_json:
+        print_json(result.model_dump(mode="json"))
+        return
+    from rich.console import Console
+
+    from cursus_sandbox.reports.run import print_summary
+
+    print_summary(result, Console())
+
+
+@runs_app.command("diff", epilog=DIFF_EXAMPLE)
+def diff_runs(
+    before: Annotated[str, typer.Argument(metavar="[RUN]", help="The earlier; else the one before the newest.")] = "",
+    after: Annotated[str, typer.Argument(metavar="[RUN]", help="The later.")] = "last",
+    workspace: Workspace = KEPT,
+    as_json: AsJson = False,
+) -> None:
+    """Show what differs between two runs: images, settings, rows, how steps ended, metrics."""
+    from dataclasses import asdict
+
+    from cursus_sandbox.history import kept_run
+    from cursus_sandbox.reports.difference import differences
+    from cursus_sandbox.reports.text import plain_lines
+
+    later = kept_run(workspace, after)
+    earlier = kept_run(workspace, before) if before else _one_before(later, workspace)
+    if earlier is None:
+        raise DocumentError([Problem(f"run {later.name} is the first of its pipeline in {workspace}")])
+    found = list(differences(_ended(earlier), _ended(later), (earlier.plan, later.plan)))
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    typer.echo(f"{earlier.name} -> {later.name}" if found else f"{earlier.name} and {later.name} don't differ")
+    step = None
+    for one in found:
+        if one.step != step:
+            step = one.step
+            typer.echo(plain_lines(step or "all steps"))
+        typer.echo(plain_lines(f"  {one.what}: {one.before or 'not there'} -> {one.after or 'not there'}"))
+
+
+def report(
+    run: Annotated[str, typer.Argument(metavar="[RUN]", help="Its name, or how that begins.")] = "last",
+    form: Annotated[ReportFormat, typer.Option("--format", help="What to write.")] = ReportFormat.HTML,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; default: report.html, else stdout.")
+    ] = None,
+    no_values: Annotated[bool, typer.Option("--no-values", help="Say nothing of what is in the data.")] = False,
+    workspace: Workspace = KEPT,
+) -> None:
+    """Write a run as one page that needs no network, as JUnit XML, or as GitHub's Markdown."""
+    from cursus_sandbox.history import kept_run
+
+    kept = kept_run(workspace, run)
+    result = _ended(kept)
+    match form:
+        case ReportFormat.HTML:
+            from cursus_sandbox.reports.html import html_report
+
+            earlier = _one_before(kept, workspace)
+            known = earlier.result if earlier else None
+            previous = (known, earlier.plan) if earlier and known else None
+            text = html_report(result, kept.plan, previous=previous, values=not no_values)
+        case ReportFormat.JUNIT:
+            from cursus_sandbox.reports.junit import junit
+
+            text = junit(result)
+        case ReportFormat.GITHUB:
+            from cursus_sandbox.reports.github import summary
+
+            text = summary(result)
+        case ReportFormat.JSON:
+            text = result.model_dump_json(indent=2) + "\n"
+    if output is None and form is not ReportFormat.HTML:
+        typer.echo(text, nl=False)
+        return
+    file = output or Path("report.html")
+    written(file, text)
+    typer.echo(f"{file}: {result.pipeline}, run {kept.name}, {result.outcome}", err=True)
+
+
+def written(file: Path, text: str) -> None:
+    """Write a report; MachineError if that can't be done."""
+    try:
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise MachineError(
+            f"could not write {file}: {error.strerror or error}", hint="Name another:  -o FILE"
+        ) from error
+
+
+def _ended(kept: KeptRun) -> PipelineExecutionResult:
+    """What came of a run; DocumentError where it still runs, or was killed."""
+    if (result := kept.result) is not None:
+        return result
+    state = "still runs" if kept.is_running else "was ended before it could write down what came of it"
+    ended = ", ".join(f"{step.step} {step.status}" for step in kept.ended_steps()) or "none"
+    raise DocumentError(
+        [Problem(f"run {kept.name} {state}; steps that ended: {ended}", hint=f"Its folder is {kept.folder}")]
+    )
+
+
+def _one_before(later: KeptRun, workspace: Path) -> KeptRun | None:
+    """The newest ended run of the same pipeline before another."""
+    from cursus_sandbox.history import kept_runs
+
+    name = later.plan.get("name")
+    for run in reversed(kept_runs(workspace)):
+        if run.name < later.name and run.plan.get("name") == name and run.result is not None:
+            return run
+    return None
+
+
+def logs(
+    step: Annotated[str, typer.Argument(metavar="[RUN:]STEP", help="A step, of the newest run if none is named.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while the run does.")] = False,
+    workspace: Workspace = KEPT,
+) -> None:
+    """Print the log of a step: as it is into a file or pipe, with what would command a terminal made visible there."""
+    from cursus_sandbox.history import kept_run, step_of
+    from cursus_sandbox.reports.text import plain_lines
+
+    run, name = step_of(workspace, step)
+    log = run.step(name) / "log.txt"
+    if not log.exists():
+        raise DocumentError([Problem(f"step '{name}' of run {run.name} has no log: its sandbox was not started")])
+    terminal = sys.stdout.isatty()
+    ended = log.parent / "step.json"
+
+    def goes_on() -> bool:
+        return follow and not ended.exists() and kept_run(workspace, run.name).is_running
+
+    for data in _written(log, goes_on):
+        if terminal:
+            sys.stdout.write(plain_lines(data.decode("utf-8", "replace")))
+        else:
+            sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+
+
+def _written(log: Path, goes_on: Callable[[], bool]) -> Iterator[bytes]:
+    """What is in a file, and what is added while it goes on; to a line's end where there is one."""
+    with log.open("rb") as opened:
+        rest = b""
+        while True:
+            more = goes_on()  # before the last look, so that nothing falls between
+            while data := opened.read(_CHUNK):
+                whole, newline, rest = (rest + data).rpartition(b"\n")
+                if len(rest) > _CHUNK:
+                    whole, newline, rest = whole + newline + rest, b"", b""
+                if whole or newline:
+                    yield whole + newline
+            if not more:
+                break
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        if rest:
+            yield rest

@@ -1,0 +1,137 @@
+"""The runs that a workspace has kept: which there are, and what came of each."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
+from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult
+
+LAST = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRun:
+    """A run's folder. A run that was killed, or still runs, has no `result` but may have the results of some steps."""
+
+    folder: Path
+    is_running: bool
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.folder.name
+
+    @property
+    def result(self) -> PipelineExecutionResult | None:
+        """What came of it; None where nobody wrote that down, or it can't be read."""
+        try:
+            return PipelineExecutionResult.model_validate_json((self.folder / "result.json").read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The plan as it was written; empty where it can't be read."""
+        try:
+            read = json.loads((self.folder / "plan.json").read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return read if isinstance(read, dict) else {}
+
+    @property
+    def started_at(self) -> datetime:
+        """When its folder was made, as its name says."""
+        date, clock, *_ = f"{self.name}--".split("-")
+        try:
+            return datetime.strptime(date + clock, "%Y%m%d%H%M%S").astimezone()
+        except ValueError:
+            return datetime.fromtimestamp(self.folder.stat().st_mtime).astimezone()
+
+    def ended_steps(self) -> Iterator[StepExecutionResult]:
+        """The results of the steps that have ended, in the order they did; of a run that has no result of its own."""
+        found = sorted((self.folder / "steps").glob("*/step.json"), key=lambda file: file.stat().st_mtime)
+        for file in found:
+            try:
+                yield StepExecutionResult.model_validate_json(file.read_bytes())
+            except (OSError, ValidationError):
+                continue
+
+    def step(self, name: str) -> Path:
+        """The folder of a step that was started; DocumentError names those there are."""
+        folder = self.folder / "steps" / name
+        if folder.parent != self.folder / "steps" or not folder.is_dir():
+            started = [one.name for one in (self.folder / "steps").glob("*/")]
+            known = [*started, *(str(step.get("name")) for step in self.plan.get("steps", ()))]
+            if name in known:
+                raise DocumentError([Problem(f"step '{name}' was not started in run {self.name}")])
+            raise DocumentError([Problem(f"run {self.name} has no step '{name}'", hint=did_you_mean(name, known))])
+        return folder
+
+
+def kept_runs(workspace: Path) -> list[KeptRun]:
+    """All runs, the newest last; none where there is no workspace."""
+    folders = sorted(one for one in (workspace / "runs").glob("*/") if one.is_dir())
+    if not folders:
+        return []
+    running = _is_held(workspace)
+    newest = folders[-1]
+    return [KeptRun(one, running and one is newest and not (one / "result.json").exists()) for one in folders]
+
+
+def kept_run(workspace: Path, name: str) -> KeptRun:
+    """The run of that name, or of the only one that begins so; `last` is the newest. DocumentError if there is none."""
+    runs = kept_runs(workspace)
+    if not runs:
+        raise DocumentError([Problem(f"no run is kept in {workspace}", hint="Is it another folder?  --workspace DIR")])
+    if name == LAST:
+        return runs[-1]
+    begins = [run for run in runs if run.name.startswith(name)]
+    for run in begins:
+        if run.name == name:
+            return run
+    if len(begins) == 1:
+        return begins[0]
+    if begins:
+        first = ", ".join(run.name for run in begins[:6])
+        raise DocumentError([Problem(f"'{name}' is the beginning of {len(begins)} runs: {first}")])
+    names = [run.name for run in runs]
+    raise DocumentError(
+        [
+            Problem(
+                f"there is no run '{name}' in {workspace}",
+                hint=did_you_mean(name, names) or f"The newest is {names[-1]}.",
+            )
+        ]
+    )
+
+
+def step_of(workspace: Path, given: str) -> tuple[KeptRun, str]:
+    """The run and the step that `RUN:STEP`, or a step alone, names; a step alone is one of the newest run."""
+    run, colon, step = given.rpartition(":")
+    return kept_run(workspace, run if colon else LAST), step
+
+
+def _is_held(workspace: Path) -> bool:
+    """Whether a run holds the workspace's lock now."""
+    try:
+        lock = os.open(workspace / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(lock)

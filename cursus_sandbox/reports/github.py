@@ -1,0 +1,71 @@
+"""A run for GitHub Actions: annotations among the lines of its log, and a summary in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepStatus
+from cursus_sandbox.reports.findings import finding_lines
+from cursus_sandbox.reports.text import log_end, number, plain_lines, printable, size
+
+_MOST = 10  # annotations of a kind that GitHub shows of one step of a workflow
+_SIGNS = {
+    StepStatus.SUCCEEDED: "✅",
+    StepStatus.FAILED: "❌",
+    StepStatus.STOPPED: "🛑",
+    StepStatus.SKIPPED: "⏭️",
+    StepStatus.REUSED: "♻️",
+}
+
+
+def workflow_commands(result: PipelineExecutionResult) -> Iterator[str]:
+    """The workflow commands, a line each: an error for each failed step, a warning for what else was noticed."""
+    errors, warnings = [], []
+    for step in result.steps:
+        found = [finding_lines(report, one, result) for report in step.reports for one in report.errors]
+        if step.status is StepStatus.FAILED:
+            details = ["\n".join(lines) for lines in found] or log_end(step.log, lines=5) if step.log else []
+            errors.append(_command("error", step.step, plain_lines("\n".join([step.why, *details]))))
+        warnings += [_command("warning", step.step, one) for one in step.warnings]
+    yield from errors[:_MOST]
+    yield from warnings[:_MOST]
+
+
+def summary(result: PipelineExecutionResult) -> str:
+    """The job's summary: a table of the steps, then why each failed step did."""
+    lines = [
+        f"### {_cell(result.pipeline)}: {result.outcome} in {result.seconds:.1f} s",
+        "",
+        "| | step | seconds | peak memory | |",
+        "|---|---|---:|---:|---|",
+    ]
+    for step in result.steps:
+        seconds = f"{step.seconds:.1f}" if step.started_at else ""
+        memory = size(step.peak_memory) if step.peak_memory is not None else ""
+        metrics = ", ".join(f"{name} {number(value)}" for name, value in list(step.metrics.items())[:4])
+        said = _cell(step.why or metrics)
+        lines.append(f"| {_SIGNS[step.status]} | {_cell(step.step)} | {seconds} | {memory} | {said} |")
+    for step in result.steps:
+        if step.status is not StepStatus.FAILED:
+            continue
+        found = ["\n".join(finding_lines(report, one, result)) for report in step.reports for one in report.errors]
+        text = "\n\n".join(found) or "\n".join(log_end(step.log) if step.log else [])
+        fence = "`" * 4
+        lines += ["", f"**{_cell(step.step)}**: {_cell(step.why)}", "", fence, text.replace(fence, "'''"), fence]
+    return "\n".join(lines) + "\n"
+
+
+def _command(kind: str, title: str, message: str) -> str:
+    """A workflow command; GitHub's own escapes."""
+    return f"::{kind} title={_escaped(title).replace(':', '%3A').replace(',', '%2C')}::{_escaped(message)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _cell(text: str) -> str:
+    plain = printable(text)
+    for char in "\\|`*_<>[]":
+        plain = plain.replace(char, "\\" + char)
+    return plain

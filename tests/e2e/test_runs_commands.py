@@ -1,0 +1,153 @@
+"""`runs`, `logs`, `report` and `run --junit`, as typed."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from xml.etree import ElementTree as ET
+
+import pytest
+
+DAG = "source_dir: .\ncontracts: .\nsteps:\n  Load: {}\n"
+LOAD = """\
+step_type: Load
+contract: {entry_point: load.py, outputs: {rows: {path: /opt/ml/processing/output}}}
+"""
+WELL = """\
+import sys
+open('/opt/ml/processing/output/a.csv', 'w').write('n\\n1\\n')
+sys.stdout.write('one\\n\\x1b[31mtwo')
+"""
+WAITS = """\
+import pathlib, time
+print('first', flush=True)
+out = pathlib.Path('/opt/ml/processing/output')
+while not (out / 'go').exists():
+    time.sleep(0.05)
+(out / 'go').rename(out / 'a.csv')
+(out / 'a.csv').write_text('n\\n1\\n')
+print('last')
+"""
+
+
+def cursus_sandbox(*words, cwd, **environment):
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "COLUMNS"))}
+    return subprocess.run(
+        [sys.executable, "-m", "cursus_sandbox", *words],
+        cwd=cwd,
+        env=inherited | environment,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a pipeline of one step that goes well, and its workspace with two runs: failed, then well."""
+    (tmp_path / "dag.yaml").write_text(DAG)
+    (tmp_path / "load.step.yaml").write_text(LOAD)
+    (tmp_path / "load.py").write_text("print('no'); raise SystemExit(3)\n")
+    failed = cursus_sandbox(
+        "run", "dag.yaml", "--junit", "junit.xml", cwd=tmp_path, GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY="sum.md"
+    )
+    assert failed.returncode == 1
+    (tmp_path / "run.err").write_bytes(failed.stderr)
+    (tmp_path / "load.py").write_text(WELL)
+    assert cursus_sandbox("run", "dag.yaml", cwd=tmp_path).returncode == 0
+    return tmp_path
+
+
+def test_runs_are_listed_shown_and_compared(folder):
+    """The list has a line for each run; a run is shown as its end was; two runs are compared."""
+    lines = cursus_sandbox("runs", "list", cwd=folder).stdout.decode().splitlines()
+    assert [line.split()[1] for line in lines] == ["failed", "ok"]
+    assert lines[0].endswith("Load")
+    names = [line.split()[0] for line in lines]
+    listed = json.loads(cursus_sandbox("runs", "list", "--json", cwd=folder).stdout)
+    assert [row["run"] for row in listed] == names
+    shown = cursus_sandbox("runs", "show", names[0], cwd=folder).stdout.decode()
+    assert "Load: exit code 3" in shown
+    assert json.loads(cursus_sandbox("runs", "show", "--json", cwd=folder).stdout)["run"] == names[1]
+    compared = cursus_sandbox("runs", "diff", cwd=folder).stdout.decode()
+    assert compared.splitlines() == [f"{names[0]} -> {names[1]}", "Load", "  status: failed -> succeeded"]
+
+
+def test_a_log_is_printed_as_it_is(folder):
+    """Into a pipe go the bytes of the log, the last line without its end too."""
+    assert cursus_sandbox("logs", "Load", cwd=folder).stdout == b"one\n\x1b[31mtwo"
+
+
+def test_a_report_is_written(folder):
+    """The page says which run it is of; the other forms go to stdout."""
+    assert cursus_sandbox("report", cwd=folder).returncode == 0
+    assert "<title>" in (folder / "report.html").read_text()
+    assert b"<testsuite " in cursus_sandbox("report", "--format", "junit", cwd=folder).stdout
+    refused = cursus_sandbox("report", "-o", "no/such/report.html", cwd=folder)
+    assert (refused.returncode, b"could not write no/such/report.html" in refused.stderr) == (4, True)
+
+
+def test_a_run_tells_continuous_integration(folder):
+    """JUnit XML where it is asked for, annotations and a summary where GitHub runs it."""
+    suite = ET.fromstring((folder / "junit.xml").read_text()).find("testsuite")
+    assert suite.get("failures") == "1"
+    assert "::error title=Load::exit code 3%0Ano" in (folder / "run.err").read_text()
+    assert (folder / "sum.md").read_text().startswith("### dag: failed in ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["runs", "show", "2020"], "there is no run '2020'"),
+        (["logs", "Laod"], "Did you mean 'Load'?"),
+        (["report", "--workspace", "elsewhere"], "no run is kept in elsewhere"),
+    ],
+)
+def test_what_is_not_there_is_said(folder, words, said):
+    """What isn't kept is one clear error, and nothing is written."""
+    ended = cursus_sandbox(*words, cwd=folder)
+    assert ended.returncode == 2
+    assert said in ended.stderr.decode()
+    assert not (folder / "report.html").exists()
+
+
+def test_a_report_ends_well_when_nobody_reads_it(folder):
+    """Into a pipe that is closed a report goes without a traceback."""
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(
+        [sys.executable, "-m", "cursus_sandbox", "report", "--format", "json"],
+        cwd=folder,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    os.close(write)
+    assert b"Traceback" not in ended.stderr
+
+
+def test_a_log_is_followed_while_the_run_goes_on(folder):
+    """`logs --follow` prints what the step says as it says it, and ends when the step does."""
+    (folder / "load.py").write_text(WAITS)
+    runs = folder / ".cursus-sandbox" / "runs"
+    command = [sys.executable, "-m", "cursus_sandbox"]
+    before = set(runs.iterdir())
+    with subprocess.Popen([*command, "run", "dag.yaml"], cwd=folder, stdout=subprocess.DEVNULL) as run:
+        wait_for(lambda: [log for new in set(runs.iterdir()) - before for log in new.glob("steps/Load/log.txt")])
+        with subprocess.Popen([*command, "logs", "-f", "Load"], cwd=folder, stdout=subprocess.PIPE) as followed:
+            assert followed.stdout.readline() == b"first\n"
+            (outputs,) = max(runs.iterdir()).glob("steps/Load/attempt-*/outputs/rows")
+            (outputs / "go").touch()
+            assert followed.stdout.read() == b"last\n"
+            assert followed.wait(20) == 0
+        assert run.wait(20) == 0
+
+
+def wait_for(condition, seconds=20):
+    """Until it holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -1,0 +1,102 @@
+"""Which runs a workspace has kept."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cursus_sandbox import PipelineExecutionResult
+from cursus_sandbox.errors import DocumentError
+from cursus_sandbox.history import kept_run, kept_runs, step_of
+from cursus_sandbox.workspace import Workspace
+
+STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """A workspace with a run that ended well and one that was killed in its second step."""
+    for name in ("20260102-030405-000", "20260103-000000-000"):
+        folder = tmp_path / "runs" / name
+        for step in ("load", "train"):
+            (folder / "steps" / step).mkdir(parents=True)
+        plan = {"name": "flights", "steps": [{"name": step} for step in ("load", "train", "score")]}
+        (folder / "plan.json").write_text(json.dumps(plan))
+        result = PipelineExecutionResult(
+            pipeline="flights", run=name, folder=folder, engine="local", started_at=STARTED, seconds=1.0, steps=()
+        )
+        (folder / "result.json").write_text(json.dumps(result.model_dump(mode="json")))
+    (folder / "result.json").unlink()
+    (folder / "steps/load/step.json").write_text('{"step": "load", "status": "succeeded"}')
+    (folder / "steps/train/step.json").write_text("{")
+    (tmp_path / "lock").touch()
+    return tmp_path
+
+
+def test_runs_are_in_the_order_they_were_made(workspace):
+    """A run that was killed has no result, but those of the steps that ended; what can't be read is left out."""
+    first, second = kept_runs(workspace)
+    assert (first.name, first.result.pipeline, first.is_running) == ("20260102-030405-000", "flights", False)
+    assert (second.result, second.is_running) == (None, False)
+    assert [step.step for step in second.ended_steps()] == ["load"]
+    assert second.started_at.strftime("%Y%m%d-%H%M%S") == "20260103-000000"
+
+
+def test_a_run_whose_workspace_is_held_is_running(workspace):
+    """The newest run without a result runs while somebody holds the lock; the others don't."""
+    with Workspace(workspace):
+        assert [run.is_running for run in kept_runs(workspace)] == [False, True]
+    assert not any(run.is_running for run in kept_runs(workspace))
+
+
+def test_a_run_is_named_by_how_its_name_begins(workspace):
+    """The whole name, its beginning where only one run begins so, or `last`."""
+    assert kept_run(workspace, "20260102").name == "20260102-030405-000"
+    assert kept_run(workspace, "last").name == "20260103-000000-000"
+    run, step = step_of(workspace, "20260102:train")
+    assert (run.name, step) == ("20260102-030405-000", "train")
+    assert step_of(workspace, "load")[0].name == "20260103-000000-000"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("2026", "is the beginning of 2 runs: 20260102-030405-000, 20260103-000000-000"),
+        ("20260109-000000-000", "Did you mean '20260103-000000-000'?"),
+        ("x", "there is no run 'x'"),
+        ("../..", "there is no run '../..'"),
+    ],
+)
+def test_a_run_that_is_not_there_is_an_error(workspace, name, said):
+    """Which run was meant is never guessed."""
+    with pytest.raises(DocumentError) as error:
+        kept_run(workspace, name)
+    assert said in str(error.value)
+
+
+def test_an_empty_workspace_has_no_run(tmp_path):
+    """A folder without runs is an error only where a run is asked for."""
+    assert kept_runs(tmp_path) == []
+    with pytest.raises(DocumentError, match="no run is kept in"):
+        kept_run(tmp_path, "last")
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [("score", "step 'score' was not started"), ("trian", "Did you mean 'train'?"), ("../..", "has no step '../..'")],
+)
+def test_a_step_that_is_not_there_is_an_error(workspace, step, said):
+    """A step that was never started is told from one that the pipeline doesn't have."""
+    with pytest.raises(DocumentError) as error:
+        kept_run(workspace, "last").step(step)
+    assert said in str(error.value)
+
+
+def test_looking_at_a_run_does_not_hold_it(workspace):
+    """Whoever looks takes the lock for no longer than that."""
+    before = {one.name for one in Path("/proc/self/fd").iterdir()}
+    kept_runs(workspace)
+    assert {one.name for one in Path("/proc/self/fd").iterdir()} <= before
+    with Workspace(workspace):
+        pass
