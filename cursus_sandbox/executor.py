@@ -99,6 +99,7 @@ class PipelineExecutor:
         engine = self.engine or _local_engine(_named_images(plan, chosen))
         _refuse_servers(plan, chosen, engine)
         images = _images(plan, chosen, engine)
+        alone = _on_one_host(plan, chosen, engine, strict=self.strict)
         with engine:
             digests = engine.require(images, pull=self.pull)  # before the workspace: what can't run leaves none
             with Workspace(self.workspace_dir) as workspace:
@@ -107,6 +108,7 @@ class PipelineExecutor:
                 folder = workspace.new_run(started)
                 folder.write("plan.json", plan.as_json())
                 walk = _Walk(self, engine, plan, folder, digests, chosen=chosen, reused=reused, started=started)
+                walk.notes += alone
                 return walk.result()
 
     def _planned(self, dag: Document, synthetic: Synthetic | None) -> PipelineExecutionPlan:
@@ -143,6 +145,7 @@ class _Walk:
         self.started = started
         self.validator = DataCompatibilityValidator(values=executor.values)
         self.schedule = Schedule(plan.dependencies)
+        self.notes = (*executor.notes, *_not_exercised(engine))
         self.results: dict[str, StepExecutionResult] = {}
         self.jobs = executor.jobs or os.cpu_count() or 1
         self.ready: deque[str] = deque()
@@ -182,7 +185,7 @@ class _Walk:
             run=self.folder.name,
             folder=self.folder.path,
             engine=self.engine.name,
-            notes=(*self.executor.notes, *_not_exercised(self.engine), *self.plan.warnings, *self.plan.notes),
+            notes=(*self.notes, *self.plan.warnings, *self.plan.notes),
             images=dict(self.images),
             started_at=self.started,
             seconds=time.monotonic() - clock,
@@ -292,6 +295,19 @@ class _Walk:
                 return outputs.get(
                     source.channel, self.folder.path / "steps" / source.step / "outputs" / source.channel
                 )
+
+
+def _on_one_host(
+    plan: PipelineExecutionPlan, chosen: frozenset[str], engine: Engine, *, strict: bool
+) -> tuple[str, ...]:
+    """What to say where an engine runs one host of several; with `strict` that is an EngineError."""
+    several = [step.name for step in plan.steps if step.starts and step.name in chosen and step.instance_count > 1]
+    if not several or engine.makes_clusters:
+        return ()
+    what = f"{', '.join(several)}: several instances are asked for, and the {engine.name} engine has one host"
+    if strict:
+        raise EngineError(what, hint="Use --engine docker, or give the step  instance_count: 1.")
+    return (f"{what}, which sees algo-1 alone and all of its input",)
 
 
 def _not_exercised(engine: Engine) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from cursus_sandbox.sagemaker.serving import serving_job
 from cursus_sandbox.sagemaker.staging import exit_message, keep_checkpoints, stage
 from cursus_sandbox.sagemaker.strays import strays
 from cursus_sandbox.sagemaker.transform import Transform
+from cursus_sandbox.several_hosts import HostsRun
 from cursus_sandbox.tables.report import DataCompatibilityReport
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
 from cursus_sandbox.workspace import RunFolder, StepFolder
@@ -88,7 +89,7 @@ class StepRun:
             message=message.text,
             log=folder.log,
             reports=read,
-            warnings=strays(step, attempt) if self.engine.makes_mounts else (),
+            warnings=(*ended.warnings, *(strays(step, attempt) if self.engine.makes_mounts else ())),
         )
         if not ended.well:
             status = StepStatus.STOPPED if ended.exit.why is Why.INTERRUPTED else StepStatus.FAILED
@@ -139,6 +140,10 @@ class StepRun:
         image = step.image if self.engine.runs_images else None
         if step.kind is StepKind.TRANSFORM:
             return self._transformed(step, folders, log, image=image, labels=labels)
+        if step.instance_count > 1 and self.engine.makes_clusters:
+            run = HostsRun(step, self.sources, identity, self.engine, image, labels)
+            hosts_exit = run.ended(folders, lambda data: _write(log, data))
+            return _Ended(hosts_exit.exit, host=hosts_exit.failed, warnings=hosts_exit.clashes)
         if self.engine.makes_mounts:
             job, staging = sagemaker_job(
                 step,
@@ -234,11 +239,16 @@ class StepRun:
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """How an attempt ended. Of a server `done` is whether it had answered all; `failure` says why it won't do."""
+    """How an attempt ended. Of a server `done` is whether it had answered all; `failure` says why it won't do.
+
+    Of several hosts `host` is the one that failed.
+    """
 
     exit: Exit
     done: bool = False
     failure: str | None = None
+    host: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def code(self) -> int | None:
@@ -254,7 +264,7 @@ class _Ended:
     def sentence(self, step: PlannedStep) -> str:
         """Why it isn't well: what ended a server by force says more than what its client saw of that."""
         if self.failure is None or self.exit.why not in (None, Why.VISITED):
-            return _sentence(step, self.exit)
+            return f"{self.host}: {_sentence(step, self.exit)}" if self.host else _sentence(step, self.exit)
         if step.kind is StepKind.TRANSFORM and self.exit.why is None and self.exit.seconds:
             return f"{self.failure} ({_sentence(step, self.exit)})"
         return self.failure

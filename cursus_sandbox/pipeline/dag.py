@@ -160,6 +160,13 @@ class Encoding(StrEnum):
     JSON = "json"
 
 
+class Distribution(StrEnum):
+    """What each of several hosts gets of an input: S3DataDistributionType's words."""
+
+    REPLICATED = "FullyReplicated"
+    SHARDED = "ShardedByS3Key"
+
+
 def network(value: Any) -> Any:
     """Whether there is one: `none` and `bridge` are Docker's words for no and yes."""
     return {"none": False, "bridge": True}.get(value, value) if isinstance(value, str) else value
@@ -199,6 +206,7 @@ class StepConfiguration(_Ours):
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     instance_type: Text | None = None
     instance_count: Annotated[int | None, Field(ge=1, le=100)] = None
+    distribution: dict[Text, Distribution] = Field(default_factory=dict)
     resources: Resources = Resources()
     network: Network | None = None
     pip_shim: bool | None = None

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from cursus_sandbox.errors import Problem, did_you_mean
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
 from cursus_sandbox.pipeline.dag import (
+    Distribution,
     Located,
     Pipeline,
     PipelineDefaults,
@@ -132,6 +133,7 @@ class StepInputs:
                 score=round(wired.evidence.score, 3) if wired.evidence else None,
                 required=port.required,
                 parts=parts,
+                distribution=self._step.distribution.get(channel, Distribution.REPLICATED),
                 table_schema=refined(port.table_schema, self._step.schemas.get(channel)),
             )
         )

@@ -81,10 +81,7 @@ def instances(
     if defaults.memory is not None:
         said = {"memory": defaults.memory} | said
     resources = (found or Resources()).model_copy(update=said)
-    count = step.instance_count or number or 1
-    if count > 1:
-        notes += (f"it asks for {count} instances, and one runs here: it sees algo-1 alone, and all of its input",)
-    return Instances(name, count, resources, notes)
+    return Instances(name, step.instance_count or number or 1, resources, notes)
 
 
 def fitted(step: PlannedStep, machine: Capacity) -> PlannedStep:

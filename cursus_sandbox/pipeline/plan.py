@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from cursus_sandbox.pipeline.config_matching import ConfigResolution
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Encoding, Resources, Source, Start, StepOutput
+from cursus_sandbox.pipeline.dag import Distribution, Encoding, Resources, Source, Start, StepOutput
 from cursus_sandbox.pipeline.transform import TransformSettings
 from cursus_sandbox.tables.schema import TableSchema
 
@@ -44,6 +44,7 @@ class PlannedInput:
     score: float | None = None  # what speaks for the binding, from 0 to 1; None if it was pinned
     required: bool = True
     parts: tuple[str, ...] = ()
+    distribution: Distribution = Distribution.REPLICATED
     table_schema: TableSchema | None = None
 
     def mounts(self) -> list[tuple[PurePosixPath, str]]:

@@ -103,10 +103,11 @@ def _unknown_channels(name: str, contract: ScriptContract, step: StepConfigurati
     problems = []
     for key, named, known in (
         ("inputs", step.inputs, contract.inputs),
+        ("distribution", step.distribution, contract.inputs),
         ("outputs", step.outputs, contract.outputs),
         ("schemas", step.schemas, {**contract.inputs, **contract.outputs}),
     ):
-        word = key.removesuffix("s") if key != "schemas" else "channel"
+        word = {"distribution": "input", "schemas": "channel"}.get(key, key.removesuffix("s"))
         problems += [
             Problem(
                 f"step '{name}': contract '{contract.step_type}' has no {word} '{channel}'",

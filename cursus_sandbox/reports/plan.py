@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.style import Style
 
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Start
+from cursus_sandbox.pipeline.dag import Distribution, Start
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep, step_as_json
 from cursus_sandbox.reports.config import in_short
 from cursus_sandbox.reports.text import folded, plain_lines, shown
@@ -111,8 +111,8 @@ def _running(step: PlannedStep) -> Iterator[tuple[str, str]]:
     if step.kind is StepKind.TRAINING:
         for name, value in step.hyperparameters.items():
             yield "hyper", f"{name}={value}  ({step.encoding})"
-    if step.instance_type:
-        yield "on", f"{step.instance_count} x {step.instance_type}"
+    if step.instance_type or step.instance_count > 1:
+        yield "on", f"{step.instance_count} x {step.instance_type or 'a host'}"
     if limits := ", ".join(_limits(step)):
         yield "limits", limits
 
@@ -120,7 +120,11 @@ def _running(step: PlannedStep) -> Iterator[tuple[str, str]]:
 def _channels(step: PlannedStep) -> Iterator[tuple[str, str]]:
     for one in step.inputs:
         for path, source in one.mounts():
-            yield "reads", f"{path} <- {source}"
+            yield (
+                "reads",
+                f"{path} <- {source}"
+                + ("" if one.distribution is Distribution.REPLICATED else f"  ({one.distribution})"),
+            )
     for output in step.outputs:
         yield "writes", f"{output.path} -> {step.name}:{output.channel}"
 

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from cursus_sandbox.pipeline.contract import StepKind
+from cursus_sandbox.pipeline.dag import Distribution
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
 from cursus_sandbox.sagemaker.hosts import Host
 from cursus_sandbox.sagemaker.identity import ROLE, JobIdentity
@@ -37,7 +38,8 @@ def processing_configuration(
 
     What was not given is null, as in AWS's example, and not absent. The image is null where the step names none.
     """
-    brought = [(one.channel, one.path, identity.source_uri(one.source)) for one in step.inputs]
+    brought = [(one.channel, one.path, identity.source_uri(one.source), one.distribution) for one in step.inputs]
+    brought += [(name, path, uri, Distribution.REPLICATED) for name, path, uri in code]
     return _written(
         {
             "processingjobconfig.json": {
@@ -55,14 +57,14 @@ def processing_configuration(
                         "S3Input": {
                             "LocalPath": str(path),
                             "S3Uri": uri,
-                            "S3DataDistributionType": "FullyReplicated",
+                            "S3DataDistributionType": distribution,
                             "S3DataType": "S3Prefix",
                             "S3InputMode": "File",
                             "S3CompressionType": "None",
                             "S3DownloadMode": "StartOfJob",
                         },
                     }
-                    for name, path, uri in (*brought, *code)
+                    for name, path, uri, distribution in brought
                 ],
                 "ProcessingOutputConfig": {
                     "Outputs": [
@@ -103,7 +105,7 @@ def training_configuration(step: PlannedStep, host: Host, hyperparameters: Mappi
             "inputdataconfig.json": {
                 channel: {
                     "TrainingInputMode": "File",
-                    "S3DistributionType": "FullyReplicated",
+                    "S3DistributionType": one.distribution,
                     "RecordWrapperType": "None",
                 }
                 for one in step.inputs

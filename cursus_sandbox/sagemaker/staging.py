@@ -33,7 +33,7 @@ def stage(staging: Staging) -> None:
             shutil.copyfile(source, target)
     for source, target in staging.copies:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _copy(source, target)
+        copy(source, target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,8 @@ def keep_checkpoints(step: PlannedStep, before: StepFolders, after: StepFolders)
             old.rename(new)
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy(source: Path, target: Path) -> None:
+    """A file or folder that can be written to; links stay links."""
     if not source.is_dir():
         _copy_file(source, target)
         return

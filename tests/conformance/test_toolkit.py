@@ -90,6 +90,19 @@ def test_it_finds_its_host_at_once(toolkit):
     assert "Retrying" not in log
 
 
+def test_two_hosts(toolkit):
+    """On two hosts the toolkit resolves both at once, and each script learns which of them it is on."""
+    script = DUMP.replace('"model/dump.json"', "f\"model/{os.environ['SM_CURRENT_HOST']}.json\"")
+    trains(toolkit, script, instance_count=2, timeout="90s")
+    step = succeeded(toolkit.run()).step_results["train"]
+    with tarfile.open(step.outputs["model"] / "model.tar.gz") as tar:
+        env = {name: json.load(tar.extractfile(name))["env"] for name in tar.getnames()}
+    assert {name: (one["SM_CURRENT_HOST"], json.loads(one["SM_HOSTS"])) for name, one in env.items()} == {
+        f"{host}.json": (host, ["algo-1", "algo-2"]) for host in ("algo-1", "algo-2")
+    }
+    assert "Retrying" not in step.log.read_text()
+
+
 def test_a_failing_script(toolkit):
     """The container ends with 1 whatever the script ended with, whose code is in the failure that the result shows."""
     trains(toolkit, "print('about to fail'); sys.exit(7)")

@@ -243,6 +243,26 @@ class TestCluster:
             assert network.attrs["Labels"]["cursus-sandbox.run"] == "r"
         client.close()
 
+    def test_clusters_are_apart(self, docker_bench):
+        """A host of another cluster can't be reached by its address, and neither can the world."""
+        try_it = "exec 2>&1; timeout 2 bash -c ': > /dev/tcp/{}/7000' && echo reached; echo tried"
+        said, heard = bytearray(), bytearray()
+        wait = "hostname -i; exec timeout 60 tail -f /dev/null"
+        with (
+            docker_bench.engine.cluster(outside=False, labels={}) as one,
+            docker_bench.engine.cluster(outside=False, labels={}) as other,
+            ThreadPoolExecutor(1) as threads,
+        ):
+            arrived = threading.Event()
+            hear = lambda data: (said.extend(data), arrived.set())  # noqa: E731
+            (waits,) = self.started(docker_bench, one, [wait], threads, hear)
+            assert arrived.wait(30)
+            for address in (said.split()[0].decode(), "192.0.2.1"):  # the second is for documentation only, RFC 5737
+                docker_bench.engine.run(docker_bench.job(try_it.format(address), cluster=other), heard.extend)
+            one.stop.set()
+            waits.result(60)
+        assert heard.split() == [b"tried", b"tried"]
+
     def test_stopping_ends_them_all(self, docker_bench, endless):
         """A cluster that is stopped ends its jobs, starts no more of them, and leaves other jobs alone."""
         with (

@@ -118,6 +118,7 @@ class Watched:
     name = "local"
     runs_images = False
     makes_mounts = True
+    makes_clusters = False
 
     def __init__(self, around: Callable[[Job, Callable[[], Exit]], Exit]) -> None:
         self.engine = LocalEngine.connect()
