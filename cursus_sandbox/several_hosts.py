@@ -78,7 +78,9 @@ class HostsRun:
                     copy(before, checkpoint_folders(self.step, mine)[kept.index(before)])
                 shutil.rmtree(before)
         with (
-            self.engine.cluster(outside=self.step.network, labels=self.labels) as cluster,
+            self.engine.cluster(
+                [host.name for host in all_hosts], outside=self.step.network, labels=self.labels
+            ) as cluster,
             ThreadPoolExecutor(len(all_hosts), thread_name_prefix=f"hosts-{self.step.name}") as threads,
         ):
             running = [threads.submit(run, host, cluster) for host in all_hosts]

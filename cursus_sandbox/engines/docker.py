@@ -121,10 +121,17 @@ class DockerEngine:
                     clear(job.scratch)
 
     @contextmanager
-    def cluster(self, *, outside: bool, labels: Mapping[str, str]) -> Iterator[Cluster]:
-        """A network of its own, where Docker's name server knows each job by its host name."""
+    def cluster(self, hosts: Sequence[str], *, outside: bool, labels: Mapping[str, str]) -> Iterator[Cluster]:
+        """A network of its own, with an address for each host, which the others have in their /etc/hosts.
+
+        Docker's name server knows a container only while it runs; on the platform a host that has ended its work
+        is still there, and the sagemaker-training toolkit looks for all of them as it starts.
+        """
+        labels = {**labels, LABEL: self.id}
         with ExitStack() as cleanup:
-            yield Cluster(self._network(cleanup, outside=outside, labels=labels))
+            network, addresses = self._daemon.make_network_of(hosts, internal=not outside, labels=labels)
+            cleanup.push(_removal(self._daemon.remove_network, network))
+            yield Cluster(network, addresses)
 
     def interrupt(self) -> None:
         """End every job: TERM, and KILL after the grace. A second call doesn't wait for the grace."""

@@ -56,7 +56,10 @@ def creation(
         "HostConfig": _host(job, placed, volumes=volumes, hosts=hosts, network=network, facts=facts),
     }
     if network is not None:
-        settings["NetworkingConfig"] = {"EndpointsConfig": {network: {"Aliases": [job.hostname]}}}
+        endpoint: dict[str, object] = {"Aliases": [job.hostname]}
+        if job.cluster:
+            endpoint["IPAMConfig"] = {"IPv4Address": job.cluster.addresses[job.hostname]}
+        settings["NetworkingConfig"] = {"EndpointsConfig": {network: endpoint}}
     if job.entrypoint:
         settings["Entrypoint"] = list(job.entrypoint)
     if job.argv:
@@ -106,6 +109,9 @@ def _host(
     if job.user == "image":
         host["CapAdd"] = list(IMAGE_USER_CAPABILITIES)
     host["NetworkMode"] = network or "none"
+    if job.cluster:
+        others = job.cluster.addresses.items()
+        host["ExtraHosts"] = [f"{name}:{address}" for name, address in others if name != job.hostname]
     if facts.local_log:
         host["LogConfig"] = {"Type": "local", "Config": LOG_OPTIONS}
     if job.limits.memory is not None:

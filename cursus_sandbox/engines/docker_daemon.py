@@ -5,9 +5,11 @@ An answer that says no is `Refused`; silence is an EngineError that says the con
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import time
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Self
 
@@ -16,6 +18,7 @@ import requests
 import urllib3
 from docker.constants import DEFAULT_UNIX_SOCKET
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.types import IPAMConfig, IPAMPool
 from docker.utils import kwargs_from_env
 
 from cursus_sandbox.engines.docker_create import DaemonFacts
@@ -33,6 +36,7 @@ SECONDS_TO_ANSWER = 120
 SECONDS_TO_RECONNECT = 10.0
 KILLED = 128 + 9
 GONE_OR_GOING = (404, 409)
+_TRIES = 5
 
 
 class Refused(EngineError):  # noqa: N818 - an answer
@@ -161,13 +165,39 @@ class Daemon:
         with self.asking(f"remove volume {volume[:12]}"), _gone_is_fine():
             self.client.remove_volume(volume)
 
-    def make_network(self, name: str, *, internal: bool, labels: Mapping[str, str]) -> str:
+    def make_network(self, name: str, *, internal: bool, labels: Mapping[str, str], subnet: str | None = None) -> str:
         """Make a bridge of its own, which `internal` keeps from leading out; gives its id."""
+        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)]) if subnet else None
         with self.asking("make a network"):
             made: dict[str, str] = self.client.create_network(
-                name, driver="bridge", internal=internal, labels=dict(labels)
+                name, driver="bridge", internal=internal, labels=dict(labels), ipam=ipam
             )
         return made["Id"]
+
+    def make_network_of(
+        self, hosts: Sequence[str], *, internal: bool, labels: Mapping[str, str]
+    ) -> tuple[str, dict[str, str]]:
+        """Make a bridge with an address for each host; gives its name and the addresses.
+
+        Docker gives out addresses of its choice only; to choose them takes a subnet of our choice. Which one is free,
+        it says itself: the subnet of a network that it made is asked for again. Somebody may be quicker: hence tries.
+        """
+        for left in reversed(range(_TRIES)):
+            name = f"cursus-sandbox-{uuid.uuid4().hex[:12]}"
+            first = self.make_network(name, internal=internal, labels=labels)
+            with self.asking("look at a network"):
+                subnet = self.client.inspect_network(first)["IPAM"]["Config"][0]["Subnet"]
+            self.remove_network(first)
+            try:
+                self.make_network(name, internal=internal, labels=labels, subnet=subnet)
+            except Refused:
+                if left:
+                    continue
+                raise
+            own = ipaddress.ip_network(subnet).hosts()
+            next(own)  # the gateway's
+            return name, {host: str(address) for host, address in zip(hosts, own, strict=False)}
+        raise AssertionError
 
     def remove_network(self, network: str) -> None:
         """Remove a network that nobody is in any more."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -53,10 +53,12 @@ class Limits:
 class Cluster:
     """Jobs that run at the same time and find each other by their host names.
 
-    `network` is the engine's own name for what connects them. Setting `stop` ends those of them that run.
+    `network` is the engine's own name for what connects them, `addresses` are those of each host name: a host is known
+    to the others before it is there and after it is gone. Setting `stop` ends those of them that run.
     """
 
     network: str
+    addresses: Mapping[str, str]
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -171,8 +173,10 @@ class Engine(Protocol):
     def require(self, images: Iterable[str], *, pull: bool = False) -> Mapping[str, str]:
         """Give each image's digest, pulling missing ones only when told to; EngineError names every missing one."""
 
-    def cluster(self, *, outside: bool, labels: Mapping[str, str]) -> AbstractContextManager[Cluster]:
-        """What connects the jobs of a cluster, with a way out or without; left when all of them have ended."""
+    def cluster(
+        self, hosts: Sequence[str], *, outside: bool, labels: Mapping[str, str]
+    ) -> AbstractContextManager[Cluster]:
+        """What connects jobs with these host names, with a way out or without; left when all of them have ended."""
 
     def run(self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None) -> Exit:
         """Run a job to its end, calling `log` from one thread at a time; an error of `log` ends the job and comes out.

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from signal import Signals
@@ -107,7 +107,7 @@ class LocalEngine:
             finally:
                 clear(job.scratch)
 
-    def cluster(self, *, outside: bool, labels: Mapping[str, str]) -> AbstractContextManager[Cluster]:  # noqa: ARG002
+    def cluster(self, hosts: Sequence[str], **settings: object) -> AbstractContextManager[Cluster]:  # noqa: ARG002
         """Refuse with EngineError: a sandbox has no way to another one."""
         raise no_clusters(self.name)
 

@@ -9,7 +9,7 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -93,7 +93,7 @@ class ProcessEngine:
                 clear(job.scratch)
             return Exit(child.exit_code, time.monotonic() - started, supervision.peak_memory, supervision.why)
 
-    def cluster(self, *, outside: bool, labels: Mapping[str, str]) -> AbstractContextManager[Cluster]:  # noqa: ARG002
+    def cluster(self, hosts: Sequence[str], **settings: object) -> AbstractContextManager[Cluster]:  # noqa: ARG002
         """Refuse with EngineError: all processes are of this one host."""
         raise no_clusters(self.name)
 

@@ -1,8 +1,8 @@
 """Which part of its inputs each host of a job gets.
 
-`FullyReplicated`: every host all objects. `ShardedByS3Key`: each host its share, of N hosts about one Nth of the objects
-(S3DataDistributionType of ProcessingS3Input and S3DataSource). AWS doesn't say which object goes to which host; here it
-is in turn, by the sorted keys.
+`FullyReplicated`: every host all objects. `ShardedByS3Key`: each host its share, of N hosts about one Nth of the
+objects (S3DataDistributionType of ProcessingS3Input and S3DataSource). AWS doesn't say which object goes to which host;
+here it is in turn, by the sorted keys.
 """
 
 from __future__ import annotations

@@ -2,11 +2,15 @@
 
 import json
 import tarfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import docker
 import pytest
 from small_pipeline import said, statuses, succeeded
 
+from cursus_sandbox.engines.docker import DockerEngine
+from cursus_sandbox.engines.engine import Job, Why
 from cursus_sandbox.errors import DocumentError, EngineError
 
 TALK = """
@@ -39,6 +43,40 @@ def test_hosts_find_each_other(in_docker):
     lines = sorted(result.log.read_text().splitlines())
     assert lines == ["algo-1 | heard algo-2", "algo-1 | heard algo-3"]
     assert result.warnings == ()
+
+
+def test_jobs_are_apart(image, tmp_path):
+    """What a host of the same job reaches can't be reached from another job, and neither can the world."""
+    listen = "import socket, time; s = socket.create_server(('', 7000)); print('up', flush=True); time.sleep(60)"
+    reach = (
+        "import socket, sys\n"
+        "try: socket.create_connection((sys.argv[1], 7000), 2); print('yes')\n"
+        "except OSError: print('no')"
+    )
+
+    def job(name, cluster, *words):
+        (tmp_path / name).mkdir()
+        host = "algo-1" if name == "listens" else "algo-2"
+        return Job(name, tmp_path / name, ("python3", "-c", *words), image=image, cluster=cluster, hostname=host)
+
+    names, up, said = ["algo-1", "algo-2"], threading.Event(), []
+    with (
+        DockerEngine.connect() as engine,
+        engine.cluster(names, outside=False, labels={}) as one,
+        engine.cluster(names, outside=False, labels={}) as other,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        listens = threads.submit(engine.run, job("listens", one, listen), lambda _: up.set())
+        try:
+            assert up.wait(30)
+            there = one.addresses["algo-1"]
+            engine.run(job("beside", one, reach, there), said.append)
+            engine.run(job("apart", other, reach, there), said.append)
+            engine.run(job("out", one, reach, "192.0.2.1"), said.append)  # for documentation only, RFC 5737
+        finally:
+            one.stop.set()
+        assert listens.result(60).why is Why.INTERRUPTED
+    assert b"".join(said).split() == [b"yes", b"no", b"no"]
 
 
 def test_an_input_is_divided_where_it_is_asked_for(in_docker):
