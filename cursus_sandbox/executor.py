@@ -15,6 +15,7 @@ from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import DocumentError, EngineError, ExitCode, Problem, SandboxError, Terminated
+from cursus_sandbox.manifests import gathered
 from cursus_sandbox.pipeline.dag import Located, Start, StepOutput, Synthetic
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.result import (
@@ -286,6 +287,8 @@ class _Walk:
     def _source(self, step: PlannedStep, one: PlannedInput) -> Path:
         """Where an input's file or folder is; a folder that an optional output did not leave is not there."""
         match source := one.source:
+            case Located(is_manifest=True):
+                return gathered(source.path, self.folder.path / "inputs" / step.name / one.channel)
             case Located():
                 return source.path.resolve()
             case Synthetic():

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from cursus_sandbox.errors import Problem, did_you_mean
+from cursus_sandbox.manifests import listed
 from cursus_sandbox.pipeline.dag import Located, Synthetic
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.sagemaker.layout import script_of
@@ -25,12 +26,7 @@ def missing_sources(plan: PipelineExecutionPlan) -> list[Problem]:
                 problem
                 for one in step.inputs
                 if isinstance(one.source, Located)
-                for problem in _unusable(
-                    f"input '{one.channel}' of step '{step.name}'",
-                    one.source.path,
-                    ("steps", step.name, "inputs", one.channel),
-                    folder=bool(one.parts),
-                )
+                for problem in _given(step, one, one.source)
             ]
             problems += [
                 problem
@@ -63,6 +59,22 @@ def made_up(step: PlannedStep, one: PlannedInput, source: Synthetic, folder: Pat
         recipe = Recipe(source.rows, source.seed, place, label=label, key=key, nasty=source.nasty)
         write_table(one.table_schema or TableSchema(), folder / part, recipe)
     return folder
+
+
+def _given(step: PlannedStep, one: PlannedInput, source: Located) -> list[Problem]:
+    """What is wrong with a file or folder that an input is bound to, or with the manifest that lists it."""
+    at = ("steps", step.name, "inputs", one.channel)
+    what = f"input '{one.channel}' of step '{step.name}'"
+    wrong = _unusable(what, source.path, at, folder=bool(one.parts) and not source.is_manifest)
+    if wrong or not source.is_manifest:
+        return wrong
+    if source.path.is_dir():
+        return [Problem(f"{what} is the folder {source.path}, where a manifest is meant", at)]
+    try:
+        listed(source.path)
+    except (ValueError, OSError) as error:
+        return [Problem(f"{what} is what {source.path} lists, but {error}", at)]
+    return []
 
 
 def _unmakeable(step: PlannedStep, one: PlannedInput) -> list[Problem]:

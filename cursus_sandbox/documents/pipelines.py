@@ -233,4 +233,4 @@ def _rooted(step: StepConfiguration, folder: Path) -> StepConfiguration:
 
 
 def _at(folder: Path, one: Located) -> Located:
-    return Located(path=folder / one.path)
+    return replace(one, path=folder / one.path)

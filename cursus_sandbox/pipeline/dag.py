@@ -51,12 +51,16 @@ class StepOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Located:
-    """An input or output that is a file or folder of this machine."""
+    """An input or output that is a file or folder of this machine.
+
+    Of an input, the file may be a manifest: what is read is what it lists (S3DataType ManifestFile).
+    """
 
     path: Path
+    is_manifest: bool = False
 
     def __str__(self) -> str:
-        return str(self.path)
+        return f"what {self.path} lists" if self.is_manifest else str(self.path)
 
 
 class Synthetic(_Ours):
@@ -77,7 +81,9 @@ Source = StepOutput | Located | Synthetic
 
 
 def source(value: Any) -> Any:
-    """`step:channel` is another step's output, `{synthetic: {rows: 1000}}` made up, anything else a path.
+    """`step:channel` is another step's output, anything else a path.
+
+    `{synthetic: {rows: 1000}}` is made up, `{manifest: ./files.json}` what a file lists.
 
     A path with a colon is written `./a:b`.
     """
@@ -85,9 +91,11 @@ def source(value: Any) -> Any:
         return value
     if isinstance(value, dict) and list(value) == ["synthetic"]:
         return Synthetic.model_validate(value["synthetic"] or {})
+    if isinstance(value, dict) and list(value) == ["manifest"]:
+        return Located(path=host_path(value["manifest"]), is_manifest=True)
     if isinstance(value, dict | list):
         raise ValueError(  # noqa: TRY004 -- pydantic's way to say it
-            "an input is STEP:CHANNEL or a path, as text, or {synthetic: {rows: 1000}}"
+            "an input is STEP:CHANNEL or a path, as text, or {synthetic: {rows: 1000}}, or {manifest: FILE}"
         )
     written = text(value)
     if "://" in written:
@@ -140,7 +148,13 @@ _Synthetic = {
     "required": ["synthetic"],
     "additionalProperties": False,
 }
-_InputWritten = WithJsonSchema({"anyOf": [{"type": "string"}, _Synthetic]})
+_Manifest = {
+    "type": "object",
+    "properties": {"manifest": {"type": "string"}},
+    "required": ["manifest"],
+    "additionalProperties": False,
+}
+_InputWritten = WithJsonSchema({"anyOf": [{"type": "string"}, _Synthetic, _Manifest]})
 
 
 class Start(StrEnum):
@@ -165,6 +179,13 @@ class Distribution(StrEnum):
 
     REPLICATED = "FullyReplicated"
     SHARDED = "ShardedByS3Key"
+
+
+class UploadMode(StrEnum):
+    """When an output is uploaded: S3UploadMode's words."""
+
+    END_OF_JOB = "EndOfJob"
+    CONTINUOUS = "Continuous"
 
 
 def network(value: Any) -> Any:
@@ -207,6 +228,7 @@ class StepConfiguration(_Ours):
     instance_type: Text | None = None
     instance_count: Annotated[int | None, Field(ge=1, le=100)] = None
     distribution: dict[Text, Distribution] = Field(default_factory=dict)
+    upload_mode: dict[Text, UploadMode] = Field(default_factory=dict)
     resources: Resources = Resources()
     network: Network | None = None
     pip_shim: bool | None = None

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from cursus_sandbox.pipeline.config_matching import ConfigResolution
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Distribution, Encoding, Resources, Source, Start, StepOutput
+from cursus_sandbox.pipeline.dag import Distribution, Encoding, Resources, Source, Start, StepOutput, UploadMode
 from cursus_sandbox.pipeline.transform import TransformSettings
 from cursus_sandbox.tables.schema import TableSchema
 
@@ -62,6 +62,7 @@ class PlannedOutput:
     path: PurePosixPath | None = None
     required: bool = True
     bound: Path | None = None
+    upload_mode: UploadMode = UploadMode.END_OF_JOB
     table_schema: TableSchema | None = None
 
 

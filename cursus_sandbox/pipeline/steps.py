@@ -8,7 +8,7 @@ from cursus_sandbox.errors import Problem, did_you_mean
 from cursus_sandbox.pipeline.config_assignment import Assigned
 from cursus_sandbox.pipeline.configuration import arguments, environment, hyperparameters
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
-from cursus_sandbox.pipeline.dag import Pipeline, Start, StepConfiguration, Synthetic
+from cursus_sandbox.pipeline.dag import Pipeline, Start, StepConfiguration, Synthetic, UploadMode
 from cursus_sandbox.pipeline.inputs import Contracts, StepInputs, refined, why_skipped
 from cursus_sandbox.pipeline.instances import instances
 from cursus_sandbox.pipeline.limits import GRACE, RUNTIME, configured_runtime
@@ -45,6 +45,8 @@ def planned_step(
     on = instances(step, defaults, contract.kind, config)
     if skip is None:
         notes += on.notes
+        continuous = [channel for channel, mode in step.upload_mode.items() if mode is UploadMode.CONTINUOUS]
+        notes += [f"output '{one}' is uploaded at the end, not while it runs (S3UploadMode)" for one in continuous]
     entry_point = step.entry_point or contract.entry_point
     planned = PlannedStep(
         name=name,
@@ -62,6 +64,7 @@ def planned_step(
                 path=output.path,
                 required=output.required,
                 bound=step.outputs[channel].path if channel in step.outputs else None,
+                upload_mode=step.upload_mode.get(channel, UploadMode.END_OF_JOB),
                 table_schema=refined(output.table_schema, step.schemas.get(channel)),
             )
             for channel, output in contract.outputs.items()
@@ -105,9 +108,10 @@ def _unknown_channels(name: str, contract: ScriptContract, step: StepConfigurati
         ("inputs", step.inputs, contract.inputs),
         ("distribution", step.distribution, contract.inputs),
         ("outputs", step.outputs, contract.outputs),
+        ("upload_mode", step.upload_mode, contract.outputs),
         ("schemas", step.schemas, {**contract.inputs, **contract.outputs}),
     ):
-        word = {"distribution": "input", "schemas": "channel"}.get(key, key.removesuffix("s"))
+        word = {"distribution": "input", "upload_mode": "output", "schemas": "channel"}.get(key, key.removesuffix("s"))
         problems += [
             Problem(
                 f"step '{name}': contract '{contract.step_type}' has no {word} '{channel}'",

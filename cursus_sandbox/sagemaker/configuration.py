@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Distribution
+from cursus_sandbox.pipeline.dag import Distribution, Located
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
 from cursus_sandbox.sagemaker.hosts import Host
 from cursus_sandbox.sagemaker.identity import ROLE, JobIdentity
@@ -38,8 +38,11 @@ def processing_configuration(
 
     What was not given is null, as in AWS's example, and not absent. The image is null where the step names none.
     """
-    brought = [(one.channel, one.path, identity.source_uri(one.source), one.distribution) for one in step.inputs]
-    brought += [(name, path, uri, Distribution.REPLICATED) for name, path, uri in code]
+    brought = [
+        (one.channel, one.path, identity.source_uri(one.source), one.distribution, _data_type(one))
+        for one in step.inputs
+    ]
+    brought += [(name, path, uri, Distribution.REPLICATED, "S3Prefix") for name, path, uri in code]
     return _written(
         {
             "processingjobconfig.json": {
@@ -58,13 +61,13 @@ def processing_configuration(
                             "LocalPath": str(path),
                             "S3Uri": uri,
                             "S3DataDistributionType": distribution,
-                            "S3DataType": "S3Prefix",
+                            "S3DataType": data_type,
                             "S3InputMode": "File",
                             "S3CompressionType": "None",
                             "S3DownloadMode": "StartOfJob",
                         },
                     }
-                    for name, path, uri, distribution in brought
+                    for name, path, uri, distribution, data_type in brought
                 ],
                 "ProcessingOutputConfig": {
                     "Outputs": [
@@ -73,7 +76,7 @@ def processing_configuration(
                             "S3Output": {
                                 "LocalPath": str(one.path),
                                 "S3Uri": identity.output_uri(one.channel),
-                                "S3UploadMode": "EndOfJob",
+                                "S3UploadMode": one.upload_mode,
                             },
                         }
                         for one in step.outputs
@@ -136,6 +139,10 @@ def training_channels(one: PlannedInput) -> tuple[str, ...]:
     if one.path != _DATA and one.path.is_relative_to(_DATA):
         return (one.path.relative_to(_DATA).parts[0],)
     return ()
+
+
+def _data_type(one: PlannedInput) -> str:
+    return "ManifestFile" if isinstance(one.source, Located) and one.source.is_manifest else "S3Prefix"
 
 
 def _written(contents: dict[str, Any]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.dag import Start
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
 from cursus_sandbox.sagemaker.configuration import processing_configuration, training_configuration
+from cursus_sandbox.sagemaker.framework import RUNPROC, SOURCE_ARCHIVE, runproc
 from cursus_sandbox.sagemaker.hosts import Host
 from cursus_sandbox.sagemaker.hyperparameters import options, script_mode
 from cursus_sandbox.sagemaker.identity import JobIdentity
@@ -22,6 +23,7 @@ from cursus_sandbox.sagemaker.offline import OFFLINE, PIP_OF_HOME, PIP_OF_IMAGE
 
 PROCESSING = PurePosixPath("/opt/ml/processing")
 PROCESSING_CODE = PurePosixPath("/opt/ml/processing/input/code")
+PROCESSING_ENTRYPOINT = PurePosixPath("/opt/ml/processing/input/entrypoint")
 TRAINING_CODE = PurePosixPath("/opt/ml/code")
 PROCESSING_CONFIG = PurePosixPath("/opt/ml/config")
 TRAINING_CONFIG = PurePosixPath("/opt/ml/input/config")
@@ -54,6 +56,7 @@ class Staging:
     texts: Mapping[Path, str] = field(default_factory=dict)
     links: tuple[tuple[Path, Path], ...] = ()  # (file, where it shows): a hard link serves, where there can be one
     copies: tuple[tuple[Path, Path], ...] = ()  # (file or folder, where its copy goes)
+    archives: tuple[tuple[Path, Path], ...] = ()  # (folder, the .tar.gz of what is in it)
 
 
 def sagemaker_job(
@@ -69,13 +72,13 @@ def sagemaker_job(
     """The step as one job, and what to put on disk for it. `sources` gives each bound input's file or folder."""
     entrypoint, arguments, working_dir = command_of(step)
     inputs, links = _input_mounts(step.inputs, sources, folders)
-    code, copies = _code_mounts(step, folders)
+    code = _code(step, folders)
     output_mounts = [
         Mount(folders.outputs / one.channel, one.path, MountMode.WRITABLE)
         for one in step.outputs
         if one.path is not None
     ]
-    mounts = [*inputs, *code, *output_mounts, Mount(folders.messages, OUTPUT, MountMode.WRITABLE)]
+    mounts = [*inputs, *code.mounts, *output_mounts, Mount(folders.messages, OUTPUT, MountMode.WRITABLE)]
     created = [mount.source for mount in output_mounts] + [folders.messages, folders.scratch]
     config = folders.staged / "config"
     environment = {name: setting.value for name, setting in step.environment.items()}
@@ -99,7 +102,7 @@ def sagemaker_job(
         if all(mount.target != PROCESSING for mount in mounts):  # what is written beside the outputs is found there
             mounts.append(Mount(folders.staged / "processing", PROCESSING, MountMode.WRITABLE))
             created.append(folders.staged / "processing")
-    texts = {config / name: text for name, text in written.items()}
+    texts = {config / name: text for name, text in written.items()} | code.texts
     if step.pip_shim and not step.network:
         pip = folders.staged / "pip" / "pip.conf"
         texts[pip] = OFFLINE
@@ -124,7 +127,8 @@ def sagemaker_job(
         folders=(*created, *points),
         texts=dict.fromkeys(empty_files, "") | texts,
         links=tuple(links),
-        copies=tuple(copies),
+        copies=code.copies,
+        archives=code.archives,
     )
     return job, staging
 
@@ -172,9 +176,20 @@ def command_of(step: PlannedStep) -> tuple[tuple[str, ...], tuple[str, ...], Pur
         return (interpreter, entry_point), step.arguments, TRAINING_CODE
     if step.kind is StepKind.TRAINING:
         return (interpreter, entry_point), (*options(step.hyperparameters), *step.arguments), TRAINING_CODE
+    if is_unpacked(step):
+        return ("/bin/bash", str(PROCESSING_ENTRYPOINT / RUNPROC)), step.arguments, None
     if step.ships_source_dir:
         return (interpreter, entry_point), step.arguments, PROCESSING_CODE
     return (interpreter, str(PROCESSING_CODE / PurePosixPath(entry_point).name)), step.arguments, None
+
+
+def is_unpacked(step: PlannedStep) -> bool:
+    """Whether the code comes as an archive, which is unpacked in the container: a Processing job's source folder.
+
+    That is how the SDK's FrameworkProcessor ships one. Where an input has the code's own path it is there already.
+    """
+    ships = step.kind is StepKind.PROCESSING and step.ships_source_dir and step.start is Start.SCRIPT
+    return ships and step.source_dir is not None and all(one.path != PROCESSING_CODE for one in step.inputs)
 
 
 def code_paths(step: PlannedStep) -> tuple[PurePosixPath, ...]:
@@ -192,25 +207,50 @@ def _code_inputs(step: PlannedStep, identity: JobIdentity) -> list[tuple[str, Pu
     """The Processing input that brings the code, unless one of the step's own does."""
     if step.source_dir is None or step.entry_point is None or any(one.path == PROCESSING_CODE for one in step.inputs):
         return []
+    if is_unpacked(step):
+        return [
+            ("code", PROCESSING_CODE, identity.file_uri(Path(SOURCE_ARCHIVE))),
+            ("entrypoint", PROCESSING_ENTRYPOINT, identity.file_uri(Path(RUNPROC))),
+        ]
     brought = step.source_dir if step.ships_source_dir else step.source_dir / step.entry_point
     return [("code", PROCESSING_CODE, identity.file_uri(brought))]
 
 
-def _code_mounts(step: PlannedStep, folders: StepFolders) -> tuple[list[Mount], list[tuple[Path, Path]]]:
-    """The code as SageMaker brings it: one file for a plain script, else the whole source folder.
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """How the code gets into the container."""
+
+    mounts: tuple[Mount, ...] = ()
+    copies: tuple[tuple[Path, Path], ...] = ()
+    archives: tuple[tuple[Path, Path], ...] = ()
+    texts: dict[Path, str] = field(default_factory=dict)
+
+
+def _code(step: PlannedStep, folders: StepFolders) -> _Code:
+    """The code as SageMaker brings it: one file for a plain script, else the source folder, packed or not.
 
     Where an input has the code's own path (Cursus' GraphSubgraphExtraction), it brings the code, and only the script
     is laid into it.
     """
     if step.source_dir is None or step.entry_point is None:
-        return [], []
+        return _Code()
     script = step.source_dir / step.entry_point
     code = folders.staged / "code"
     brought = {one.path for one in step.inputs}
     mounts = []
     copies = []
+    archives: list[tuple[Path, Path]] = []
+    texts: dict[Path, str] = {}
     for path in code_paths(step):
-        if path in brought:
+        if path == PROCESSING_CODE and is_unpacked(step):
+            entrypoint = folders.staged / "entrypoint"
+            mounts += [
+                Mount(code, path, MountMode.WRITABLE),
+                Mount(entrypoint, PROCESSING_ENTRYPOINT, MountMode.WRITABLE),
+            ]
+            archives.append((step.source_dir, code / SOURCE_ARCHIVE))
+            texts[entrypoint / RUNPROC] = runproc(step.entry_point)
+        elif path in brought:
             name = step.entry_point if step.ships_source_dir else script.name
             mounts.append(Mount(script, path / name, MountMode.PRIVATE))
         elif step.ships_source_dir:
@@ -218,7 +258,7 @@ def _code_mounts(step: PlannedStep, folders: StepFolders) -> tuple[list[Mount], 
         else:
             mounts.append(Mount(code, path, MountMode.WRITABLE))
             copies.append((script, code / script.name))
-    return mounts, copies
+    return _Code(tuple(mounts), tuple(copies), tuple(archives), texts)
 
 
 def _input_mounts(

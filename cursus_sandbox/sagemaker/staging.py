@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedStep
+from cursus_sandbox.sagemaker.artifacts import pack
 from cursus_sandbox.sagemaker.layout import Staging, StepFolders, checkpoint_folders
 
 _MESSAGE_LENGTH = 1024  # DescribeProcessingJob ExitMessage, DescribeTrainingJob FailureReason
@@ -19,7 +20,7 @@ _FICLONE = 0x40049409  # ioctl_ficlone(2): btrfs, XFS and others
 
 
 def stage(staging: Staging) -> None:
-    """Make the folders, write the texts, link or copy the files. Copies can be written; links in them stay links."""
+    """Make the folders, write the texts, link, copy or pack the files. Copies can be written to; links stay links."""
     for folder in staging.folders:
         folder.mkdir(parents=True, exist_ok=True)
     for file, text in staging.texts.items():
@@ -31,6 +32,8 @@ def stage(staging: Staging) -> None:
             os.link(source.resolve(), target)
         except OSError:  # another file system, or one without hard links
             shutil.copyfile(source, target)
+    for folder, file in staging.archives:
+        pack(folder, file)
     for source, target in staging.copies:
         target.parent.mkdir(parents=True, exist_ok=True)
         copy(source, target)

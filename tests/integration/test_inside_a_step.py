@@ -4,7 +4,10 @@ import hashlib
 import json
 from pathlib import Path
 
+import pytest
 from small_pipeline import said, succeeded
+
+from cursus_sandbox.errors import DocumentError
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -135,6 +138,68 @@ def test_a_whole_source_folder_is_brought(anywhere):
     )
     heard = anywhere.said_by("whole", script, source_dir=True)
     assert json.loads(heard) == ["a neighbour", "/opt/ml/processing/input/code", True]
+
+
+def test_the_requirements_of_a_source_folder(anywhere):
+    """What requirements.txt asks for is installed before the script runs: what is there already needs no network."""
+    anywhere.write("scripts/requirements.txt", "pip\n")
+    script = "say(json.dumps(sys.argv[1:]))"
+    heard = anywhere.said_by("whole", script, source_dir=True, arguments=["a b", "*", "$HOME"])
+    assert json.loads(heard) == ["a b", "*", "$HOME"]
+    assert (
+        "Requirement already satisfied: pip" in next(anywhere.workspace.glob("runs/*/steps/whole/log.txt")).read_text()
+    )
+    anywhere.write("scripts/requirements.txt", "no-such-package-anywhere==1\n")
+    step = anywhere.run().step_results["whole"]
+    assert "pip could not install no-such-package-anywhere==1" in step.why
+
+
+def test_a_manifest_brings_single_objects(anywhere):
+    """What a manifest lists arrives under its keys, nothing else does, and the job's settings say ManifestFile."""
+    for name in ("a.csv", "2026/b.csv", "c.csv"):
+        anywhere.write(f"data/{name}", "n\n1\n")
+    manifest = anywhere.write("data/files.json", '[{"prefix": "./"}, "a.csv", "2026/b.csv"]')
+    anywhere.step(
+        "read",
+        "(given, _) = json.loads((ML / 'config/processingjobconfig.json').read_text())['ProcessingInputs']\n"
+        "say(json.dumps([tree(IN / 'rows'), given['S3Input']['S3DataType']]))",
+        inputs={"rows": {"path": "/opt/ml/processing/input/rows", "required": True}},
+    )
+    anywhere.steps["read"]["inputs"] = {"rows": {"manifest": str(manifest)}}
+    heard = said(succeeded(anywhere.run()).step_results["read"])
+    assert json.loads(heard) == [["2026", "2026/b.csv", "a.csv"], "ManifestFile"]
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        ("{}", "it is not of the form"),
+        ("[", "it is no JSON"),
+        ('[{"prefix": "s3://bucket/"}, "a"]', "here it can only be a folder"),
+        ('[{"prefix": "./"}, "../a"]', "leads out of the prefix"),
+        ('[{"prefix": "./"}, "a", "b"]', "and there is no such file"),
+        ('[{"prefix": "./"}]', "it is not of the form"),
+    ],
+)
+def test_a_manifest_that_is_wrong(small, content, wrong):
+    """What is wrong with a manifest is said before anything is started."""
+    manifest = small.write("files.json", content)
+    small.step("read", inputs={"rows": {"path": "/opt/ml/processing/input/rows", "required": True}})
+    small.steps["read"]["inputs"] = {"rows": {"manifest": str(manifest)}}
+    with pytest.raises(DocumentError) as error:
+        small.run()
+    assert wrong in str(error.value)
+    assert not small.workspace.exists()
+
+
+def test_an_output_that_would_be_uploaded_while_the_job_runs(small):
+    """Continuous is in the job's settings; a note says that here it is uploaded at the end."""
+    script = "say((ML / 'config/processingjobconfig.json').read_text())"
+    small.step("read", script, upload_mode={"out": "Continuous"})
+    result = succeeded(small.run())
+    (output,) = json.loads(said(result.step_results["read"]))["ProcessingOutputConfig"]["Outputs"]
+    assert output["S3Output"]["S3UploadMode"] == "Continuous"
+    assert any("is uploaded at the end, not while it runs (S3UploadMode)" in note for note in result.notes)
 
 
 def test_the_environment_is_the_contract_s_and_the_document_s(anywhere, monkeypatch):

@@ -29,6 +29,7 @@ HALLWAY = [
     *(
         "errors",
         "documents",
+        "manifests",
         "sources",
         "planning",
         "capacity",

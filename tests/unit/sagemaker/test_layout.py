@@ -1,6 +1,7 @@
 """A planned step and some folders become a job."""
 
 import json
+import tarfile
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -122,12 +123,21 @@ class TestProcessing:
         assert one.text(f"{CODE}/deep.py") == "more/deep.py"
 
     def test_source_folder(self, made, scripts):
-        """A contract with a source folder gets all of it, private, also at /opt/ml/code, and runs inside it."""
+        """A contract with a source folder gets it as FrameworkProcessor ships it, and private at /opt/ml/code too."""
         one = made(ships_source_dir=True, entry_point="more/deep.py")
-        assert one.job.entrypoint == ("python3", "more/deep.py")
-        assert one.job.working_dir == PurePosixPath(CODE)
-        for path in (CODE, "/opt/ml/code"):
-            assert one.mounts[path] == Mount(scripts, PurePosixPath(path), MountMode.PRIVATE)
+        entrypoint = "/opt/ml/processing/input/entrypoint"
+        assert (one.job.entrypoint, one.job.argv) == (("/bin/bash", f"{entrypoint}/runproc.sh"), ())
+        assert one.job.working_dir is None
+        assert one.mounts["/opt/ml/code"] == Mount(scripts, PurePosixPath("/opt/ml/code"), MountMode.PRIVATE)
+        with tarfile.open(one.mounts[CODE].source / "sourcedir.tar.gz") as tar:
+            assert "more/deep.py" in tar.getnames()
+        assert one.text(f"{entrypoint}/runproc.sh").splitlines()[-1] == 'python3 more/deep.py "$@"'
+
+    def test_source_folder_that_an_input_brings(self, made, scripts, tmp_path):
+        """Where an input has the code's path, nothing is unpacked: the script is laid into it and runs there."""
+        given = folder(tmp_path / "given", other__py="")
+        one = made({"code": CODE}, {}, {"code": given}, ships_source_dir=True, entry_point="more/deep.py")
+        assert (one.job.entrypoint, one.job.working_dir) == (("python3", "more/deep.py"), PurePosixPath(CODE))
 
     def test_shell_script(self, made, scripts):
         """A shell script is run by bash."""
