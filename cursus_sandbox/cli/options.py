@@ -1,14 +1,95 @@
-"""What commands have in common: the options of several, and how JSON is printed."""
+"""What commands have in common: their options, what these say, and how JSON is printed."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, TypeVar
 
 import typer
 
+if TYPE_CHECKING:
+    from cursus_sandbox.pipeline.dag import Synthetic
+
+Value = TypeVar("Value")
+
+
+class DataSourceName(StrEnum):
+    """Where the inputs come from that nothing feeds."""
+
+    LOCAL = "local"
+    SYNTHETIC = "synthetic"
+
+
+class NetworkChoice(StrEnum):
+    """What a step sees of the network."""
+
+    NONE = "none"
+    BRIDGE = "bridge"
+
+
+class EngineChoice(StrEnum):
+    """The engines that can be asked for."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    LOCAL = "local"
+    PROCESS = "process"
+
+
+Document = Annotated[
+    Path, typer.Argument(metavar="DOCUMENT", help="dag.yaml, dag.json or a Cursus *.dag.json.", show_default=False)
+]
+Image = Annotated[
+    str | None, typer.Option("--image", metavar="NAME", help="The image of every step that names none of its own.")
+]
+SourceDir = Annotated[
+    Path | None,
+    typer.Option("--source-dir", metavar="DIR", help="Where the steps' scripts are, if the document doesn't say."),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="STEP:CHANNEL=PATH",
+        help="Bind an input to a file or folder. Repeatable.",
+        show_default=False,
+    ),
+]
+Timeout = Annotated[
+    str | None, typer.Option("--timeout", metavar="TIME", help="Longest run of a step: 90, 15m, 2h. Default: 24h.")
+]
+Grace = Annotated[
+    str | None, typer.Option("--grace", metavar="TIME", help="From TERM to KILL when its time is up. Default: 2m.")
+]
+Network = Annotated[
+    NetworkChoice | None,
+    typer.Option("--network", help="Whether steps that don't say have a network. Default: none."),
+]
+NoPipShim = Annotated[
+    bool, typer.Option("--no-pip-shim", help="Leave pip alone where it has no network: it tries until it gives up.")
+]
+Memory = Annotated[str | None, typer.Option("--memory", metavar="SIZE", help="Most memory of a step: 512m, 2g.")]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Cursus' configuration of the steps (JSON), over the document's."),
+]
+Lenient = Annotated[
+    bool, typer.Option("--lenient", help="Feed a required input that nothing fits from the first output there is.")
+]
+DataSourceOption = Annotated[
+    DataSourceName,
+    typer.Option(
+        "--data-source", help="What feeds inputs that nothing feeds: files named, or data made up from schemas."
+    ),
+]
+Rows = Annotated[int | None, typer.Option("--rows", min=0, help="Rows of a synthetic table. Default: 1000.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Another seed, other synthetic data. Default: 0.")]
+Nasty = Annotated[bool, typer.Option("--nasty", help="Put edge values into synthetic data.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Take what AWS would refuse or lose for an error.")]
 Contracts = Annotated[
     list[Path] | None,
     typer.Option(
@@ -24,3 +105,60 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 def print_json(content: Any) -> None:
     """Print a value as JSON on stdout."""
     sys.stdout.write(json.dumps(content, indent=2, default=str) + "\n")
+
+
+class Limits(TypedDict):
+    """What a step may use, for those that don't say: seconds and bytes."""
+
+    timeout: float | None
+    grace: float | None
+    memory: int | None
+
+
+def limits_of(timeout: str | None, grace: str | None, memory: str | None) -> Limits:
+    """What `--timeout`, `--grace` and `--memory` say, in seconds and bytes."""
+    from cursus_sandbox.pipeline.values import duration, size
+
+    return {
+        "timeout": _parsed("--timeout", timeout, duration),
+        "grace": _parsed("--grace", grace, duration),
+        "memory": _parsed("--memory", memory, size),
+    }
+
+
+def _parsed(option: str, value: str | None, parse: Callable[[str], Value]) -> Value | None:
+    """An option's value, or one clear error."""
+    if value is None:
+        return None
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def data_source_of(
+    name: DataSourceName, rows: int | None, seed: int | None, *, nasty: bool
+) -> Literal["local"] | Synthetic:
+    """The source that the options name; those of synthetic data say nothing of another."""
+    if name is DataSourceName.SYNTHETIC:
+        from cursus_sandbox.pipeline.dag import Synthetic
+
+        return Synthetic(rows=1000 if rows is None else rows, seed=seed or 0, nasty=nasty)
+    for option, given in (("--rows", rows is not None), ("--seed", seed is not None), ("--nasty", nasty)):
+        if given:
+            raise typer.BadParameter("it is for --data-source synthetic", param_hint=option)
+    return "local"
+
+
+def bindings_of(inputs: list[str] | None) -> dict[str, Path]:
+    """`STEP:CHANNEL=PATH` options as a mapping."""
+    bindings: dict[str, Path] = {}
+    for one in inputs or ():
+        target, _, path = one.partition("=")
+        step, _, channel = target.partition(":")
+        if not (step and channel and path):
+            raise typer.BadParameter(f"{one!r} is not STEP:CHANNEL=PATH", param_hint="--input")
+        if target in bindings:
+            raise typer.BadParameter(f"{target} is bound twice", param_hint="--input")
+        bindings[target] = Path(path).expanduser()
+    return bindings

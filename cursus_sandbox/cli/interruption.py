@@ -1,0 +1,49 @@
+"""What a signal does to a command, and how an error is said."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+import typer
+
+from cursus_sandbox.errors import ExitCode, Terminated
+
+
+@contextmanager
+def interruptible(*, ctrl_c: bool = True) -> Iterator[None]:
+    """SIGTERM, and a terminal that is closed, stop what runs and save, as Ctrl-C does, each with its exit code.
+
+    Without `ctrl_c` that is left to whoever else reads the terminal.
+    """
+
+    def terminate(number: int, frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    if not ctrl_c:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: None)  # ignored, it would be in a child as well
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        handler = before[number]
+        if handler is not signal.SIG_IGN:  # `nohup` means to go on
+            signal.signal(number, terminate)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        say_error("interrupted")
+        raise typer.Exit(ExitCode.TERMINATED if isinstance(error, Terminated) else ExitCode.INTERRUPTED) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def say_error(text: str) -> None:
+    """Write an error to stderr, after what went to stdout."""
+    from cursus_sandbox.reports.text import plain_lines
+
+    sys.stdout.flush()
+    sys.stderr.write(f"error: {plain_lines(text)}\n")

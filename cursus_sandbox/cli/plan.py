@@ -1,0 +1,184 @@
+"""`cursus-sandbox plan` and `check`: nothing is started."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from cursus_sandbox.cli.interruption import interruptible
+from cursus_sandbox.cli.options import (
+    AsJson,
+    Config,
+    Contracts,
+    DataSourceName,
+    DataSourceOption,
+    Document,
+    Grace,
+    Image,
+    Inputs,
+    Lenient,
+    Memory,
+    Nasty,
+    Network,
+    NetworkChoice,
+    NoPipShim,
+    Rows,
+    Seed,
+    SourceDir,
+    Strict,
+    Timeout,
+    bindings_of,
+    data_source_of,
+    limits_of,
+    print_json,
+)
+from cursus_sandbox.errors import DocumentError
+
+PLAN_EXAMPLE = """\b
+Example:
+  cursus-sandbox plan dag.yaml --image xgb:latest
+"""
+CHECK_EXAMPLE = """\b
+Example:
+  cursus-sandbox check dag.yaml
+"""
+
+
+class PlanFormat(StrEnum):
+    """What a plan can be printed as."""
+
+    TEXT = "text"
+    MERMAID = "mermaid"
+    DOT = "dot"
+
+
+def plan(
+    document: Document,
+    image: Image = None,
+    contracts: Contracts = None,
+    config: Config = None,
+    source_dir: SourceDir = None,
+    inputs: Inputs = None,
+    lenient: Lenient = False,
+    data_source: DataSourceOption = DataSourceName.LOCAL,
+    rows: Rows = None,
+    seed: Seed = None,
+    nasty: Nasty = False,
+    strict: Strict = False,
+    timeout: Timeout = None,
+    grace: Grace = None,
+    network: Network = None,
+    no_pip_shim: NoPipShim = False,
+    memory: Memory = None,
+    drawn: Annotated[
+        PlanFormat, typer.Option("--format", help="As text, or drawn for Mermaid or Graphviz.")
+    ] = PlanFormat.TEXT,
+    explain_config: Annotated[
+        bool, typer.Option("--explain-config", help="Show which configuration each step took, and which it might have.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what would run, and why. Starts nothing.
+
+    The wiring with the reason of each binding, then the command, mounts, environment and limits of each step.
+    """
+    limits = limits_of(timeout, grace, memory)
+    bindings = bindings_of(inputs)
+    source = data_source_of(data_source, rows, seed, nasty=nasty)
+    if explain_config and drawn is not PlanFormat.TEXT:
+        raise typer.BadParameter(
+            f"a drawing has no place for it: leave --format {drawn} away", param_hint="--explain-config"
+        )
+    with interruptible():
+        from cursus_sandbox import api
+
+        planned = api.plan(
+            document,
+            contracts=contracts or (),
+            config=config,
+            image=image,
+            source_dir=source_dir,
+            **limits,
+            network=None if network is None else network is NetworkChoice.BRIDGE,
+            pip_shim=False if no_pip_shim else None,
+            inputs=bindings,
+            lenient=lenient,
+            data_source=source,
+            strict=strict,
+            explain_config=explain_config,
+        )
+        if as_json:
+            from cursus_sandbox.reports.plan import print_plan_json
+
+            print_plan_json(planned, sys.stdout)
+            return
+        if drawn is not PlanFormat.TEXT:
+            from cursus_sandbox.reports import drawing
+
+            sys.stdout.write(drawing.mermaid(planned) if drawn is PlanFormat.MERMAID else drawing.dot(planned))
+            return
+        from rich.console import Console
+
+        from cursus_sandbox.reports.plan import print_plan
+
+        print_plan(planned, Console())
+        if explain_config:
+            from cursus_sandbox.reports.config import print_config_resolution
+
+            print_config_resolution(planned, Console())
+
+
+def check(
+    document: Document,
+    contracts: Contracts = None,
+    config: Config = None,
+    source_dir: SourceDir = None,
+    inputs: Inputs = None,
+    lenient: Lenient = False,
+    data_source: DataSourceOption = DataSourceName.LOCAL,
+    rows: Rows = None,
+    seed: Seed = None,
+    nasty: Nasty = False,
+    strict: Strict = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check the documents and what they name. Starts nothing.
+
+    The scripts, files and folders that the documents name must be there, too.
+    """
+    bindings = bindings_of(inputs)
+    source = data_source_of(data_source, rows, seed, nasty=nasty)
+    with interruptible():
+        from cursus_sandbox import api
+        from cursus_sandbox.reports.text import plain_lines
+
+        try:
+            planned = api.check(
+                document,
+                contracts=contracts or (),
+                config=config,
+                source_dir=source_dir,
+                inputs=bindings,
+                lenient=lenient,
+                data_source=source,
+                strict=strict,
+            )
+        except DocumentError as error:
+            if as_json:
+                problems = [
+                    {"file": one.file, "line": one.line, "what": one.what, "hint": one.hint} for one in error.problems
+                ]
+                print_json({"ok": False, "problems": problems})
+            raise
+        if as_json:
+            counted = {"ok": True, "name": planned.name, "steps": len(planned.steps)}
+            print_json({**counted, "warnings": planned.warnings, "notes": (*planned.remarks, *planned.notes)})
+        else:
+            typer.echo(f"{document}: ok, {len(planned.steps)} step{'s' * (len(planned.steps) != 1)}")
+            for warning in planned.warnings:
+                typer.echo(plain_lines(f"warning: {warning}"))
+            for note in (*planned.remarks, *planned.notes):
+                typer.echo(plain_lines(f"note: {note}"))

@@ -1,0 +1,184 @@
+"""`cursus-sandbox run`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cursus_sandbox.cli.interruption import interruptible
+from cursus_sandbox.cli.options import (
+    AsJson,
+    Config,
+    Contracts,
+    DataSourceName,
+    DataSourceOption,
+    Document,
+    EngineChoice,
+    Grace,
+    Image,
+    Inputs,
+    Lenient,
+    Memory,
+    Nasty,
+    Network,
+    NetworkChoice,
+    NoPipShim,
+    Rows,
+    Seed,
+    SourceDir,
+    Strict,
+    Timeout,
+    bindings_of,
+    data_source_of,
+    limits_of,
+    print_json,
+)
+from cursus_sandbox.cli.runs import written
+
+if TYPE_CHECKING:
+    from cursus_sandbox.pipeline.result import PipelineExecutionResult
+
+# A line with \b alone keeps the lines below it as they are.
+RUN_EXAMPLES = """\b
+Examples:
+  cursus-sandbox run dag.yaml --image xgb:latest
+  cursus-sandbox run dag.yaml --engine local --jobs 4
+  cursus-sandbox run dag.yaml --from XGBoostTraining
+  cursus-sandbox run xgb.dag.json --contracts steps/ --source-dir scripts/ \\
+      --input TabularPreprocessing:DATA=data/
+
+\b
+Exit codes:
+  0 well, 1 a step failed, 2 the documents are wrong, 3 data broke its contract,
+  4 this machine could not run it, 130/143 interrupted.
+"""
+
+
+def run(
+    document: Document,
+    image: Image = None,
+    engine: Annotated[
+        EngineChoice,
+        typer.Option(help="Where steps run; auto takes docker if an image is named. process isolates nothing."),
+    ] = EngineChoice.AUTO,
+    workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are kept.")] = Path(".cursus-sandbox"),
+    contracts: Contracts = None,
+    config: Config = None,
+    source_dir: SourceDir = None,
+    inputs: Inputs = None,
+    lenient: Lenient = False,
+    data_source: DataSourceOption = DataSourceName.LOCAL,
+    rows: Rows = None,
+    seed: Seed = None,
+    nasty: Nasty = False,
+    strict: Strict = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Steps at once. Default: one per processor.")
+    ] = None,
+    timeout: Timeout = None,
+    grace: Grace = None,
+    network: Network = None,
+    no_pip_shim: NoPipShim = False,
+    memory: Memory = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop everything at the first failure.")] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STEP", help="Run this step alone, on what an earlier run left. Repeatable.", show_default=False
+        ),
+    ] = None,
+    from_step: Annotated[
+        str | None, typer.Option("--from", metavar="STEP", help="Run this step and all after it.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="STEP", help="Run all before this step, and it.")
+    ] = None,
+    no_values: Annotated[
+        bool, typer.Option("--no-values", help="Keep what is in the data out of every report.")
+    ] = False,
+    pull: Annotated[bool, typer.Option("--pull", help="Fetch images that are missing.")] = False,
+    pdb: Annotated[
+        bool, typer.Option("--pdb", help="Step through the script of --only STEP, with --engine process.")
+    ] = False,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write the result as JUnit XML, too.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a pipeline, each step in a sandbox of its own."""
+    limits = limits_of(timeout, grace, memory)
+    bindings = bindings_of(inputs)
+    source = data_source_of(data_source, rows, seed, nasty=nasty)
+    if pdb:
+        _check_pdb(engine, only or [])
+    with interruptible(ctrl_c=not pdb):
+        from rich.console import Console
+
+        from cursus_sandbox import api
+        from cursus_sandbox.reports.run import ProgressLines, print_summary
+
+        result = api.run(
+            document,
+            engine=engine.value,
+            workspace=workspace,
+            contracts=contracts or (),
+            config=config,
+            image=image,
+            source_dir=source_dir,
+            **limits,
+            network=None if network is None else network is NetworkChoice.BRIDGE,
+            pip_shim=False if no_pip_shim else None,
+            inputs=bindings,
+            lenient=lenient,
+            data_source=source,
+            strict=strict,
+            jobs=jobs,
+            fail_fast=fail_fast,
+            values=not no_values,
+            pull=pull,
+            only=only or (),
+            from_step=from_step,
+            until=until,
+            observer=ProgressLines(Console(stderr=True)),
+            pdb=pdb,
+        )
+    if as_json:
+        print_json(result.model_dump(mode="json"))
+    else:
+        print_summary(result, Console())
+    if junit is not None:
+        from cursus_sandbox.reports.junit import junit as junit_xml
+
+        written(junit, junit_xml(result))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _tell_github(result)
+    raise typer.Exit(result.exit_code)
+
+
+def _tell_github(result: PipelineExecutionResult) -> None:
+    """Annotations where the workflow's log is read, and the summary where GitHub wants it."""
+    from cursus_sandbox.reports.github import summary, workflow_commands
+
+    for line in workflow_commands(result):
+        typer.echo(line, err=True)
+    if file := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with suppress(OSError), Path(file).open("a", encoding="utf-8") as opened:
+            opened.write(summary(result))
+
+
+def _check_pdb(engine: EngineChoice, only: list[str]) -> None:
+    """One step, on an engine that has a terminal for it, where there is one."""
+    if engine is not EngineChoice.PROCESS:
+        raise typer.BadParameter(
+            f"only a plain process can be stepped through, not the engine {engine.value}: add --engine process",
+            param_hint="--pdb",
+        )
+    if len(only) != 1:
+        raise typer.BadParameter("it takes the one step to step through: add --only STEP", param_hint="--pdb")
+    if not (sys.stdin and sys.stdin.isatty()):
+        raise typer.BadParameter("it needs a terminal, and stdin is none", param_hint="--pdb")
