@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from io import TextIOWrapper
 from typing import Annotated
@@ -67,6 +68,9 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name from a document may be more than it can write
+    gc.set_threshold(
+        100_000
+    )  # a command makes many values that stay: looking for cycles among them took a tenth of a plan
     try:
         app(args=words, prog_name="cursus-sandbox")  # ends the process itself, but for what follows
     except SandboxError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 _INSTALLERS = ("install", "download")
 _CODE = "/opt/ml/code"
 _LARGEST = 2 * 1024 * 1024
+_TELLING = (b"SM_", _CODE.encode(), b"pip")  # a text with none of them has no habits: it needn't be parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +27,28 @@ def habits(script: Path) -> Habits | None:
     try:
         if script.suffix != ".py" or script.stat().st_size > _LARGEST:
             return None
-        tree = ast.parse(script.read_bytes())
+        text = script.read_bytes()
+        if not any(word in text for word in _TELLING):
+            return Habits({})
+        nodes = list(ast.walk(ast.parse(text)))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     texts = [
         (node.value, node.lineno)
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
     ]
     return Habits(
-        sm_variables=dict(sorted(_sm_variables(tree), key=lambda found: -found[1])),
+        sm_variables=dict(sorted(_sm_variables(nodes), key=lambda found: -found[1])),
         code_folder=next((line for text, line in texts if text == _CODE or text.startswith(f"{_CODE}/")), None),
-        installs=min(_installs(tree), default=None),
+        installs=min(_installs(nodes), default=None),
     )
 
 
-def _sm_variables(tree: ast.AST) -> Iterator[tuple[str, int]]:
+def _sm_variables(nodes: list[ast.AST]) -> Iterator[tuple[str, int]]:
     """`os.environ["SM_X"]`, `os.environ.get("SM_X")`, `os.getenv("SM_X")`, wherever `environ` comes from."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Subscript(value=read, slice=ast.Constant(value=str(name))) if _is_environ(read):
                 pass
@@ -69,9 +73,9 @@ def _is_environ(node: ast.AST) -> bool:
     return False
 
 
-def _installs(tree: ast.AST) -> Iterator[int]:
+def _installs(nodes: list[ast.AST]) -> Iterator[int]:
     """Calls that are given `pip` and `install`, as words of a list or in one text."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Call):
             continue
         words: list[str] = []

@@ -146,7 +146,12 @@ def test_installing(warned, call):
 
 def test_scripts_that_cannot_be_read(tmp_path):
     """Nothing is said of a script that isn't there, isn't Python or is no text."""
-    for name, content in (("a.py", b"def"), ("b.py", b"\xff\xfe"), ("c.sh", b"pip install x"), ("d.py", b"\0")):
+    for name, content in (
+        ("a.py", b"def pip"),
+        ("b.py", b"\xff\xfe pip"),
+        ("c.sh", b"pip install x"),
+        ("d.py", b"pip\0"),
+    ):
         (tmp_path / name).write_bytes(content)
         assert habits(tmp_path / name) is None
     assert habits(tmp_path / "none.py") is None
