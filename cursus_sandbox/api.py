@@ -12,8 +12,9 @@ from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import EngineError
+from cursus_sandbox.pipeline.events import Observer
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
-from cursus_sandbox.pipeline.result import Observer, PipelineExecutionResult
+from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.pipeline.values import duration, size
 from cursus_sandbox.planning import AnyPath, DataSource, Document, Overrides, PipelineDAGResolver, synthetic_of

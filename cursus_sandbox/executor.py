@@ -15,17 +15,12 @@ from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import DocumentError, EngineError, ExitCode, Problem, SandboxError, Terminated
+from cursus_sandbox.journal import Journal
 from cursus_sandbox.manifests import gathered
 from cursus_sandbox.pipeline.dag import Located, Start, StepOutput, Synthetic
+from cursus_sandbox.pipeline.events import Event, Observer, Progress, RunEnded, RunStarted, StepEnded
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
-from cursus_sandbox.pipeline.result import (
-    Observer,
-    PipelineExecutionResult,
-    StepEnded,
-    StepExecutionResult,
-    StepStarted,
-    StepStatus,
-)
+from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.pipeline.schedule import Schedule
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.planning import DataSource, Document, Overrides, PipelineDAGResolver, synthetic_of
@@ -102,15 +97,20 @@ class PipelineExecutor:
         images = _images(plan, chosen, engine)
         alone = _on_one_host(plan, chosen, engine, strict=self.strict)
         with engine:
+            if images:
+                self.observer(Progress(what=f"looking for {', '.join(images)}"))
             digests = engine.require(images, pull=self.pull)  # before the workspace: what can't run leaves none
             with Workspace(self.workspace_dir) as workspace:
                 reused = _earlier_outputs(plan, chosen, workspace)
                 started = datetime.now().astimezone()
                 folder = workspace.new_run(started)
                 folder.write("plan.json", plan.as_json())
-                walk = _Walk(self, engine, plan, folder, digests, chosen=chosen, reused=reused, started=started)
-                walk.notes += alone
-                return walk.result()
+                with folder.journal() as journal:
+                    walk = _Walk(
+                        self, engine, plan, folder, digests, journal, chosen=chosen, reused=reused, started=started
+                    )
+                    walk.notes += alone
+                    return walk.result()
 
     def _planned(self, dag: Document, synthetic: Synthetic | None) -> PipelineExecutionPlan:
         resolver = PipelineDAGResolver(dag, contracts=self.contracts, overrides=self.overrides, synthetic=synthetic)
@@ -124,13 +124,14 @@ class _Walk:
     the main thread between any two instructions, but only there, where nothing is done but to wait.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- all that a walk takes along
         self,
         executor: PipelineExecutor,
         engine: Engine,
         plan: PipelineExecutionPlan,
         folder: RunFolder,
         images: Mapping[str, str],
+        journal: Journal,
         *,
         chosen: frozenset[str],
         reused: Mapping[str, Path],
@@ -141,6 +142,7 @@ class _Walk:
         self.plan = plan
         self.folder = folder
         self.images = images
+        self.journal = journal
         self.chosen = chosen
         self.reused = reused
         self.started = started
@@ -169,6 +171,15 @@ class _Walk:
 
     def _saved_result(self) -> PipelineExecutionResult:
         clock = time.monotonic()
+        self._tell(
+            RunStarted(
+                pipeline=self.plan.name,
+                run=self.folder.name,
+                folder=self.folder.path,
+                engine=self.engine.name,
+                steps={name: tuple(self.plan.dependencies[name]) for name in self.plan.execution_order},
+            )
+        )
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="step") as threads:
             with self._unbroken("walk through the plan"):
                 self._start_ready(threads)
@@ -195,6 +206,7 @@ class _Walk:
         )
         with self._unbroken("save the result"):
             self.folder.write("result.json", result.model_dump(mode="json"))
+        self._tell(RunEnded(run=result.run, outcome=result.outcome, exit_code=result.exit_code, seconds=result.seconds))
         if self.broken:
             raise self.broken
         return result
@@ -232,8 +244,8 @@ class _Walk:
         if self.stopped:
             return self._not_started(step.name)
         sources = {one.channel: self._source(step, one) for one in step.inputs}
-        run = StepRun(step, sources, self.folder, self.engine, self.validator, self.executor.strict)
-        return run.result(lambda: self.executor.observer(StepStarted(step.name)))
+        run = StepRun(step, sources, self.folder, self.engine, self.validator, self._tell, self.executor.strict)
+        return run.result()
 
     def _not_started(self, name: str) -> StepExecutionResult:
         return StepExecutionResult(step=name, status=StepStatus.SKIPPED, why=f"not started: {self.stopped}")
@@ -267,8 +279,13 @@ class _Walk:
         if ended.status not in (StepStatus.SKIPPED, StepStatus.REUSED):
             with self._unbroken(f"keep the result of step '{ended.step}'"):
                 self.folder.step(ended.step).write("step.json", ended.model_dump(mode="json"))
+        self._tell(StepEnded(result=ended))
+
+    def _tell(self, event: Event) -> None:
+        """Write it down, and tell the observer; from any thread."""
+        self.journal(event)
         with self._unbroken("say what happens"):
-            self.executor.observer(StepEnded(ended))
+            self.executor.observer(event)
 
     def _without_running(self, step: PlannedStep) -> StepExecutionResult | None:
         """The result of a step for which no container is started; None if it is to run."""

@@ -13,9 +13,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from cursus_sandbox.engines.engine import Cluster, Engine, Exit
+from cursus_sandbox.engines.engine import Cluster, Engine, Exit, Usage, Watcher
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.sagemaker.hosts import INSTANCE_TYPE, Host, hosts
 from cursus_sandbox.sagemaker.identity import JobIdentity
@@ -53,16 +54,17 @@ class HostsRun:
     image: str | None
     labels: Mapping[str, str]
 
-    def ended(self, folders: StepFolders, log: Callable[[bytes], None]) -> HostsExit:
+    def ended(self, folders: StepFolders, log: Callable[[bytes], None], watcher: Watcher) -> HostsExit:
         """Run it to its end; what the hosts leave is put together in `folders`. Each line of `log` names its host."""
         all_hosts = hosts(self.step.instance_count, self.step.instance_type or INSTANCE_TYPE)
         own = {host: _folders_of(host, folders) for host in all_hosts}
         lock, order = threading.Lock(), list[tuple[Host, Exit]]()
+        together = _Together(watcher)
 
         def run(host: Host, cluster: Cluster) -> None:
             lines = _Lines(host.name, log, lock)
             try:
-                ended = self._on(host, own[host], cluster, lines.feed)
+                ended = self._on(host, own[host], cluster, lines.feed, partial(together.used, host))
             except BaseException:
                 cluster.stop.set()
                 raise
@@ -88,7 +90,9 @@ class HostsRun:
             one.result()
         return self._together(order, own, folders)
 
-    def _on(self, host: Host, own: StepFolders, cluster: Cluster, log: Callable[[bytes], None]) -> Exit:
+    def _on(
+        self, host: Host, own: StepFolders, cluster: Cluster, log: Callable[[bytes], None], watcher: Watcher
+    ) -> Exit:
         sources = shards(self.step, self.sources, host, own.staged / "shards")
         job, staging = sagemaker_job(
             self.step,
@@ -100,7 +104,7 @@ class HostsRun:
             labels={**self.labels, "cursus-sandbox.host": host.name},
         )
         stage(staging)
-        return self.engine.run(replace(job, name=f"{job.name}-{host.name}", cluster=cluster), log)
+        return self.engine.run(replace(job, name=f"{job.name}-{host.name}", cluster=cluster), log, watcher=watcher)
 
     def _together(
         self, order: Sequence[tuple[Host, Exit]], own: Mapping[Host, StepFolders], folders: StepFolders
@@ -165,6 +169,25 @@ def _sentences(clashes: Sequence[str]) -> tuple[str, ...]:
         *(f"{one} {told}" for one in clashes[:_NAMED]),
         *((f"and {rest} files more were written by several hosts",) if rest > 0 else ()),
     )
+
+
+class _Together:
+    """What several hosts use, told as one: the memory of the one that holds most, the processor time of all."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._lock = threading.Lock()
+        self._last: dict[Host, Usage] = {}
+
+    def used(self, host: Host, usage: Usage) -> None:
+        """Take what one of them uses; it is told when the first of them is heard again."""
+        with self._lock:
+            self._last[host] = usage
+            if host is not next(iter(self._last)):
+                return
+            memory = max((one.memory for one in self._last.values() if one.memory is not None), default=None)
+            seconds = [one.cpu_seconds for one in self._last.values() if one.cpu_seconds is not None]
+            self._watcher(Usage(memory, sum(seconds) if seconds else None))
 
 
 class _Lines:

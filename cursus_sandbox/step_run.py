@@ -6,16 +6,16 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
 
 from cursus_sandbox.engines.engine import Engine, Exit, Why
 from cursus_sandbox.pipeline.contract import StepKind
+from cursus_sandbox.pipeline.events import DataChecked, Observer, Progress, StepStarted
 from cursus_sandbox.pipeline.models import model_of, records_of
-from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
+from cursus_sandbox.pipeline.plan import PlannedInput, PlannedOutput, PlannedStep
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
 from cursus_sandbox.sagemaker.artifacts import archive
 from cursus_sandbox.sagemaker.hosts import INSTANCE_TYPE, hosts
@@ -29,6 +29,7 @@ from cursus_sandbox.sagemaker.staging import exit_message, keep_checkpoints, sta
 from cursus_sandbox.sagemaker.strays import strays
 from cursus_sandbox.sagemaker.transform import Transform
 from cursus_sandbox.several_hosts import HostsRun
+from cursus_sandbox.step_watch import StepWatch, Writer
 from cursus_sandbox.tables.report import DataCompatibilityReport
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
 from cursus_sandbox.workspace import RunFolder, StepFolder
@@ -40,20 +41,18 @@ _LARGEST_METRICS = 1024 * 1024  # bytes
 
 @dataclass(frozen=True, slots=True)
 class StepRun:
-    """A step about to run. `sources` gives the file or folder of each input."""
+    """A step about to run. `sources` gives the file or folder of each input; `tell` hears what happens."""
 
     step: PlannedStep
     sources: Mapping[str, Path]
     run: RunFolder
     engine: Engine
     validator: DataCompatibilityValidator
+    tell: Observer
     strict: bool = False
 
-    def result(self, starting: Callable[[], None]) -> StepExecutionResult:
-        """Run the step, again if it may be, and say what came of it. Raises EngineError and OSError only.
-
-        `starting` is called when its inputs are well and its container is about to start.
-        """
+    def result(self) -> StepExecutionResult:
+        """Run the step, again if it may be, and say what came of it. Raises EngineError and OSError only."""
         step = self._without_absent_inputs()
         read = tuple(self._checked_inputs(step))
         folder = self.run.step(step.name)
@@ -65,18 +64,21 @@ class StepRun:
                 data_broken=True,
                 reports=read,
             )
-        starting()
         started = datetime.now().astimezone()
         attempt = folder.attempt(1)
-        with folder.log.open("wb", buffering=0) as log:
+        with folder.log.open("wb", buffering=0) as file:
+            log = StepWatch(step.name, self.tell, file)
             for number in range(1, step.retries + 2):
+                self.tell(StepStarted(step=step.name, attempt=number))
                 ended = self._attempt(step, attempt, log)
                 if ended.well or ended.exit.why is Why.INTERRUPTED or number > step.retries:
                     break
-                log.write(f"\n--- attempt {number} ended: {ended.sentence(step)}; once more ---\n\n".encode())
+                _write(log, f"\n--- attempt {number} ended: {ended.sentence(step)}; once more ---\n\n".encode())
+                log.again()
                 before, attempt = attempt, folder.attempt(number + 1)
                 keep_checkpoints(step, before, attempt)
                 folder.discard(before)
+            log.end()
         message = exit_message(step.kind, attempt, failed=not ended.well and ended.exit.why is not Why.INTERRUPTED)
         result = StepExecutionResult(
             step=step.name,
@@ -114,8 +116,11 @@ class StepRun:
 
     def _checked_inputs(self, step: PlannedStep) -> list[DataCompatibilityReport]:
         """The checks the producer's own could not make: this reader's schema, its parts, and data from outside."""
-        return [
-            self.validator.check(
+        looked_at = [one for one in step.inputs if one.table_schema or one.parts or self._is_news(one)]
+        reports = []
+        for number, one in enumerate(looked_at):
+            self._progress(f"checking its input {one.channel}", number, len(looked_at))
+            report = self.validator.check(
                 self.sources[one.channel],
                 one.table_schema,
                 data=str(one.source),
@@ -123,16 +128,31 @@ class StepRun:
                 parts=one.parts,
                 schema_from=f"contract '{step.step_type}'",
             )
-            for one in step.inputs
-            if one.table_schema or one.parts or self._is_news(one)
-        ]
+            self._tell_of(report)
+            reports.append(report)
+        return reports
+
+    def _progress(self, what: str, done: int | None = None, total: int | None = None) -> None:
+        self.tell(Progress(what=what, step=self.step.name, done=done, total=total))
+
+    def _tell_of(self, report: DataCompatibilityReport) -> None:
+        self.tell(
+            DataChecked(
+                step=self.step.name,
+                data=report.data,
+                reader=report.reader,
+                rows=report.rows,
+                errors=len(report.errors),
+                warnings=len(report.warnings),
+            )
+        )
 
     def _is_news(self, one: PlannedInput) -> bool:
         """Whether nobody has looked at it in this run: it comes from outside, or an optional output was not left."""
         source = self.sources[one.channel]
         return not source.is_relative_to(self.run.path) or not source.exists()
 
-    def _attempt(self, step: PlannedStep, folders: StepFolders, log: BinaryIO) -> _Ended:
+    def _attempt(self, step: PlannedStep, folders: StepFolders, log: StepWatch) -> _Ended:
         identity = JobIdentity(step.name, self.run.name)
         if step.kind is StepKind.MODEL:
             return self._modelled(step, folders, identity)
@@ -142,7 +162,7 @@ class StepRun:
             return self._transformed(step, folders, log, image=image, labels=labels)
         if step.instance_count > 1 and self.engine.makes_clusters:
             run = HostsRun(step, self.sources, identity, self.engine, image, labels)
-            hosts_exit = run.ended(folders, lambda data: _write(log, data))
+            hosts_exit = run.ended(folders, lambda data: _write(log, data), log.used)
             return _Ended(hosts_exit.exit, host=hosts_exit.failed, warnings=hosts_exit.clashes)
         if self.engine.makes_mounts:
             job, staging = sagemaker_job(
@@ -156,12 +176,15 @@ class StepRun:
             )
         else:
             job, staging = main_job(step, sources=self.sources, folders=folders, labels=labels)
+        self._progress("laying out its files")
         stage(staging)
-        return _Ended(self.engine.run(job, lambda data: _write(log, data)))
+        self._progress("starting")
+        return _Ended(self.engine.run(job, lambda data: _write(log, data), watcher=log.used))
 
     def _modelled(self, step: PlannedStep, folders: StepFolders, identity: JobIdentity) -> _Ended:
         """Make a model: nothing is run for it, its archive is unpacked."""
         started = time.monotonic()
+        self._progress("unpacking its model")
         folders.messages.mkdir(parents=True)
         try:
             for output in step.outputs:
@@ -176,7 +199,7 @@ class StepRun:
         self,
         step: PlannedStep,
         folders: StepFolders,
-        log: BinaryIO,
+        log: StepWatch,
         *,
         image: str | None,
         labels: Mapping[str, str],
@@ -198,7 +221,7 @@ class StepRun:
             output=folders.outputs / step.outputs[0].channel,
             tell=lambda line: _write(log, f"--- {line} ---\n".encode()),
         )
-        ended = self.engine.run(job, lambda data: _write(log, data), transform.visit)
+        ended = self.engine.run(job, lambda data: _write(log, data), transform.visit, log.used)
         return _Ended(ended, done=transform.done, failure=transform.failure)
 
     def _finished(
@@ -207,15 +230,7 @@ class StepRun:
         """Check what the step left, and publish it if it keeps the contract."""
         left = [output for output in step.outputs if output.path is not None]
         kept = [output for output in left if output.required or any((attempt.outputs / output.channel).iterdir())]
-        wrote = tuple(
-            self.validator.check(
-                attempt.outputs / output.channel,
-                output.table_schema,
-                data=f"{step.name}:{output.channel}",
-                schema_from=f"contract '{step.step_type}'",
-            )
-            for output in kept
-        )
+        wrote = tuple(self._checked_outputs(step, kept, attempt))
         reports = (*result.reports, *wrote)
         if not self._pass(wrote):
             why = "its outputs break the contract"
@@ -224,6 +239,7 @@ class StepRun:
         for output in left:
             if output not in kept:
                 (attempt.outputs / output.channel).rmdir()
+        self._progress("publishing its outputs")
         archive(step, attempt)
         folder.publish(attempt.outputs)
         folder.discard(attempt)
@@ -235,6 +251,20 @@ class StepRun:
                 "metrics": metrics,
             }
         )
+
+    def _checked_outputs(
+        self, step: PlannedStep, outputs: Sequence[PlannedOutput], attempt: StepFolders
+    ) -> Iterator[DataCompatibilityReport]:
+        for number, output in enumerate(outputs):
+            self._progress(f"checking its output {output.channel}", number, len(outputs))
+            report = self.validator.check(
+                attempt.outputs / output.channel,
+                output.table_schema,
+                data=f"{step.name}:{output.channel}",
+                schema_from=f"contract '{step.step_type}'",
+            )
+            self._tell_of(report)
+            yield report
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +300,7 @@ class _Ended:
         return self.failure
 
 
-def _write(log: BinaryIO, data: bytes) -> None:
+def _write(log: Writer, data: bytes) -> None:
     """Write all of it: an unbuffered file may take less at a time."""
     view = memoryview(data)
     while view:

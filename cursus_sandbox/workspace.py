@@ -1,7 +1,7 @@
 """The folders of runs, the lock that keeps two runs apart, and the one rename that publishes a step's outputs.
 
 WORKSPACE/lock
-WORKSPACE/runs/<run>/plan.json  result.json
+WORKSPACE/runs/<run>/plan.json  events.jsonl  result.json
 WORKSPACE/runs/<run>/steps/<step>/log.txt  step.json  outputs/<channel>/  attempt-1/
 """
 
@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cursus_sandbox.errors import WorkspaceError
+from cursus_sandbox.journal import Journal
 from cursus_sandbox.sagemaker.layout import StepFolders
 
 _NOT_FOR_GIT = "# Made by cursus-sandbox: runs are not for version control.\n*\n"
@@ -85,6 +86,13 @@ class RunFolder:
     def write(self, name: str, content: Any) -> None:
         """Write a JSON file, whole or not at all."""
         _write_json(self.path / name, content)
+
+    def journal(self) -> Journal:
+        """The journal of what happens in it, to be closed."""
+        try:
+            return Journal((self.path / "events.jsonl").open("ab", buffering=0))
+        except OSError as error:
+            raise unwritable(error, "begin the journal of the run") from error
 
 
 class Workspace:

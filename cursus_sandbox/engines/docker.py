@@ -21,12 +21,13 @@ from docker.errors import APIError
 from cursus_sandbox.engines.docker_create import creation, overlay_options
 from cursus_sandbox.engines.docker_daemon import LOST, Daemon, Refused
 from cursus_sandbox.engines.docker_log import ContainerLog
-from cursus_sandbox.engines.docker_memory import WorkingSet, is_out_of_memory, oom_kills
 from cursus_sandbox.engines.docker_relay import relay_creation
+from cursus_sandbox.engines.docker_usage import ContainerUsage, is_out_of_memory, oom_kills
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs
-from cursus_sandbox.engines.engine import Cluster, Door, Exit, Job, Visitor, Why
+from cursus_sandbox.engines.engine import Cluster, Door, Exit, Job, Visitor, Watcher, Why
 from cursus_sandbox.engines.mounts import Placed, Private, check, clear, hosts_file, place
 from cursus_sandbox.engines.visit import Visit, Way, await_relay
+from cursus_sandbox.engines.watch import Watch
 from cursus_sandbox.errors import EngineError
 
 LABEL = "cursus-sandbox.engine"
@@ -101,7 +102,9 @@ class DockerEngine:
             )
         return found
 
-    def run(self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None) -> Exit:
+    def run(
+        self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None, watcher: Watcher | None = None
+    ) -> Exit:
         """Run a job in a container of its own. `log` is called from another thread than the caller's."""
         with self._runs.one():
             if self._runs.interruptions or job.is_stopped:
@@ -111,11 +114,11 @@ class DockerEngine:
             check(job)
             try:
                 try:
-                    return self._run(job, log, visitor, self.private_folders or Private.OVERLAY)
+                    return self._run(job, log, visitor, watcher, self.private_folders or Private.OVERLAY)
                 except _OverlayRefused:
                     clear(job.scratch)
                     self.private_folders = Private.COPY
-                    return self._run(job, log, visitor, Private.COPY)
+                    return self._run(job, log, visitor, watcher, Private.COPY)
             finally:
                 with suppress(PermissionError):  # what an image's own user left there
                     clear(job.scratch)
@@ -137,7 +140,14 @@ class DockerEngine:
         """End every job: TERM, and KILL after the grace. A second call doesn't wait for the grace."""
         self._runs.interrupt()
 
-    def _run(self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None, private: Private) -> Exit:
+    def _run(
+        self,
+        job: Job,
+        log: Callable[[bytes], None],
+        visitor: Visitor | None,
+        watcher: Watcher | None,
+        private: Private,
+    ) -> Exit:
         placed = place(job, private, user=job.user)
         with ExitStack() as cleanup:  # the container goes first, which ends the threads that listen to it
             threads = cleanup.enter_context(ThreadPoolExecutor(2, thread_name_prefix=f"job-{job.name}"))
@@ -152,7 +162,7 @@ class DockerEngine:
                 self.private_folders = private
             visit = cleanup.enter_context(Visit(job, visitor))
             visit.begin(self._way(container))
-            ended = self._supervised(job, container, log, visit, threads=threads)
+            ended = self._supervised(job, container, log, visit, watcher, threads=threads)
             visit.leave(job_ended_itself=ended.why is None)
             if any(_is_occupied(mount.work) for mount in placed):
                 with self._daemon.asking(f"tidy up after job '{job.name}'"):
@@ -229,26 +239,43 @@ class DockerEngine:
         return way
 
     def _supervised(
-        self, job: Job, container: str, log: Callable[[bytes], None], visit: Visit, *, threads: ThreadPoolExecutor
+        self,
+        job: Job,
+        container: str,
+        log: Callable[[bytes], None],
+        visit: Visit,
+        watcher: Watcher | None,
+        *,
+        threads: ThreadPoolExecutor,
     ) -> Exit:
-        """Wait for a started container, feeding `log`, looking at its memory and at the clock."""
+        """Wait for a started container, feeding `log`, looking at what it uses and at the clock."""
         started, kills = time.monotonic(), oom_kills()
         with self._daemon.asking(f"inspect container {container[:12]}"):
-            memory = WorkingSet(self._daemon.client, container, self._daemon.state(container)["Pid"])
+            usage = ContainerUsage(self._daemon.client, container, self._daemon.state(container)["Pid"])
+        watch = Watch(watcher, usage.cpu_seconds)
         ended = threads.submit(self._daemon.end_of, container)
         whole_log = ContainerLog(self._daemon.client, container, log)
         followed = threads.submit(_follow, whole_log)
         ending = Ending.of(job.limits, started=started, grace=self._grace)
         pause = SECONDS_BETWEEN_LOOKS if job.limits.memory is None else SECONDS_BETWEEN_LOOKS_AT_A_LIMIT
-        self._look_after(job, container, ended, followed, visit, ending=ending, memory=memory, longest=pause)
+        self._look_after(
+            job,
+            container,
+            ended,
+            followed,
+            visit,
+            ending=ending,
+            look=lambda: watch.look(usage.sample()),
+            longest=pause,
+        )
         state = ended.result()
         seconds = time.monotonic() - started
         followed.result()
         with self._daemon.asking(f"read the log of job '{job.name}'"):
             whole_log.complete()
         limit = job.limits.memory
-        full = is_out_of_memory(state, limit=limit, peak=memory.peak, kills=oom_kills() - kills)
-        return Exit(state["ExitCode"], seconds, memory.peak, ending.why or (Why.OUT_OF_MEMORY if full else None))
+        full = is_out_of_memory(state, limit=limit, peak=usage.peak, kills=oom_kills() - kills)
+        return Exit(state["ExitCode"], seconds, usage.peak, ending.why or (Why.OUT_OF_MEMORY if full else None))
 
     def _look_after(
         self,
@@ -259,12 +286,12 @@ class DockerEngine:
         visit: Visit,
         *,
         ending: Ending,
-        memory: WorkingSet,
+        look: Callable[[], None],
         longest: float,
     ) -> None:
         pause = longest / 10
         while not ended.done():
-            memory.sample()
+            look()
             if followed.done():
                 followed.result()  # an error of `log` ends the job
             now, interruptions = time.monotonic(), self._runs.interruptions + job.is_stopped

@@ -117,6 +117,14 @@ class Exit:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a running job uses: bytes of memory now, processor seconds since it began; None for what nobody can tell."""
+
+    memory: int | None
+    cpu_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Door:
     """The way to the port of a running job: a unix socket of this machine. `closed` is set when the job has ended."""
 
@@ -139,6 +147,7 @@ class Door:
 
 
 Visitor = Callable[[Door], None]
+Watcher = Callable[[Usage], None]
 
 
 class Engine(Protocol):
@@ -154,6 +163,7 @@ class Engine(Protocol):
     8. Leaving the `with` block leaves nothing running and nothing behind.
     9. A visitor reaches the job's port while the job runs, though the job has no network; when it leaves, the job ends.
     10. The jobs of a cluster reach each other by host name, and nobody else unless the cluster has an outside.
+    11. A watcher is told what the job uses soon after it has begun, and then about twice a second while it runs.
 
     Where `makes_mounts` is false there are no container paths: the engine takes jobs without mounts, whose command
     names host paths; and a visitor is refused with EngineError. Where `makes_clusters` is false, so is a cluster.
@@ -178,11 +188,15 @@ class Engine(Protocol):
     ) -> AbstractContextManager[Cluster]:
         """What connects jobs with these host names, with a way out or without; left when all of them have ended."""
 
-    def run(self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None) -> Exit:
+    def run(
+        self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None, watcher: Watcher | None = None
+    ) -> Exit:
         """Run a job to its end, calling `log` from one thread at a time; an error of `log` ends the job and comes out.
 
         `visitor` is called once, in a thread of its own, when the job has been started, which doesn't say that anybody
         listens at its port. When it returns the job gets TERM, and KILL after the grace; an error of it comes out.
+
+        `watcher` is called from one thread at a time, which looks after the job: it is not to keep it waiting.
 
         stdout and stderr are two pipes: each keeps its order, what is written to both at once may arrive either way.
         """

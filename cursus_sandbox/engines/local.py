@@ -24,12 +24,13 @@ from typing import Self
 
 from cursus_sandbox.engines.bwrap import bwrap_argv, system_options
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs, no_clusters
-from cursus_sandbox.engines.engine import Cluster, Exit, Job, MountMode, Visitor, Why
+from cursus_sandbox.engines.engine import Cluster, Exit, Job, MountMode, Visitor, Watcher, Why
 from cursus_sandbox.engines.machine import Machine, this_machine
 from cursus_sandbox.engines.mounts import Private, check, clear, hosts_file, place
-from cursus_sandbox.engines.processes import Memory
+from cursus_sandbox.engines.processes import Memory, cpu_seconds
 from cursus_sandbox.engines.sandbox import Sandbox
 from cursus_sandbox.engines.visit import Visit, through_process
+from cursus_sandbox.engines.watch import Watch
 from cursus_sandbox.errors import EngineError
 
 VERSION = (0, 11)
@@ -89,7 +90,9 @@ class LocalEngine:
         """Give nothing: this engine has no images."""
         return {}
 
-    def run(self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None) -> Exit:
+    def run(
+        self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None, watcher: Watcher | None = None
+    ) -> Exit:
         """Run a job in a sandbox of its own. `log` is called from the calling thread, which is busy until the end."""
         with self._runs.one():
             if self._runs.interruptions or job.is_stopped:
@@ -99,7 +102,7 @@ class LocalEngine:
             try:
                 with Visit(job, visitor) as visit:
                     with self._sandbox(job) as sandbox:
-                        supervision = _Supervision(job, sandbox, visit, grace=self._grace)
+                        supervision = _Supervision(job, sandbox, visit, watcher, grace=self._grace)
                         supervision.follow(log, lambda: self._runs.interruptions)
                     ended = supervision.exit()
                     visit.leave(job_ended_itself=ended.why is None)
@@ -154,13 +157,14 @@ class LocalEngine:
 class _Supervision:
     """Looks after one sandbox: hands its output on, watches its memory and the clock, and tells how it ended."""
 
-    def __init__(self, job: Job, sandbox: Sandbox, visit: Visit, *, grace: float) -> None:
+    def __init__(self, job: Job, sandbox: Sandbox, visit: Visit, watcher: Watcher | None, *, grace: float) -> None:
         self._job = job
         self._visit = visit
         self._sandbox = sandbox
         self._started = time.monotonic()
         self._ending = Ending.of(job.limits, started=self._started, grace=grace)
         self._memory: Memory | None = None
+        self._watch = Watch(watcher, lambda: None if sandbox.first is None else cpu_seconds(sandbox.first))
         self._tail = b""
         self._seconds = 0.0
 
@@ -204,7 +208,9 @@ class _Supervision:
         self._visit.begin(through_process(self._sandbox.first))
         self._memory = self._memory or Memory(self._sandbox.first)
         limit = self._job.limits.memory
-        full = self._memory.sample() > (limit or math.inf) and self._memory.exceeds(limit or 0)
+        held = self._memory.sample()
+        self._watch.look(held or None)
+        full = held > (limit or math.inf) and self._memory.exceeds(limit or 0)
         visited = self._visit.is_over
         signal = self._ending.due(now, interruptions=interruptions, out_of_memory=full, visited=visited)
         if signal and self._sandbox.send(signal):

@@ -18,10 +18,11 @@ from types import TracebackType
 from typing import Self
 
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs, no_clusters
-from cursus_sandbox.engines.engine import Cluster, Exit, Job, Visitor, Why
+from cursus_sandbox.engines.engine import Cluster, Exit, Job, Visitor, Watcher, Why
 from cursus_sandbox.engines.mounts import clear
-from cursus_sandbox.engines.processes import Memory, group, members
+from cursus_sandbox.engines.processes import Memory, cpu_seconds, group, members
 from cursus_sandbox.engines.sandbox import share_of_processors
+from cursus_sandbox.engines.watch import Watch
 from cursus_sandbox.errors import EngineError
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -68,7 +69,9 @@ class ProcessEngine:
         """Give nothing: this engine has no images."""
         return {}
 
-    def run(self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None) -> Exit:
+    def run(
+        self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None, watcher: Watcher | None = None
+    ) -> Exit:
         """Run a job. `log` is called from the calling thread, which is busy until the end. A visitor is refused."""
         if visitor is not None:
             raise EngineError(
@@ -84,7 +87,7 @@ class ProcessEngine:
                 with _Child(job, terminal=self._terminal) as child:
                     limits = replace(job.limits, timeout=None) if self._terminal else job.limits
                     ending = Ending.of(limits, started=started, grace=self._grace)
-                    supervision = _Supervision(child, ending, limit=limits.memory)
+                    supervision = _Supervision(child, ending, watcher, limit=limits.memory)
                     supervision.follow(log, lambda: self._runs.interruptions)
             except _ExecError as error:
                 log(f"{error}\n".encode())
@@ -199,11 +202,12 @@ class _Child:
 class _Supervision:
     """Looks after one child: hands its output on, watches its memory and the clock."""
 
-    def __init__(self, child: _Child, ending: Ending, *, limit: int | None) -> None:
+    def __init__(self, child: _Child, ending: Ending, watcher: Watcher | None, *, limit: int | None) -> None:
         self._child = child
         self._ending = ending
         self._limit = limit
         self._memory = Memory(child.first, memory_folders=())
+        self._watch = Watch(watcher, lambda: cpu_seconds(child.first))
 
     @property
     def why(self) -> Why | None:
@@ -244,7 +248,9 @@ class _Supervision:
                 log(data)
 
     def _look(self, now: float, interruptions: int) -> None:
-        full = self._memory.sample() > (self._limit or math.inf) and self._memory.exceeds(self._limit or 0)
+        held = self._memory.sample()
+        self._watch.look(held or None)
+        full = held > (self._limit or math.inf) and self._memory.exceeds(self._limit or 0)
         signal = self._ending.due(now, interruptions=interruptions, out_of_memory=full)
         if signal:
             self._child.send(signal)

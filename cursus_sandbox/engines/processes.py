@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+TICKS = os.sysconf("SC_CLK_TCK")  # in a second
 MEMORY_FOLDERS = ("", "dev/shm")  # what a sandbox has in RAM: its root folder and its shared memory
 
 
@@ -71,6 +72,13 @@ def group(leader: int) -> list[int]:
         and fields[0] not in "ZX"
         and fields[2] == str(leader)
     ]
+
+
+def cpu_seconds(first: int) -> float | None:
+    """Give the processor time of a process, its descendants, and those of them that were waited for; None of none."""
+    found = [fields for process in members(first) if (fields := _stat(process))]
+    ticks = sum(int(ticks) for fields in found for ticks in fields[11:15])  # utime, stime, cutime, cstime
+    return ticks / TICKS if found else None
 
 
 def _children_of_task(process: int, task: int) -> Sequence[int]:

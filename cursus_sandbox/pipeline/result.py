@@ -1,9 +1,7 @@
-"""What came of a run: one value per step, one for the whole, and the events on the way. Every report reads these."""
+"""What came of a run: one value per step, one for the whole. Every report reads these."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -123,21 +121,3 @@ class PipelineExecutionResult(_Value):
     def step_results(self) -> dict[str, StepExecutionResult]:
         """Each step's result by its name."""
         return {step.step: step for step in self.steps}
-
-
-@dataclass(frozen=True, slots=True)
-class StepStarted:
-    """A step's container is about to start."""
-
-    step: str
-
-
-@dataclass(frozen=True, slots=True)
-class StepEnded:
-    """A step has come to its end, run or not."""
-
-    result: StepExecutionResult
-
-
-Event = StepStarted | StepEnded
-Observer = Callable[[Event], None]

@@ -13,14 +13,8 @@ from threading import Lock
 from rich.console import Console
 from rich.text import Text
 
-from cursus_sandbox.pipeline.result import (
-    Event,
-    PipelineExecutionResult,
-    StepEnded,
-    StepExecutionResult,
-    StepStarted,
-    StepStatus,
-)
+from cursus_sandbox.pipeline.events import Event, StepEnded, StepStarted
+from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.reports.findings import finding_lines
 from cursus_sandbox.reports.text import log_end, number, printable, shown, size
 from cursus_sandbox.tables.mismatch import Severity
@@ -59,6 +53,8 @@ class ProgressLines:
                 ended = event.result
                 said = ended.why or f"{ended.seconds:.1f} s"
                 line = _line((str(ended.status), _STYLES[ended.status]), f"{ended.step}  {said}")
+            case _:
+                return
         with self.lock:
             if not self.silent:
                 self._say(line)

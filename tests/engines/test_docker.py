@@ -15,7 +15,7 @@ import pytest
 from cursus_sandbox.engines.docker import DockerEngine, podman_sockets, why_absent
 from cursus_sandbox.engines.docker_create import DaemonFacts, creation, overlay_options
 from cursus_sandbox.engines.docker_log import PIECE, Pieces, frames
-from cursus_sandbox.engines.docker_memory import files_of, from_stats, is_out_of_memory
+from cursus_sandbox.engines.docker_usage import files_of, from_stats, is_out_of_memory
 from cursus_sandbox.engines.engine import Job, Limits, Mount, MountMode
 from cursus_sandbox.engines.mounts import Placed, Private
 from cursus_sandbox.errors import EngineError, ExitCode
@@ -139,7 +139,7 @@ class TestLogFrames:
         assert b"".join(map(pieces.joined, came)) == b"x" * PIECE + b"y\nz\n"
 
 
-class TestMemory:
+class TestUsage:
     @pytest.mark.parametrize(
         ("line", "folder", "usage", "inactive"),
         [
@@ -155,9 +155,26 @@ class TestMemory:
         group.mkdir(parents=True)
         (group / usage).write_text("1000\n")
         (group / "memory.stat").write_text(f"cache 5\n{inactive} 400\n")
-        assert files_of("abc", 7, cgroups=tmp_path / "cgroup", proc=tmp_path / "proc")() == 600
-        assert files_of("other", 7, cgroups=tmp_path / "cgroup", proc=tmp_path / "proc") is None
-        assert files_of("abc", 8, cgroups=tmp_path / "cgroup", proc=tmp_path / "proc") is None
+        memory, cpu = files_of("abc", 7, cgroups=tmp_path / "cgroup", proc=tmp_path / "proc")
+        assert (memory(), cpu) == (600, None)
+        assert files_of("other", 7, cgroups=tmp_path / "cgroup", proc=tmp_path / "proc") == (None, None)
+        assert files_of("abc", 8, cgroups=tmp_path / "cgroup", proc=tmp_path / "proc") == (None, None)
+
+    @pytest.mark.parametrize(
+        ("line", "file", "said"),
+        [
+            ("3:cpu,cpuacct:/docker/abc", "cpuacct/docker/abc/cpuacct.usage", "1500000000\n"),
+            ("0::/docker/abc", "docker/abc/cpu.stat", "usage_usec 1500000\nuser_usec 1\n"),
+        ],
+    )
+    def test_the_processor_time_is_found_in_both_versions(self, tmp_path, line, file, said):
+        """Nanoseconds in version 1, microseconds in version 2: given in nanoseconds."""
+        (tmp_path / "proc/7").mkdir(parents=True)
+        (tmp_path / "proc/7/cgroup").write_text(f"{line}\n")
+        (tmp_path / "cgroup" / file).parent.mkdir(parents=True)
+        (tmp_path / "cgroup" / file).write_text(said)
+        _, cpu = files_of("abc", 7, cgroups=tmp_path / "cgroup", proc=tmp_path / "proc")
+        assert cpu() == 1_500_000_000
 
     def test_stats_of_an_ended_container_say_nothing(self):
         """The daemon's numbers count when there are any."""

@@ -84,6 +84,10 @@ class TestThreads(promises.TestThreads):
     """7. `run` may be called from several threads at once."""
 
 
+class TestWatching(promises.TestWatching):
+    """11. A watcher is told what the job uses, soon after it has begun and then about twice a second."""
+
+
 class TestLeaving:
     """8. Leaving the `with` block leaves nothing running and nothing behind."""
 

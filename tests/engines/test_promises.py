@@ -1,4 +1,4 @@
-"""The nine promises of an engine, each held by every engine."""
+"""The promises of an engine, each held by every engine."""
 
 from __future__ import annotations
 
@@ -654,3 +654,28 @@ class TestVisit:
 
         assert bench.run("", visitor=visitor, **serving()).why is Why.INTERRUPTED
         assert left == [True]
+
+
+class TestWatching:
+    """11. A watcher is told what the job uses, soon after it has begun and then about twice a second."""
+
+    def test_memory_and_processor_time_are_told_while_it_runs(self, bench):
+        """A step that counts and holds memory: both are told more than once, and processor time only grows."""
+        told = []
+        script = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; sleep 0.7; echo $i"
+        bench.engine.run(bench.job(script), bench.log.extend, watcher=told.append)
+        assert len(told) > 1
+        assert all(one.memory > 0 for one in told)
+        seconds = [one.cpu_seconds for one in told]
+        assert seconds == sorted(seconds)
+        assert seconds[-1] > 0.05
+
+    def test_an_error_of_the_watcher_ends_the_job(self, bench):
+        """It comes out as it is, and nothing goes on running."""
+
+        def watcher(_: object) -> None:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            bench.engine.run(bench.job("sleep 31.4159"), bench.log.extend, watcher=watcher)
+        assert processes("31.4159") == []

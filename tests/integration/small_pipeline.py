@@ -14,7 +14,7 @@ import yaml
 
 import cursus_sandbox
 from cursus_sandbox import PipelineExecutionResult, StepExecutionResult
-from cursus_sandbox.engines.engine import Engine, Exit, Job, Visitor
+from cursus_sandbox.engines.engine import Engine, Exit, Job, Visitor, Watcher
 from cursus_sandbox.engines.local import LocalEngine
 
 COMMAND = str(Path(sys.executable).with_name("cursus-sandbox"))
@@ -134,8 +134,10 @@ class Watched:
     def require(self, images: Iterable[str], *, pull: bool = False) -> Mapping[str, str]:
         return self.engine.require(images, pull=pull)
 
-    def run(self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None) -> Exit:
-        return self.around(job, lambda: self.engine.run(job, log, visitor))
+    def run(
+        self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None, watcher: Watcher | None = None
+    ) -> Exit:
+        return self.around(job, lambda: self.engine.run(job, log, visitor, watcher))
 
     def interrupt(self) -> None:
         self.engine.interrupt()

@@ -14,7 +14,7 @@ import pytest
 from small_pipeline import SmallPipeline, Watched, said, statuses, succeeded, wait_for
 
 from cursus_sandbox import EngineError, PipelineExecutor, WorkspaceError
-from cursus_sandbox.pipeline.result import StepEnded
+from cursus_sandbox.pipeline.events import StepEnded
 from cursus_sandbox.workspace import Workspace
 
 FOREVER = "print('waiting', flush=True); time.sleep(600)"

@@ -11,7 +11,18 @@ import cursus_sandbox
 from cursus_sandbox import DocumentError, EngineError, PipelineDAG, PipelineExecutor
 from cursus_sandbox.engines.docker import DockerEngine
 from cursus_sandbox.engines.local import LocalEngine
-from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepEnded, StepStarted
+from cursus_sandbox.journal import recorded
+from cursus_sandbox.pipeline.events import (
+    DataChecked,
+    Progress,
+    RunEnded,
+    RunStarted,
+    StepEnded,
+    StepLogged,
+    StepSampled,
+    StepStarted,
+)
+from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.pipeline.selection import Selection
 
 
@@ -27,7 +38,9 @@ def order(small: SmallPipeline, **options) -> list[str]:
     events = []
     succeeded(small.run(observer=events.append, **options))
     return [
-        f"{event.step} starts" if isinstance(event, StepStarted) else f"{event.result.step} ends" for event in events
+        f"{event.step} starts" if isinstance(event, StepStarted) else f"{event.result.step} ends"
+        for event in events
+        if isinstance(event, StepStarted | StepEnded)
     ]
 
 
@@ -65,7 +78,7 @@ def test_the_folder_of_a_run(anywhere):
         for name in ("one", "three", "two")
         for file in ("log.txt", "outputs/out/said", "step.json")
     ]
-    assert files == ["plan.json", "result.json", *of_steps]
+    assert files == ["events.jsonl", "plan.json", "result.json", *of_steps]
     plan = json.loads((result.folder / "plan.json").read_text())
     assert plan["execution_order"] == ["one", "two", "three"]
     assert plan["data_flow_map"] == {"one": {}, "two": {"data": "one:out"}, "three": {"data": "two:out"}}
@@ -232,16 +245,57 @@ def test_an_unknown_data_source(small):
 
 
 def test_the_events_of_a_run(small):
-    """An observer hears each step that starts, and each step's end, also of those that are not run."""
+    """An observer hears the run begin and end, each step that starts, and each step's end, also of those not run."""
     small.step("bad", "sys.exit(1)")
     small.step("after", reads={"data": "bad:out"})
     events = []
-    small.run(observer=events.append)
-    assert events[0] == StepStarted("bad")
+    result = small.run(observer=events.append)
+    assert events[0] == RunStarted(
+        pipeline="small",
+        run=result.run,
+        folder=result.folder,
+        engine="local",
+        steps={"bad": (), "after": ("bad",)},
+    )
+    assert events[-1] == RunEnded(run=result.run, outcome="failed", exit_code=result.exit_code, seconds=result.seconds)
+    assert [event for event in events if isinstance(event, StepStarted)] == [StepStarted(step="bad")]
     assert [(event.result.step, str(event.result.status)) for event in events if isinstance(event, StepEnded)] == [
         ("bad", "failed"),
         ("after", "skipped"),
     ]
+
+
+def test_what_is_told_of_a_step(anywhere):
+    """While it runs: what it writes, what it uses, which attempt it is; before and after it, what is checked."""
+    script = (
+        "print('one'); print('two'); hold = b'x' * 30_000_000; end = time.time() + 1.2\nwhile time.time() < end: pass\n"
+    )
+    anywhere.step("load", "say('x')")
+    anywhere.step("busy", script + "print('three'); sys.exit(1)", reads={"data": "load:out"}, retries=1)
+    events = []
+    result = anywhere.run(observer=events.append)
+    mine = [event for event in events if getattr(event, "step", "") == "busy"]
+    assert [one.attempt for one in mine if isinstance(one, StepStarted)] == [1, 2]
+    lines = [line for one in mine if isinstance(one, StepLogged) for line in one.lines]
+    assert lines == result.step_results["busy"].log.read_text().splitlines()
+    samples = [one for one in mine if isinstance(one, StepSampled)]
+    assert len(samples) > 2
+    assert max(one.memory for one in samples) > 20_000_000
+    assert all(0 <= one.cpu < 9 for one in samples)
+    assert max(one.cpu for one in samples) > 0.05
+    assert [one.data for one in events if isinstance(one, DataChecked)] == ["load:out"]
+    assert "publishing its outputs" in [one.what for one in events if isinstance(one, Progress)]
+
+
+def test_the_journal_of_a_run(small):
+    """The run's folder keeps what was told, in the same order, each with its time."""
+    events = []
+    result = chain(small).run(observer=events.append)
+    kept = list(recorded(result.folder / "events.jsonl"))
+    told = [event for event in events if not isinstance(event, StepSampled | StepLogged)]
+    assert [one.event for one in kept if not isinstance(one.event, StepSampled | StepLogged)] == told
+    assert [one.at for one in kept] == sorted(one.at for one in kept)
+    assert kept[0].at.utcoffset() is not None
 
 
 def test_a_thousand_steps_that_run_nothing(small):

@@ -29,6 +29,7 @@ HALLWAY = [
     *(
         "errors",
         "documents",
+        "journal",
         "manifests",
         "sources",
         "planning",
@@ -36,6 +37,7 @@ HALLWAY = [
         "workspace",
         "history",
         "several_hosts",
+        "step_watch",
         "step_run",
         "executor",
         "reports",
@@ -142,7 +144,7 @@ def test_who_knows_engines():
     outside = [(importer, imported) for importer, imported in EDGES if not within(importer, "engines")]
     known = {(importer, imported) for importer, imported in outside if within(imported, "engines")}
     seam = {importer.partition(".")[0] for importer, imported in known if imported == "engines.engine"}
-    assert seam == {"sagemaker", "several_hosts", "step_run", "executor", "api"}
+    assert seam == {"sagemaker", "several_hosts", "step_watch", "step_run", "executor", "api"}
     particular = {(importer, imported) for importer, imported in known if imported != "engines.engine"}
     assert particular <= {
         *(("api", f"engines.{name}") for name in ("docker", "local", "process")),

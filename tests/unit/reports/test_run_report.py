@@ -11,7 +11,8 @@ from rich.console import Console
 
 from cursus_sandbox import PipelineExecutionResult, StepExecutionResult
 from cursus_sandbox.errors import ExitCode
-from cursus_sandbox.pipeline.result import StepEnded, StepStarted, StepStatus
+from cursus_sandbox.pipeline.events import StepEnded, StepStarted
+from cursus_sandbox.pipeline.result import StepStatus
 from cursus_sandbox.reports.run import ProgressLines, print_summary
 from cursus_sandbox.tables import DataCompatibilityReport
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
@@ -231,9 +232,13 @@ def test_progress():
     """A step has a line when it starts and one when it ends; a line is never folded."""
     stream = io.StringIO()
     lines = ProgressLines(Console(file=stream, width=40))
-    lines(StepStarted("load"))
-    lines(StepEnded(ran("load", 1.26)))
-    lines(StepEnded(StepExecutionResult(step="[bold]x", status=StepStatus.SKIPPED, why="because of \x1b " + "y" * 50)))
+    lines(StepStarted(step="load"))
+    lines(StepEnded(result=ran("load", 1.26)))
+    lines(
+        StepEnded(
+            result=StepExecutionResult(step="[bold]x", status=StepStatus.SKIPPED, why="because of \x1b " + "y" * 50)
+        )
+    )
     assert stream.getvalue() == (
         "  started    load\n  succeeded  load  1.3 s\n  skipped    [bold]x  because of \\x1b " + "y" * 50 + "\n"
     )
@@ -246,7 +251,7 @@ def test_progress_that_nobody_reads():
     stream = os.fdopen(writing, "w")
     lines = ProgressLines(Console(file=stream))
     for _ in range(3):
-        lines(StepStarted("load"))
+        lines(StepStarted(step="load"))
     assert lines.silent
     with pytest.raises(BrokenPipeError):
         stream.close()
