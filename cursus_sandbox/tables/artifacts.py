@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import posixpath
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from cursus_sandbox.tables.schema import TableSchema
 
 _LARGEST = 256 << 20  # bytes of one JSON document
 _MOST = 100_000  # members of an archive
+_EMPTY_ARCHIVE = 10_240  # bytes that tar writes for no member at all
 _FINDINGS = 5  # of one file
 _SHOWN = 80
 _JSON = (".json",)
@@ -46,10 +48,15 @@ def artifact_findings(path: Path, file: str, schema: TableSchema | None) -> list
     """What is wrong with the file by itself, and against the schema."""
     if is_archive(path.name):
         return _archive(path, file)[0]
-    found = list(islice(_json(path, file, schema), _FINDINGS))
+    found = list(islice(_json(path, file, schema), _FINDINGS + 1))
+    if len(found) > _FINDINGS:
+        said = f"more than {_FINDINGS} things are wrong with it; the first {_FINDINGS} are told"
+        found[_FINDINGS:] = [_finding(Kind.NOT_CHECKED, Severity.WARNING, file, said)]
     if schema and schema.json_schema is not None:
         return found
-    return [one.model_copy(update={"severity": Severity.WARNING}) for one in found]  # nobody said what it is for
+    return [  # nobody said what it is for, and Python's own reader takes NaN
+        one.model_copy(update={"severity": Severity.WARNING}) if one.kind is Kind.JSON else one for one in found
+    ]
 
 
 def members_of(path: Path) -> tuple[str, ...]:
@@ -79,15 +86,33 @@ def _archive(path: Path, file: str) -> tuple[list[Mismatch], tuple[str, ...]]:
     found: list[Mismatch] = []
     try:
         with _regular(path) as raw, tarfile.open(fileobj=raw, mode="r|*") as archive:
-            for member in islice(archive, _MOST):
+            if archive.next() is None and os.fstat(raw.fileno()).st_size > _EMPTY_ARCHIVE:
+                raise ValueError("it begins with zeros, which end an archive")
+            for number, member in enumerate(archive):
+                if number >= _MOST:
+                    found.append(
+                        _finding(
+                            Kind.NOT_CHECKED, Severity.WARNING, file, f"only {_MOST:,} of its members were looked at"
+                        )
+                    )
+                    break
                 pure = PurePosixPath(member.name)
-                if pure.is_absolute() or ".." in pure.parts:
+                if pure.is_absolute() or ".." in pure.parts or _leads_outside(member):
                     found.append(_unsafe(member.name, file))
                 elif member.isfile():
                     names.append(str(pure))
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as error:
         return [_unreadable(file, "tar archive", str(error) or type(error).__name__)], ()
     return found[:_FINDINGS], tuple(names)
+
+
+def _leads_outside(member: tarfile.TarInfo) -> bool:
+    """Whether a member is a link to what isn't in the archive."""
+    if not (member.issym() or member.islnk()):
+        return False
+    start = posixpath.dirname(member.name) if member.issym() else ""  # a hard link's target is a member's name
+    target = posixpath.normpath(posixpath.join(start, member.linkname))
+    return target.startswith("/") or target.split("/")[0] == ".."
 
 
 def _json(path: Path, file: str, schema: TableSchema | None) -> Iterator[Mismatch]:
@@ -98,6 +123,9 @@ def _json(path: Path, file: str, schema: TableSchema | None) -> Iterator[Mismatc
             stream: IO[bytes] | gzip.GzipFile | io.BytesIO = (
                 gzip.GzipFile(fileobj=raw) if path.name.lower().endswith(".gz") else raw
             )
+            if stream.read(1) == b"\0":
+                raise ValueError("it begins with a NUL byte: it is binary, or damaged")
+            stream.seek(0)
             content = b""
             if not lines:
                 content = stream.read(_LARGEST + 1)
@@ -105,7 +133,7 @@ def _json(path: Path, file: str, schema: TableSchema | None) -> Iterator[Mismatc
                 stream = io.BytesIO(content)
             for number, document in _numbered(stream) if lines else [(0, content)]:
                 yield from _document(document, number, file, rules)
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, ValueError) as error:
         yield _unreadable(file, "JSON file", str(error))
 
 

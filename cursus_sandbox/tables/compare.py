@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from cursus_sandbox.tables.advice import advice
 from cursus_sandbox.tables.arrow_types import INTEGER_BITS, Family, arrow_type, observed_type
-from cursus_sandbox.tables.lattice import FLOAT_FOR_INTEGER, Difference, difference, family_difference
+from cursus_sandbox.tables.lattice import Difference, difference, family_difference
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
 from cursus_sandbox.tables.names import look_alikes
 from cursus_sandbox.tables.observed import ObservedColumn, ObservedTable
@@ -121,7 +122,6 @@ def _text_gap(column: ObservedColumn, field: Field) -> Mismatch | None:
         return None
     if family in text.misfits:
         value, row = text.misfits[family]
-        integral = family is Family.INTEGER and column.family is Family.NUMBER
         return Mismatch(
             kind=Kind.TYPE,
             severity=Severity.ERROR,
@@ -130,7 +130,7 @@ def _text_gap(column: ObservedColumn, field: Field) -> Mismatch | None:
             found="text that is something else",
             example=f"{value!r} in row {row}",
             message=f"column {column.name!r} holds {value!r} (row {row})",
-            hint=FLOAT_FOR_INTEGER if integral else "",
+            hint=advice(family, [value]),
         )
     if field.arrow in INTEGER_BITS and text.low is not None and text.high is not None:
         low, high = _range(field.arrow)

@@ -46,7 +46,7 @@ def delimited_table(
             if table is not None:
                 return table
             if size >= _LARGEST_BLOCK:
-                return unreadable(file, f"no row ends within {_LARGEST_BLOCK >> 20} MiB: a quote is open", kind=kind)
+                return open_quote(file, kind, None)
             size *= 4
     except (OSError, EOFError, zlib.error) as error:
         return unreadable(file, f"it can't be unpacked or read: {error}", kind=kind)
@@ -72,12 +72,9 @@ def _table(
     elif content.startswith(codecs.BOM_UTF8):
         findings.append(_byte_order_mark(file))
     text = text.removeprefix("\ufeff")
-    try:
-        header = _first_record(text, DELIMITERS[kind])
-    except csv.Error as error:
-        return None if not whole else unreadable(file, f"its header can't be read: {error}", kind=kind)
-    if header is None:
-        return unreadable(file, "it has no header: every line is blank", kind=kind)
+    header = _header(text, name, whole=whole)
+    if not isinstance(header, list):
+        return header
     other = _other_delimiter(text, kind, header)
     if other:
         findings.append(_delimiter(name, other))
@@ -87,6 +84,8 @@ def _table(
         if "straddling" in str(error) and not whole:
             return None
         return unreadable(file, str(error).splitlines()[0][:200], kind=kind)
+    if block.ragged and not other and whole and is_open(block.ragged[-1].text, DELIMITERS[kind]):
+        return open_quote(file, kind, block.ragged[-1].number - 1)
     if block.ragged and not other:
         findings.append(_ragged(file, len(header), block.ragged))
     columns = tuple(
@@ -97,6 +96,27 @@ def _table(
     )
     rows = len(block.columns[0]) + len(block.ragged) if whole else None
     return ObservedTable(file, kind, columns, rows, tuple(findings))
+
+
+def is_open(row: str, delimiter: str) -> bool:
+    """Whether a row's text, which is of another width than it should be, ends inside of quotes."""
+    try:
+        list(csv.reader(io.StringIO(row, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        return "end of data" in str(error)
+    return False
+
+
+def open_quote(file: str, kind: Format, row: int | None, line: int | None = None) -> Mismatch:
+    """Give the finding that a quote swallows the rest of a file."""
+    where = " that is never closed" if row is None else f" in row {row:,}" + (f", line {line:,}" if line else "")
+    found = unreadable(
+        file,
+        f"a quote is open{where}, and all that follows is in it",
+        kind=kind,
+        hint="close it, or write the file with a CSV writer, which doubles the quotes inside of values",
+    )
+    return found.model_copy(update={"row": row, "line": line})
 
 
 class _Block(NamedTuple):
@@ -140,7 +160,8 @@ def _not_text(content: bytes, name: _Name) -> Mismatch | None:
         if content.startswith(magic):
             return unreadable(name.file, f"it is {what}", kind=name.kind, hint="name the file for what it is")
     start = content[:1024]
-    if content.startswith(_UTF16) or (b"\0" in start and start.count(b"\0") >= len(start) // 3 and len(start) > 1):
+    zeros = start.count(b"\0")
+    if content.startswith(_UTF16) or (len(start) // 3 <= zeros < len(start) and zeros):
         return Mismatch(
             kind=Kind.ENCODING,
             severity=Severity.ERROR,
@@ -164,8 +185,19 @@ def _decoded(content: bytes, *, whole: bool) -> tuple[str, int | None]:
         return content.decode("latin-1"), error.start
 
 
-def _first_record(text: str, delimiter: str) -> list[str] | None:
-    return next((record for record in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if record), None)
+def _header(text: str, name: _Name, *, whole: bool) -> list[str] | Mismatch | None:
+    """The first row; None when it doesn't end in this text."""
+    file, kind = name
+    records = csv.reader(io.StringIO(text, newline=""), delimiter=DELIMITERS[kind], strict=True)
+    try:
+        header = next((record for record in records if record), None)
+    except csv.Error as error:
+        if not whole:
+            return None
+        if "end of data" in str(error):
+            return open_quote(file, kind, None)
+        return unreadable(file, f"its header can't be read: {error}", kind=kind)
+    return header or unreadable(file, "it has no header: every line is blank", kind=kind)
 
 
 def _other_delimiter(text: str, kind: Format, header: list[str]) -> str | None:

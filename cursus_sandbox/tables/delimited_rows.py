@@ -12,6 +12,7 @@ import csv
 import gzip
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,10 +24,10 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.csv as pacsv  # type: ignore[import-untyped]
 
+from cursus_sandbox.tables.advice import advice
 from cursus_sandbox.tables.arrow_types import INTEGER_BITS, Family
 from cursus_sandbox.tables.constraints import ColumnCheck, Tally, repeated
-from cursus_sandbox.tables.delimited import DELIMITERS
-from cursus_sandbox.tables.lattice import FLOAT_FOR_INTEGER
+from cursus_sandbox.tables.delimited import DELIMITERS, is_open
 from cursus_sandbox.tables.mismatch import Kind
 from cursus_sandbox.tables.observed import Format
 from cursus_sandbox.tables.schema import Field
@@ -61,15 +62,19 @@ class TextFile:
 
 @dataclass(frozen=True, slots=True)
 class RowsFound:
-    """How many rows there are, what was broken, and rows of another width: the first one's number, and how many."""
+    """How many rows there are, what was broken, and rows of another width: the first one's number, and how many.
+
+    `open` is the row with a quote that nothing closes: all that follows is in it.
+    """
 
     rows: int
     broken: tuple[Tally, ...] = ()
     ragged: tuple[int, int] | None = None
+    open: int | None = None
 
 
 def rows_found(file: TextFile, fields: Sequence[Field], *, key: tuple[str, ...] = ()) -> RowsFound:
-    """Look at every row. OSError, EOFError, zlib.error or pa.ArrowInvalid if the file can't be read to its end."""
+    """Look at every row. OSError, EOFError, zlib.error or ValueError (pyarrow's, too) where it ends before its end."""
     fields = [field for field in fields if field.name in file.header]
     integers = any(field.family is Family.INTEGER for field in fields)
     reading = _Reading(file, fields, key)
@@ -169,6 +174,8 @@ class _Reading:
         self.keys: list[pa.Array] = []
         self.rows = 0
         self.ragged: list[int] = []
+        self.last_ragged = ""
+        self.last_cell: pa.Scalar | None = None
 
     def go_on(self, *, typed: bool) -> RowsFound:
         """Read the rows that were not seen yet."""
@@ -205,25 +212,42 @@ class _Reading:
     def _found(self) -> RowsFound:
         broken: list[Tally] = []
         for field in self.fields:
-            broken += [self.wrong[field.name]] if self.wrong[field.name].count else []
+            wrong = self.wrong[field.name]
+            if wrong.count:
+                wrong.hint = advice(field.family, wrong.samples)
+                broken.append(wrong)
             broken += self.checks[field.name].tallies()
         if self.keys:
             twice = repeated(pa.chunked_array(self.keys), ", ".join(self.key), "keys that differ")
             broken += [twice] if twice.count else []
         ragged = (self.ragged[0], len(self.ragged)) if self.ragged else None
-        return RowsFound(self.rows, tuple(broken), ragged)
+        return RowsFound(self.rows, tuple(broken), ragged, self._open())
+
+    def _open(self) -> int | None:
+        """The row in which the file ends inside of quotes: pyarrow takes the end of the file for their end."""
+        if self.ragged and is_open(self.last_ragged, DELIMITERS[self.file.kind]):
+            return self.ragged[-1]
+        if self.last_cell is None or not self.last_cell.is_valid:
+            return None
+        is_text = pa.types.is_string(self.last_cell.type)
+        ends_open = _ends_open(self.file, self.last_cell.as_py() if is_text else None)
+        return self.rows + len(self.ragged) if ends_open else None
 
     def _batches(self, block: int, *, typed: bool) -> Iterator[pa.RecordBatch]:
         names = [str(index) for index in range(len(self.file.header))]
         place = {name: str(index) for index, name in reversed(list(enumerate(self.file.header)))}
         wanted = [field.name for field in self.fields] or [*dict.fromkeys(self.file.header)]
         wanted += [name for name in self.key if name not in wanted]
-        kinds = {place[name]: pa.string() for name in wanted}
+        kinds = {place[name]: pa.string() for name in wanted} | {names[-1]: pa.string()}
         if typed:
             kinds |= {place[field.name]: _READ_AS.get(field.family or Family.ANY, pa.string()) for field in self.fields}
 
+        small = self.file.path.stat().st_size <= block  # threads would cost more than they save
+        included = [*dict.fromkeys([*(place[name] for name in wanted), names[-1]])]  # the last tells of open quotes
+
         def skip(row: pacsv.InvalidRow) -> str:
             self.ragged.append((row.number or 0) - 1)
+            self.last_ragged = row.text
             return "skip"
 
         with (
@@ -231,14 +255,14 @@ class _Reading:
             pacsv.open_csv(
                 stream,
                 read_options=pacsv.ReadOptions(
-                    use_threads=typed, column_names=names, skip_rows_after_names=1, block_size=block
+                    use_threads=typed and not small, column_names=names, skip_rows_after_names=1, block_size=block
                 ),
                 parse_options=pacsv.ParseOptions(
                     delimiter=DELIMITERS[self.file.kind], newlines_in_values=True, invalid_row_handler=skip
                 ),
                 convert_options=pacsv.ConvertOptions(
                     column_types=kinds,
-                    include_columns=[place[name] for name in wanted],
+                    include_columns=included,
                     null_values=list(self.file.nulls),
                     strings_can_be_null=True,
                     quoted_strings_can_be_null=False,
@@ -246,14 +270,40 @@ class _Reading:
             ) as reader,
         ):
             for batch in reader:
-                yield batch.rename_columns(wanted)
+                if batch.num_rows:
+                    self.last_cell = batch.column(included.index(names[-1]))[-1]
+                yield batch.select(range(len(wanted))).rename_columns(wanted)
+
+
+def _ends_open(file: TextFile, last: str | None) -> bool:
+    """Whether a file ends inside of quotes, given its last cell if that is text."""
+    delimiter = DELIMITERS[file.kind]
+    if last is None:
+        line = _tail(file, _CHUNK).rpartition(b"\n")[2].decode("utf-8", "replace")
+        return re.search(rf'(?:^|{delimiter})"[^"]*\Z', line) is not None
+    written = '"' + last.replace('"', '""')
+    tail = _tail(file, 4 * len(written) + 4).decode("utf-8", "replace")
+    return tail == written or tail.endswith(tuple(before + written for before in (delimiter, "\n", "\r")))
+
+
+def _tail(file: TextFile, size: int) -> bytes:
+    """The last bytes; at least so many, where there are as many."""
+    with _opened(file) as stream:
+        if not file.packed:
+            stream.seek(max(stream.tell(), os.fstat(stream.fileno()).st_size - size))
+        tail = b""
+        while content := stream.read(max(size, _CHUNK)):
+            tail = tail[-size:] + content
+    return tail
 
 
 def _has_hexadecimal(file: TextFile) -> bool:
-    """Whether there is a `0x` in the file: pyarrow takes what follows for a number."""
+    """Whether there is a `0x` in the file: pyarrow takes what follows for a number. ValueError for a NUL byte."""
     before = b""
     with _opened(file) as stream:
         while content := stream.read(_CHUNK):
+            if b"\0" in content:
+                raise ValueError("it has NUL bytes: it is binary, or damaged")
             for letter in (b"x", b"X"):  # one byte is looked for ten times as fast as two
                 if letter in content and (b"0" + letter in content or before + content[:1] == b"0" + letter):
                     return True
@@ -282,8 +332,7 @@ def _opened(file: TextFile) -> Iterator[IO[bytes] | gzip.GzipFile]:
 
 
 def _misfit(field: Field) -> Tally:
-    hint = FLOAT_FOR_INTEGER if field.family is Family.INTEGER else ""
-    return Tally(Kind.TYPE, field.name, field.asks, hint)
+    return Tally(Kind.TYPE, field.name, field.asks)
 
 
 def _out_of_range(tally: Tally, field: Field, values: pa.Array, first_row: int) -> None:

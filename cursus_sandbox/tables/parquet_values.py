@@ -20,7 +20,7 @@ def scanned(path: Path, columns: Sequence[str], fields: Sequence[Field], *, key:
     checks = {field.name: ColumnCheck(field, key=key == (field.name,)) for field in fields}
     keys: list[pa.Array] = []
     rows = 0
-    with pq.ParquetFile(path) as parquet:
+    with pq.ParquetFile(path, page_checksum_verification=True) as parquet:  # where its pages have some
         for batch in parquet.iter_batches(batch_size=_ROWS, columns=list(columns)):
             there = dict(zip(batch.schema.names, batch.columns, strict=True))
             for name, check in checks.items():

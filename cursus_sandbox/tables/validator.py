@@ -192,12 +192,20 @@ class _Look:
 
     def _observed(self, file: DataFile) -> ObservedTable | None:
         nulls = self.schema.nulls if self.schema else ("",)
-        judged = bool(self.schema and self.schema.fields)
-        table = observe(file.path, file=str(file.relative), nulls=nulls, judged=judged)
+        table = observe(file.path, file=str(file.relative), nulls=nulls, judged=False)
+        if isinstance(table, ObservedTable) and self._must_be_judged(table):
+            table = observe(file.path, file=str(file.relative), nulls=nulls, judged=True)
         if isinstance(table, ObservedTable):
             return table
         self.findings.append(_softened(table, self.schema))
         return None
+
+    def _must_be_judged(self, table: ObservedTable) -> bool:
+        """Whether the first block must tell what its text means: where no more is read, or a name is looked for."""
+        if table.format is Format.PARQUET or self.schema is None or not self.schema.fields:
+            return False
+        names = {column.name for column in table.columns}
+        return self.schema.checks.depth is Depth.SCHEMA or any(one.name not in names for one in self.schema.fields)
 
     def _count(self, observed: list[ObservedTable]) -> None:
         known = [table.rows for table in observed if table.rows is not None]

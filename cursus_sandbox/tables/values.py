@@ -31,8 +31,7 @@ class Values:
 
 def text_values(path: Path, table: ObservedTable, schema: TableSchema | None, *, asks: str) -> Values:
     """Every row of a CSV or TSV: types, nulls, constraints, keys; without a schema, that its rows can be read."""
-    import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415
-
+    from cursus_sandbox.tables.delimited import open_quote  # noqa: PLC0415
     from cursus_sandbox.tables.delimited_rows import TextFile, lines_of, rows_found  # noqa: PLC0415
 
     header = [column.name for column in table.columns]
@@ -41,21 +40,29 @@ def text_values(path: Path, table: ObservedTable, schema: TableSchema | None, *,
     fields, key = (schema.fields, schema.primary_key) if schema else ((), ())
     try:
         found = rows_found(file, fields, key=key)
+        if found.open is not None:
+            lines = lines_of(file, {found.open}, of=found.rows)
+            return Values((open_quote(table.file, table.format, found.open, lines.get(found.open)),))
         if found.ragged:
             first, count = found.ragged
             line = lines_of(file, {first}, of=found.rows + count).get(first)
             return Values((_ragged(table.file, len(header), first, line, count),))
+        again = [tally for tally in found.broken if tally.kind is Kind.TYPE and set(tally.samples) == {tally.column}]
+        broken = [tally for tally in found.broken if tally not in again]
         rows = {tally.rows[0] for tally in found.broken if tally.rows}
         lines = lines_of(file, rows, of=found.rows) if rows else {}
-    except (pa.ArrowInvalid, OSError, EOFError, zlib.error) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:
         return Values((_damaged(path, table, error),))
-    findings = [tally.mismatch(table.file, asks=asks, line=lines.get(tally.rows[0])) for tally in found.broken]
+    findings = [tally.mismatch(table.file, asks=asks, line=lines.get(tally.rows[0])) for tally in broken]
+    if again:
+        row = again[0].rows[0]
+        findings = [_header_again(table.file, row, lines.get(row), again[0].count), *findings]
     return Values(tuple(findings), found.rows)
 
 
 def parquet_values(path: Path, table: ObservedTable, schema: TableSchema, *, asks: str) -> Values:
     """The columns of a Parquet file that its footer doesn't settle, or all of them where the schema asks for that."""
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415
 
     from cursus_sandbox.tables.parquet_values import scanned  # noqa: PLC0415
 
@@ -78,7 +85,8 @@ def parquet_values(path: Path, table: ObservedTable, schema: TableSchema, *, ask
     try:
         tallies = scanned(path, columns, fields, key=key)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-        why = f"its data are damaged: {_first_line(error)}"
+        hidden = "decrypt" in str(error)
+        why = "its columns are encrypted" if hidden else f"its data are damaged: {_first_line(error)}"
         return Values((unreadable(table.file, why, kind=Format.PARQUET),))
     return Values(tuple(tally.mismatch(table.file, asks=asks) for tally in tallies), looked=True)
 
@@ -87,6 +95,23 @@ def unsettled(fields: Iterable[Field], table: ObservedTable) -> set[str]:
     """The columns whose nulls a scan looks for: the footer doesn't count them, or says that there are some."""
     some = {column.name for column in table.columns if column.null_count != 0}
     return {field.name for field in fields if field.constraints.required and field.name in some}
+
+
+def _header_again(file: str, row: int, line: int | None, count: int) -> Mismatch:
+    """The one cause of a value in each column that is the column's name."""
+    where = f"row {row:,}" + (f", line {line:,}" if line else "")
+    return Mismatch(
+        kind=Kind.HEADER,
+        severity=Severity.ERROR,
+        file=file,
+        expected="one header",
+        found="headers among the rows",
+        count=count,
+        row=row,
+        line=line,
+        message=f"{where} is the header once more" + (f", as are {count - 1:,} rows behind it" if count > 1 else ""),
+        hint="where files are put together, keep the header of the first one only",
+    )
 
 
 def _ragged(file: str, width: int, row: int, line: int | None, count: int) -> Mismatch:
@@ -120,6 +145,10 @@ def _damaged(path: Path, table: ObservedTable, error: BaseException) -> Mismatch
             message=f"the text isn't UTF-8: byte 0x{byte:02x} in line {line:,} (Latin-1?)",
             hint='write it with encoding="utf-8"',
         )
+    if "straddling" in str(error):  # pyarrow's word for a row that no block holds
+        from cursus_sandbox.tables.delimited import open_quote  # noqa: PLC0415
+
+        return open_quote(table.file, table.format, None)
     return unreadable(table.file, _first_line(error), kind=table.format)
 
 

@@ -66,10 +66,10 @@ def test_json_documents(check, name, content, said):
 
 
 def test_json_without_a_schema(check):
-    """Without a schema what is no JSON is a warning: nobody said who reads it. Lines of JSON pass in a .json file."""
+    """Without a schema NaN is a warning, for some readers take it. Lines of JSON pass in a .json file."""
     assert check({"a.json": '{"a": 1}\n{"a": 2}\n'}) == []
     assert check({"a.json": "[NaN]"}) == [("json", "warning", "it holds NaN, which is no JSON")]
-    assert [one[:2] for one in check({"a.json": "{'a': 1}"})] == [("unreadable", "warning")]
+    assert [one[:2] for one in check({"a.json": "{'a': 1}"})] == [("unreadable", "error")]
 
 
 def test_members(check):
