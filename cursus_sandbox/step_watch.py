@@ -22,6 +22,13 @@ class Writer(Protocol):
         """Write some of it; how much of it that was."""
 
 
+def write(log: Writer, data: bytes) -> None:
+    """Write all of it: an unbuffered file may take less at a time."""
+    view = memoryview(data)
+    while view:
+        view = view[log.write(view) :]
+
+
 class StepWatch:
     """Stands between a step that runs and who wants to hear of it. What goes into its log goes through `write`."""
 

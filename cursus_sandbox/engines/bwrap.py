@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cursus_sandbox.engines.engine import Job
+from cursus_sandbox.engines.engine import SHM_SIZE, Job
 from cursus_sandbox.engines.machine import Machine
 from cursus_sandbox.engines.mounts import Placed, Private
 
-GIB = 1024**3
 FOLDERS = ("/opt/ml", "/root", "/run", "/var/tmp")  # noqa: S108 - empty, and there as in a container
 TOOLS = "/run/cursus-sandbox/bin"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -64,7 +63,7 @@ def _user(job: Job, caller: tuple[int, int]) -> list[str]:
 
 def _system(job: Job, machine: Machine, tmp: Path, hosts: Path | None) -> list[str]:
     options = ["--proc", "/proc", "--dev", "/dev"]
-    options += ["--perms", "1777", "--size", str(job.limits.shm_size or GIB), "--tmpfs", "/dev/shm"]  # noqa: S108
+    options += ["--perms", "1777", "--size", str(job.limits.shm_size or SHM_SIZE), "--tmpfs", "/dev/shm"]  # noqa: S108
     if job.limits.gpus:
         for device in machine.gpus:
             options += ["--dev-bind", str(device), str(device)]

@@ -275,7 +275,9 @@ class DockerEngine:
             whole_log.complete()
         limit = job.limits.memory
         full = is_out_of_memory(state, limit=limit, peak=usage.peak, kills=oom_kills() - kills)
-        return Exit(state["ExitCode"], seconds, usage.peak, ending.why or (Why.OUT_OF_MEMORY if full else None))
+        why = ending.why or (Why.OUT_OF_MEMORY if full else None)
+        lost = state["ExitCode"] == 0 and bool(state["OOMKilled"])
+        return Exit(state["ExitCode"], seconds, usage.peak, why, lost_a_process=lost)
 
     def _look_after(
         self,

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from cursus_sandbox.engines.engine import Job
+from cursus_sandbox.engines.engine import SHM_SIZE, Job
 from cursus_sandbox.engines.mounts import Placed
 
-GIB = 1024**3
 PIDS = 1024
 
 # What images that start as root need to hand their folders over and step down to a user of their own.
@@ -103,7 +102,7 @@ def _host(
         "SecurityOpt": ["no-new-privileges"],
         "Init": True,  # or TERM would not reach a command that has no handler for it, and orphans would stay zombies
         "PidsLimit": PIDS,
-        "ShmSize": job.limits.shm_size or GIB,
+        "ShmSize": job.limits.shm_size or SHM_SIZE,
         "AutoRemove": False,
     }
     if job.user == "image":

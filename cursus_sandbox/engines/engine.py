@@ -16,6 +16,8 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Protocol, Self
 
+SHM_SIZE = 1024**3  # bytes of /dev/shm, where nobody says
+
 
 class MountMode(StrEnum):
     """What a job may do with a mount."""
@@ -108,12 +110,17 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a job ended. `code` is 128+n for signal n; `peak_memory` in bytes, None when it could not be learned."""
+    """How a job ended. `code` is 128+n for signal n; `peak_memory` in bytes, None when it could not be learned.
+
+    `lost_a_process` says that the job succeeded, though its memory limit killed one of its processes: only where an
+    engine can know that.
+    """
 
     code: int
     seconds: float
     peak_memory: int | None = None
     why: Why | None = None
+    lost_a_process: bool = False
 
 
 @dataclass(frozen=True, slots=True)

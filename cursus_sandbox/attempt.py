@@ -1,0 +1,150 @@
+"""One attempt at a step: its job is made, laid out on disk and run; what that came to, in code and words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cursus_sandbox.engines.engine import Engine, Exit, Why
+from cursus_sandbox.pipeline.contract import StepKind
+from cursus_sandbox.pipeline.events import Observer, Progress
+from cursus_sandbox.pipeline.models import model_of, records_of
+from cursus_sandbox.pipeline.plan import PlannedStep
+from cursus_sandbox.sagemaker.exits import meaning, remarks
+from cursus_sandbox.sagemaker.hosts import INSTANCE_TYPE, hosts
+from cursus_sandbox.sagemaker.identity import JobIdentity
+from cursus_sandbox.sagemaker.layout import StepFolders, sagemaker_job
+from cursus_sandbox.sagemaker.model import ModelError, create_model, model_folder
+from cursus_sandbox.sagemaker.script_main import main_job
+from cursus_sandbox.sagemaker.serving import serving_job
+from cursus_sandbox.sagemaker.staging import stage
+from cursus_sandbox.sagemaker.transform import Transform
+from cursus_sandbox.several_hosts import HostsRun
+from cursus_sandbox.step_watch import StepWatch, write
+
+_NOTHING_RAN = Exit(code=0, seconds=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnd:
+    """How an attempt ended. Of a server `done` is whether it had answered all; `failure` says why it won't do.
+
+    Of several hosts `host` is the one that failed.
+    """
+
+    exit: Exit
+    done: bool = False
+    failure: str | None = None
+    host: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def code(self) -> int | None:
+        """The exit code of what ran; None where that was told to end, or nothing ran."""
+        return None if self.exit.why is Why.VISITED or (self.failure and not self.exit.seconds) else self.exit.code
+
+    @property
+    def well(self) -> bool:
+        """Whether what it left can be looked at."""
+        if self.done:
+            return True
+        return self.failure is None and self.exit.code == 0 and self.exit.why is None
+
+    def sentence(self, step: PlannedStep) -> str:
+        """Why it isn't well: what ended a server by force says more than what its client saw of that."""
+        if self.failure is None or self.exit.why not in (None, Why.VISITED):
+            return f"{self.host}: {meaning(step, self.exit)}" if self.host else meaning(step, self.exit)
+        if step.kind is StepKind.TRANSFORM and self.exit.why is None and self.exit.seconds:
+            return f"{self.failure} ({meaning(step, self.exit)})"
+        return self.failure
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt about to be made. `sources` gives the file or folder of each input; `tell` hears what happens."""
+
+    step: PlannedStep
+    sources: Mapping[str, Path]
+    run: str
+    engine: Engine
+    folders: StepFolders
+    log: StepWatch
+    tell: Observer
+
+    def end(self) -> AttemptEnd:
+        """Make it, to its end. Raises EngineError and OSError only."""
+        step, folders = self.step, self.folders
+        identity = JobIdentity(step.name, self.run)
+        if step.kind is StepKind.MODEL:
+            return self._modelled(identity)
+        labels = {"cursus-sandbox.run": self.run, "cursus-sandbox.step": step.name}
+        image = step.image if self.engine.runs_images else None
+        if step.kind is StepKind.TRANSFORM:
+            return self._transformed(image, labels)
+        if step.instance_count > 1 and self.engine.makes_clusters:
+            run = HostsRun(step, self.sources, identity, self.engine, image, labels)
+            hosts_exit = run.ended(folders, self._write, self.log.used)
+            warnings = (*hosts_exit.clashes, *remarks(step, hosts_exit.exit))
+            return AttemptEnd(hosts_exit.exit, host=hosts_exit.failed, warnings=warnings)
+        if self.engine.makes_mounts:
+            job, staging = sagemaker_job(
+                step,
+                sources=self.sources,
+                folders=folders,
+                identity=identity,
+                host=hosts(instance_type=step.instance_type or INSTANCE_TYPE)[0],
+                image=image,
+                labels=labels,
+            )
+        else:
+            job, staging = main_job(step, sources=self.sources, folders=folders, labels=labels)
+        self._progress("laying out its files")
+        stage(staging)
+        self._progress("starting")
+        ended = self.engine.run(job, self._write, watcher=self.log.used)
+        return AttemptEnd(ended, warnings=remarks(step, ended))
+
+    def _modelled(self, identity: JobIdentity) -> AttemptEnd:
+        """Make a model: nothing is run for it, its archive is unpacked."""
+        step, folders = self.step, self.folders
+        started = time.monotonic()
+        self._progress("unpacking its model")
+        folders.messages.mkdir(parents=True)
+        try:
+            for output in step.outputs:
+                folder = folders.outputs / output.channel
+                folder.mkdir(parents=True)
+                create_model(step, self.sources[step.inputs[0].channel], folder, identity)
+        except ModelError as error:
+            return AttemptEnd(_NOTHING_RAN, failure=f"{step.inputs[0].channel}: {error}")
+        return AttemptEnd(Exit(0, time.monotonic() - started))
+
+    def _transformed(self, image: str | None, labels: Mapping[str, str]) -> AttemptEnd:
+        """Run a model's server, send it the records, and end it."""
+        step, folders = self.step, self.folders
+        model, records = model_of(step), records_of(step)
+        if model is None or records is None or step.transform is None or not step.outputs:
+            missing = "a model" if model is None else "records" if records is None else "an output"
+            return AttemptEnd(_NOTHING_RAN, failure=f"a transform needs {missing}, and nothing is bound to it")
+        try:
+            unpacked = model_folder(self.sources[model.channel], folders.staged / "model")
+        except ModelError as error:
+            return AttemptEnd(_NOTHING_RAN, failure=f"{model.channel}: {error}")
+        job, staging = serving_job(step, model=unpacked, folders=folders, image=image, labels=labels)
+        stage(staging)
+        transform = Transform(
+            step.transform,
+            source=self.sources[records.channel],
+            output=folders.outputs / step.outputs[0].channel,
+            tell=lambda line: self._write(f"--- {line} ---\n".encode()),
+        )
+        ended = self.engine.run(job, self._write, transform.visit, self.log.used)
+        return AttemptEnd(ended, done=transform.done, failure=transform.failure)
+
+    def _write(self, data: bytes) -> None:
+        write(self.log, data)
+
+    def _progress(self, what: str) -> None:
+        self.tell(Progress(what=what, step=self.step.name))
