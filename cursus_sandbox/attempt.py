@@ -12,6 +12,7 @@ from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.events import Observer, Progress
 from cursus_sandbox.pipeline.models import model_of, records_of
 from cursus_sandbox.pipeline.plan import PlannedStep
+from cursus_sandbox.run_folders import RunFolder
 from cursus_sandbox.sagemaker.exits import meaning, remarks
 from cursus_sandbox.sagemaker.hosts import INSTANCE_TYPE, hosts
 from cursus_sandbox.sagemaker.identity import JobIdentity
@@ -67,7 +68,7 @@ class Attempt:
 
     step: PlannedStep
     sources: Mapping[str, Path]
-    run: str
+    run: RunFolder
     engine: Engine
     folders: StepFolders
     log: StepWatch
@@ -76,10 +77,10 @@ class Attempt:
     def end(self) -> AttemptEnd:
         """Make it, to its end. Raises EngineError and OSError only."""
         step, folders = self.step, self.folders
-        identity = JobIdentity(step.name, self.run)
+        identity = JobIdentity(step.name, self.run.name)
         if step.kind is StepKind.MODEL:
             return self._modelled(identity)
-        labels = {"cursus-sandbox.run": self.run, "cursus-sandbox.step": step.name}
+        labels = {**self.run.labels, "cursus-sandbox.step": step.name}
         image = step.image if self.engine.runs_images else None
         if step.kind is StepKind.TRANSFORM:
             return self._transformed(image, labels)

@@ -24,11 +24,13 @@ from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutio
 from cursus_sandbox.pipeline.schedule import Schedule
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.planning import DataSource, Document, Overrides, PipelineDAGResolver, synthetic_of
+from cursus_sandbox.recovery import recovery
+from cursus_sandbox.run_folders import RunFolder, unwritable
 from cursus_sandbox.sagemaker.script_main import NOT_EXERCISED
 from cursus_sandbox.sources import made_up
 from cursus_sandbox.step_run import StepRun
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
-from cursus_sandbox.workspace import RunFolder, Workspace, unwritable
+from cursus_sandbox.workspace import Workspace
 
 AnyPath = str | os.PathLike[str]
 
@@ -101,16 +103,19 @@ class PipelineExecutor:
                 self.observer(Progress(what=f"looking for {', '.join(images)}"))
             digests = engine.require(images, pull=self.pull)  # before the workspace: what can't run leaves none
             with Workspace(self.workspace_dir) as workspace:
+                recovered = recovery(workspace, [engine])
                 reused = _earlier_outputs(plan, chosen, workspace)
                 started = datetime.now().astimezone()
-                folder = workspace.new_run(started)
+                folder = workspace.new_run(started, engine.name)
                 folder.write("plan.json", plan.as_json())
                 with folder.journal() as journal:
                     walk = _Walk(
                         self, engine, plan, folder, digests, journal, chosen=chosen, reused=reused, started=started
                     )
-                    walk.notes += alone
-                    return walk.result()
+                    walk.notes += (*alone, *recovered)
+                    result = walk.result()
+                workspace.finished(folder.name)
+                return result
 
     def _planned(self, dag: Document, synthetic: Synthetic | None) -> PipelineExecutionPlan:
         resolver = PipelineDAGResolver(dag, contracts=self.contracts, overrides=self.overrides, synthetic=synthetic)

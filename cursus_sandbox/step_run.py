@@ -14,6 +14,7 @@ from cursus_sandbox.engines.engine import Engine, Why
 from cursus_sandbox.pipeline.events import DataChecked, Observer, Progress, StepStarted
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedOutput, PlannedStep
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
+from cursus_sandbox.run_folders import RunFolder, StepFolder
 from cursus_sandbox.sagemaker.artifacts import archive
 from cursus_sandbox.sagemaker.layout import StepFolders
 from cursus_sandbox.sagemaker.offline import pip_failure
@@ -22,7 +23,6 @@ from cursus_sandbox.sagemaker.strays import strays
 from cursus_sandbox.step_watch import StepWatch, write
 from cursus_sandbox.tables.report import DataCompatibilityReport
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
-from cursus_sandbox.workspace import RunFolder, StepFolder
 
 _TAIL = 64 * 1024  # bytes
 _LARGEST_METRICS = 1024 * 1024  # bytes
@@ -59,7 +59,7 @@ class StepRun:
             log = StepWatch(step.name, self.tell, file)
             for number in range(1, step.retries + 2):
                 self.tell(StepStarted(step=step.name, attempt=number))
-                ended = Attempt(step, self.sources, self.run.name, self.engine, attempt, log, self.tell).end()
+                ended = Attempt(step, self.sources, self.run, self.engine, attempt, log, self.tell).end()
                 if ended.well or ended.exit.why is Why.INTERRUPTED or number > step.retries:
                     break
                 write(log, f"\n--- attempt {number} ended: {ended.sentence(step)}; once more ---\n\n".encode())

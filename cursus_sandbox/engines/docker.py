@@ -74,7 +74,7 @@ class DockerEngine:
     ) -> None:
         self._runs.end(SECONDS_TO_LEAVE)
         try:
-            self._daemon.sweep(f"{LABEL}={self.id}")
+            self._daemon.sweep({LABEL: self.id})
         except EngineError:
             if error is None:  # else the first error is the one to tell
                 raise
@@ -135,6 +135,10 @@ class DockerEngine:
             network, addresses = self._daemon.make_network_of(hosts, internal=not outside, labels=labels)
             cleanup.push(_removal(self._daemon.remove_network, network))
             yield Cluster(network, addresses)
+
+    def reap(self, labels: Mapping[str, str], *, below: Path) -> None:  # noqa: ARG002 - a container has labels
+        """Remove the containers, volumes and networks with these labels, and what overlays left of the daemon's own."""
+        self._daemon.sweep(labels)
 
     def interrupt(self) -> None:
         """End every job: TERM, and KILL after the grace. A second call doesn't wait for the grace."""

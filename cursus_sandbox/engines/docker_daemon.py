@@ -213,12 +213,13 @@ class Daemon:
         url = f"{self.client.base_url}/v{self.client.api_version}/containers/{container}/archive"
         self.client.head(url, params={"path": "/"}, timeout=SECONDS_TO_ANSWER).raise_for_status()
 
-    def sweep(self, label: str) -> None:
-        """Remove every container, volume and network with a label."""
-        mine = {"label": label}
+    def sweep(self, labels: Mapping[str, str]) -> None:
+        """Remove every container, volume and network with all these labels; running containers are killed."""
+        mine = {"label": [f"{name}={value}" for name, value in labels.items()]}
         with self.asking("list what a run left behind"):
             containers = self.client.containers(all=True, filters=mine)
         for container in containers:
+            self._empty_overlays(container["Id"])
             self.remove_container(container["Id"])
         with self.asking("list what a run left behind"):
             volumes = self.client.volumes(filters=mine)["Volumes"] or []
@@ -228,6 +229,14 @@ class Daemon:
             networks = self.client.networks(filters=mine)
         for network in networks:
             self.remove_network(network["Id"])
+
+    def _empty_overlays(self, container: str) -> None:
+        """End a container, and mount it once more for what its overlays left; that it can't be is no reason to stop."""
+        with suppress(APIError, requests.exceptions.HTTPError, *LOST):
+            with suppress(APIError):  # it isn't running
+                self.client.kill(container)
+                self.client.wait(container, timeout=SECONDS_TO_ANSWER)
+            self.mount_again(container)
 
     def _lost(self, what: str, error: Exception) -> EngineError:
         return EngineError(

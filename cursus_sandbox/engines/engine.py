@@ -171,6 +171,7 @@ class Engine(Protocol):
     9. A visitor reaches the job's port while the job runs, though the job has no network; when it leaves, the job ends.
     10. The jobs of a cluster reach each other by host name, and nobody else unless the cluster has an outside.
     11. A watcher is told what the job uses soon after it has begun, and then about twice a second while it runs.
+    12. What a process that was killed left running or lying about is removed by `reap`, and nothing else is.
 
     Where `makes_mounts` is false there are no container paths: the engine takes jobs without mounts, whose command
     names host paths; and a visitor is refused with EngineError. Where `makes_clusters` is false, so is a cluster.
@@ -206,6 +207,12 @@ class Engine(Protocol):
         `watcher` is called from one thread at a time, which looks after the job: it is not to keep it waiting.
 
         stdout and stderr are two pipes: each keeps its order, what is written to both at once may arrive either way.
+        """
+
+    def reap(self, labels: Mapping[str, str], *, below: Path) -> None:
+        """Remove what jobs and clusters with all these labels, and scratch `below` a folder, left behind.
+
+        For a caller who knows that nobody looks after them any more: who ran them is dead.
         """
 
     def interrupt(self) -> None:

@@ -114,6 +114,9 @@ class LocalEngine:
         """Refuse with EngineError: a sandbox has no way to another one."""
         raise no_clusters(self.name)
 
+    def reap(self, labels: Mapping[str, str], *, below: Path) -> None:
+        """Do nothing: the kernel ends a sandbox with the process that made it (`--die-with-parent`)."""
+
     def interrupt(self) -> None:
         """End every job: TERM, and KILL after the grace. A second call doesn't wait for the grace."""
         self._runs.interrupt()

@@ -20,7 +20,7 @@ from typing import Self
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs, no_clusters
 from cursus_sandbox.engines.engine import Cluster, Exit, Job, Visitor, Watcher, Why
 from cursus_sandbox.engines.mounts import clear
-from cursus_sandbox.engines.processes import Memory, cpu_seconds, group, members
+from cursus_sandbox.engines.processes import Memory, cpu_seconds, group, members, reap_at_home
 from cursus_sandbox.engines.sandbox import share_of_processors
 from cursus_sandbox.engines.watch import Watch
 from cursus_sandbox.errors import EngineError
@@ -37,10 +37,10 @@ SHARE_OF_TIME_TO_LOOK = 0.05
 class ProcessEngine:
     """Runs jobs as plain processes, as the calling user, in a folder of their own in `job.scratch`.
 
-    Of an engine's promises it keeps 4 to 8. Of 2 the half: the environment is the job's and nothing of the host's, but
-    the host's files are all there. 1 and 3 it doesn't: it makes no mounts, so a job has to name host paths, and it
-    takes no network away. Neither `job.user`, `job.hostname` nor an image means anything here. Of 8, a process that
-    leaves the job's session (setsid) is not found again.
+    Of an engine's promises it keeps 4 to 8, 11 and 12. Of 2 the half: the environment is the job's and nothing of the
+    host's, but the host's files are all there. 1 and 3 it doesn't: it makes no mounts, so a job has to name host paths,
+    and it takes no network away. Neither `job.user`, `job.hostname` nor an image means anything here. Of 8, a process
+    that leaves the job's session (setsid) is not found again.
 
     With `terminal` a job has this process's own stdin, stdout and stderr, for a debugger: nothing of it reaches the
     log, no timeout ends it, and Ctrl-C goes to it as well. One such job at a time.
@@ -99,6 +99,10 @@ class ProcessEngine:
     def cluster(self, hosts: Sequence[str], **settings: object) -> AbstractContextManager[Cluster]:  # noqa: ARG002
         """Refuse with EngineError: all processes are of this one host."""
         raise no_clusters(self.name)
+
+    def reap(self, labels: Mapping[str, str], *, below: Path) -> None:  # noqa: ARG002 - a process has no labels
+        """Kill the processes whose home or temporary folder is the scratch of a job below that folder."""
+        reap_at_home(below, ("HOME", "TMPDIR"))
 
     def interrupt(self) -> None:
         """End every job: TERM, and KILL after the grace. A second call doesn't wait for the grace."""

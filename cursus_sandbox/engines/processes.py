@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import select
+import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 TICKS = os.sysconf("SC_CLK_TCK")  # in a second
+SECONDS_TO_DIE = 5.0
 MEMORY_FOLDERS = ("", "dev/shm")  # what a sandbox has in RAM: its root folder and its shared memory
 
 
@@ -79,6 +82,28 @@ def cpu_seconds(first: int) -> float | None:
     found = [fields for process in members(first) if (fields := _stat(process))]
     ticks = sum(int(ticks) for fields in found for ticks in fields[11:15])  # utime, stime, cutime, cstime
     return ticks / TICKS if found else None
+
+
+def reap_at_home(folder: Path, variables: Sequence[str]) -> None:
+    """Kill the processes of which one of these variables names something below a folder, and wait for their end.
+
+    A process keeps the variables it was started with, whoever its parent is by now.
+    """
+    beginnings = tuple(os.fsencode(f"{name}={folder}/") for name in variables)
+    for entry in PROC.iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        with suppress(OSError):
+            handle = os.pidfd_open(int(entry.name))  # what is killed is what was looked at
+            try:
+                found = (entry / "environ").read_bytes().split(b"\0")
+                if any(one.startswith(beginnings) for one in found):
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+                    dying = select.poll()
+                    dying.register(handle, select.POLLIN)
+                    dying.poll(SECONDS_TO_DIE * 1000)
+            finally:
+                os.close(handle)
 
 
 def _children_of_task(process: int, task: int) -> Sequence[int]:

@@ -102,6 +102,12 @@ class TestLeaving:
         assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
+class TestReaping:
+    """12. What a process that was killed left running is killed by `reap`, and nothing else is."""
+
+    test_what_a_killed_caller_left_is_removed = promises.TestReaping.test_what_a_killed_caller_left_is_removed
+
+
 def test_a_run_takes_the_time_it_takes(bench):
     """`seconds` is the time from start to end on a clock that doesn't jump."""
     promises.test_a_run_takes_the_time_it_takes(bench)

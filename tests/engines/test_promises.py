@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
+from uuid import uuid4
 
 import docker
 import pytest
@@ -528,6 +531,97 @@ class TestLeaving:
             assert not client.volumes(filters=mine)["Volumes"]
         finally:
             client.close()
+
+
+ORPHANED = """
+import json, os, signal, sys, threading
+from pathlib import Path, PurePosixPath
+from cursus_sandbox.engines.engine import Job, Mount, MountMode
+name, folder, image, script, label, clustered = sys.argv[1:]
+folder = Path(folder)
+if name == "docker":
+    from cursus_sandbox.engines.docker import DockerEngine as Engine
+    engine = Engine.connect()
+elif name == "local":
+    from cursus_sandbox.engines.local import LocalEngine as Engine
+    engine = Engine.connect()
+else:
+    from cursus_sandbox.engines.process import ProcessEngine as Engine
+    engine = Engine()
+scratch = folder / "scratch"
+scratch.mkdir(parents=True)
+(folder / "in").mkdir()
+(folder / "in/f").touch()
+mounts = (Mount(folder / "in", PurePosixPath("/opt/ml/in"), MountMode.PRIVATE),) if engine.makes_mounts else ()
+job = dict(name="orphan", scratch=scratch, image=image or None, argv=("sh", "-c", script), mounts=mounts)
+job["labels"] = {"cursus-sandbox.test": label}
+def log(data):
+    os.write(1, data)
+with engine:
+    if clustered == "yes":
+        with engine.cluster(["algo-1"], outside=False, labels=job["labels"]) as cluster:
+            engine.run(Job(**job, cluster=cluster), log)
+    else:
+        engine.run(Job(**job), log)
+"""
+
+
+def orphaned(bench, endless: str, label: str, *, clustered: bool = False) -> Path:
+    """The folder of a job whose caller was killed while it ran."""
+    scratch = bench.folder / label
+    change = "rm /opt/ml/in/f; " if bench.engine.makes_mounts else ""
+    script = f"{change}echo ready; {endless} & {endless}"
+    words = (bench.engine.name, str(scratch), bench.image or "", script, label, "yes" if clustered else "no")
+    with subprocess.Popen([sys.executable, "-c", ORPHANED, *words], stdout=subprocess.PIPE) as caller:
+        assert caller.stdout.readline() == b"ready\n"
+        caller.kill()
+    return scratch
+
+
+def labelled(label: str) -> tuple[int, int, int]:
+    """How many containers, volumes and networks have a label."""
+    mine = {"label": f"cursus-sandbox.test={label}"}
+    with closing(docker.from_env().api) as client:
+        found = client.containers(all=True, filters=mine), client.volumes(filters=mine)["Volumes"] or []
+        return *(len(some) for some in found), len(client.networks(filters=mine))
+
+
+class TestReaping:
+    """12. What a process that was killed left running or lying about is removed by `reap`, and nothing else is."""
+
+    def test_what_a_killed_caller_left_is_removed(self, bench, endless):
+        """Nothing with the labels is there any more, no process runs, and the owner can delete the scratch."""
+        label, other = uuid4().hex, f"sleep 4322.{uuid4().int}"
+        mine, ready = orphaned(bench, endless, label), threading.Event()
+        with ThreadPoolExecutor(1) as thread:
+            job = bench.job(f"echo ready; {other}", labels={"cursus-sandbox.test": "no"})
+            kept = thread.submit(bench.engine.run, job, lambda _: ready.set())
+            assert ready.wait(20)
+            bench.engine.reap({"cursus-sandbox.test": label}, below=mine)
+            give_up = time.monotonic() + 20  # the kernel ends a sandbox when it comes to it
+            while (left := processes(endless.split()[1])) and time.monotonic() < give_up:
+                kept.done()
+            assert left == []
+            assert not kept.done()
+            bench.engine.interrupt()
+            bench.engine.interrupt()
+            assert kept.result().why is Why.INTERRUPTED
+        if bench.image:
+            assert labelled(label) == (0, 0, 0)
+        shutil.rmtree(mine)
+
+    def test_nothing_to_reap(self, bench, tmp_path):
+        """Where nobody left anything, nothing is done."""
+        bench.engine.reap({"cursus-sandbox.test": uuid4().hex}, below=tmp_path)
+
+    @pytest.mark.docker
+    def test_a_killed_caller_s_network_is_removed(self, docker_bench, endless):
+        """The network of a cluster goes with its containers."""
+        label = uuid4().hex
+        mine = orphaned(docker_bench, endless, label, clustered=True)
+        assert labelled(label) == (1, 1, 1)
+        docker_bench.engine.reap({"cursus-sandbox.test": label}, below=mine)
+        assert labelled(label) == (0, 0, 0)
 
 
 def test_a_run_takes_the_time_it_takes(bench):

@@ -139,6 +139,9 @@ class Watched:
     ) -> Exit:
         return self.around(job, lambda: self.engine.run(job, log, visitor, watcher))
 
+    def reap(self, labels: Mapping[str, str], *, below: Path) -> None:
+        self.engine.reap(labels, below=below)
+
     def interrupt(self) -> None:
         self.engine.interrupt()
 

@@ -225,14 +225,62 @@ def test_a_workspace_in_use(small):
     assert succeeded(small.run()).exit_code == 0
 
 
-def test_a_process_that_dies_lets_go(small):
-    """A run that is killed outright leaves no lock and, on the local engine, no process; the next run just works."""
-    word = f"mark-{uuid.uuid4().hex}"
-    small.step("slow", FOREVER, arguments=[word])
+@pytest.fixture(params=["local", pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.images]), "process"])
+def everywhere(request, tmp_path):
+    """A small pipeline on each engine in turn, those that isolate nothing too."""
+    if request.param == "docker":
+        return SmallPipeline(tmp_path, "docker", request.getfixturevalue("image"))
+    return SmallPipeline(
+        tmp_path, request.param, request.getfixturevalue("local") if request.param == "local" else None
+    )
+
+
+def main_of(script: str) -> str:
+    """A script for any engine: what it does is in its main(), which is called, or calls itself."""
+    main = f"def main(input_paths, output_paths, environ_vars, job_args):\n    {script}\n"
+    return main + "if __name__ == '__main__':\n    main({}, {}, {}, {})\n"
+
+
+def killed_while_it_waits(small: SmallPipeline, *steps: str) -> str:
+    """The name of a run that was killed outright while these steps waited."""
     with subprocess.Popen(small.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as command:
-        wait_until_it_says(command, small, "waiting", "slow")
+        wait_until_it_says(command, small, "waiting", *steps)
         command.kill()
         command.communicate(timeout=30)
+    return runs(small)[-1].name
+
+
+def test_a_process_that_dies_lets_go(everywhere):
+    """A run that is killed outright leaves no lock; the next one ends and removes what it was at, and says so."""
+    word = f"mark{uuid.uuid4().hex}"
+    script = main_of(f"import subprocess; subprocess.run(['sh', '-c', 'echo waiting; sleep 600; : {word}'])")
+    everywhere.step("slow", script, outputs={})
+    dead = killed_while_it_waits(everywhere, "slow")
+    everywhere.step("slow", main_of("pass"), outputs={})
+    result = succeeded(everywhere.run())
+    assert f"run {dead} was killed: what it had not finished was removed" in result.notes
     wait_for(lambda: not processes(word))
-    small.step("slow")
-    assert succeeded(small.run()).exit_code == 0
+    assert [path.name for path in (everywhere.workspace / "runs" / dead / "steps/slow").iterdir()] == ["log.txt"]
+    if everywhere.image:
+        assert containers(dead) == []
+    assert not any("was killed" in note for note in everywhere.run().notes)
+
+
+def test_only_the_dead_are_removed(in_docker, tmp_path):
+    """A run in another workspace, and a killed one's that nobody has come back to, are left alone."""
+    in_docker.step("slow", FOREVER)
+    other = SmallPipeline(tmp_path / "other", "docker", in_docker.image)
+    other.step("slow", FOREVER)
+    dead = killed_while_it_waits(in_docker, "slow")
+    with subprocess.Popen(other.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as command:
+        wait_until_it_says(command, other, "waiting", "slow")
+        in_docker.step("slow")
+        note = f"run {dead} was killed, and what it left on the docker engine is still there"
+        assert any(one.startswith(note) for one in succeeded(in_docker.run(engine="local", image=None)).notes)
+        assert len(containers(dead)) == 1
+        succeeded(in_docker.run())
+        assert containers(dead) == []
+        assert len(containers(runs(other)[0].name)) == 1
+        command.send_signal(signal.SIGINT)
+        command.communicate(timeout=30)
+    assert saved(other)["steps"][0]["status"] == "stopped"

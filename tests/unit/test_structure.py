@@ -34,7 +34,9 @@ HALLWAY = [
         "sources",
         "planning",
         "capacity",
+        "run_folders",
         "workspace",
+        "recovery",
         "history",
         "several_hosts",
         "step_watch",
@@ -145,11 +147,12 @@ def test_who_knows_engines():
     outside = [(importer, imported) for importer, imported in EDGES if not within(importer, "engines")]
     known = {(importer, imported) for importer, imported in outside if within(imported, "engines")}
     seam = {importer.partition(".")[0] for importer, imported in known if imported == "engines.engine"}
-    assert seam == {"sagemaker", "several_hosts", "step_watch", "attempt", "step_run", "executor", "api"}
+    assert seam == {*("sagemaker", "several_hosts", "recovery", "step_watch", "attempt", "step_run", "executor", "api")}
     particular = {(importer, imported) for importer, imported in known if imported != "engines.engine"}
     assert particular <= {
         *(("api", f"engines.{name}") for name in ("docker", "local", "process")),
         ("executor", "engines.local"),
+        ("run_folders", "engines.mounts"),  # which knows what an overlay leaves behind
     }
 
 

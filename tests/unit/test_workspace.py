@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from cursus_sandbox.errors import WorkspaceError
-from cursus_sandbox.workspace import Workspace, unwritable
+from cursus_sandbox.run_folders import unwritable
+from cursus_sandbox.workspace import Workspace
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -22,7 +24,7 @@ def workspace(tmp_path):
 
 
 def published(workspace, started, pipeline="flights", step="load"):
-    run = workspace.new_run(started)
+    run = workspace.new_run(started, "local")
     run.write("plan.json", {"name": pipeline})
     folder = run.step(step)
     attempt = folder.attempt(1)
@@ -65,6 +67,40 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path):
         pass
 
 
+def test_a_copy_of_a_workspace_is_another_one(tmp_path):
+    """A workspace keeps its id; a copy of it gets one of its own, so that nobody takes its containers for his."""
+    ids = []
+    for _ in range(2):
+        with Workspace(tmp_path / "one") as workspace:
+            ids.append(workspace.id)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    with Workspace(tmp_path / "two") as workspace:
+        ids.append(workspace.id)
+    assert ids[0] == ids[1] != ids[2]
+    assert len(ids[2]) == 32
+
+
+def test_runs_that_nobody_has_ended(workspace):
+    """A run is unfinished from its beginning until somebody says that it ended; what can't be read says nothing."""
+    first, second = workspace.new_run(NOW, "docker"), workspace.new_run(NOW, "local")
+    assert workspace.unfinished() == {first.name: "docker", second.name: "local"}
+    workspace.finished(second.name)
+    assert workspace.unfinished() == {first.name: "docker"}
+    workspace.finished(first.name)
+    assert workspace.unfinished() == {}
+    (workspace.folder / "unfinished.json").write_text("{")
+    assert workspace.unfinished() == {}
+
+
+def test_attempts_of_a_killed_run(workspace):
+    """Attempts go, closed folders in them too, and what was published stays."""
+    folder = published(workspace, NOW)
+    attempt = folder.attempt(2)
+    (attempt.scratch / "closed").mkdir(mode=0)
+    assert workspace.run(folder.path.parents[1].name).without_attempts() == []
+    assert [path.name for path in folder.path.iterdir()] == ["outputs"]
+
+
 def test_a_workspace_that_is_a_file(tmp_path):
     """A file in place of the folder, or of a parent of it, is an error that says so."""
     (tmp_path / "file").touch()
@@ -90,14 +126,14 @@ def test_a_lock_that_is_no_file(tmp_path):
 
 def test_runs_have_folders_of_their_own(workspace):
     """A run is named after its start; two of the same millisecond are kept apart, and still sort in order."""
-    names = [workspace.new_run(NOW).name for _ in range(3)]
+    names = [workspace.new_run(NOW, "local").name for _ in range(3)]
     assert names == ["20260102-030405-678", "20260102-030405-678-2", "20260102-030405-678-3"]
     assert names == sorted(names)
 
 
 def test_outputs_appear_whole(workspace):
     """Outputs are published by one rename: before it there is no outputs folder, after it all of it."""
-    folder = workspace.new_run(NOW).step("load")
+    folder = workspace.new_run(NOW, "local").step("load")
     attempt = folder.attempt(1)
     (attempt.outputs / "out").mkdir()
     assert not folder.outputs.exists()
@@ -112,7 +148,7 @@ def test_the_newest_outputs_are_found(workspace):
     published(workspace, NOW)
     newer = published(workspace, NOW.replace(hour=4))
     published(workspace, NOW.replace(hour=5), pipeline="other")
-    workspace.new_run(NOW.replace(hour=6))
+    workspace.new_run(NOW.replace(hour=6), "local")
     unplanned = published(workspace, NOW.replace(hour=7))
     (unplanned.path.parents[1] / "plan.json").write_text("[]")
     assert workspace.published("flights", "load") == newer.outputs
@@ -121,7 +157,7 @@ def test_the_newest_outputs_are_found(workspace):
 
 def test_a_json_file_is_replaced_whole(workspace):
     """What can't be written as JSON leaves the file that was there, and text stays readable."""
-    run = workspace.new_run(NOW)
+    run = workspace.new_run(NOW, "local")
     run.write("result.json", {"name": "é"})
     with pytest.raises(TypeError):
         run.write("result.json", {"name": object()})
@@ -130,7 +166,7 @@ def test_a_json_file_is_replaced_whole(workspace):
 
 def test_a_file_that_can_not_be_written(workspace):
     """A file system that refuses is a WorkspaceError that names the file."""
-    run = workspace.new_run(NOW)
+    run = workspace.new_run(NOW, "local")
     (run.path / "result.json").mkdir()
     with pytest.raises(WorkspaceError, match=r"could not write result\.json: Is a directory: .*/result\.json"):
         run.write("result.json", {})

@@ -1,0 +1,34 @@
+"""What is done about runs that were killed: what they left half-done goes, what their steps had finished stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cursus_sandbox.engines.engine import Engine
+from cursus_sandbox.workspace import Workspace
+
+_LEAVES_NOTHING = "local"  # the kernel ends its sandboxes with the process that made them
+
+
+def recovery(workspace: Workspace, engines: Iterable[Engine]) -> tuple[str, ...]:
+    """Remove what dead runs left, of a workspace that is held; gives what to say of each. Raises EngineError.
+
+    That they are dead is proved by the lock: it is the kernel's, and ours. A run of an engine that is not among
+    `engines` waits for one that is.
+    """
+    by_name = {engine.name: engine for engine in engines}
+    said = []
+    for run, name in workspace.unfinished().items():
+        engine = by_name.get(name)
+        if engine is None and name != _LEAVES_NOTHING:
+            hint = f"with --engine {name} the next run removes that, as does  cursus-sandbox clean"
+            said.append(f"run {run} was killed, and what it left on the {name} engine is still there: {hint}")
+            continue
+        folder = workspace.run(run)
+        if engine is not None:
+            engine.reap({**workspace.labels, "cursus-sandbox.run": run}, below=folder.path)
+        left = folder.without_attempts()
+        workspace.finished(run)
+        stays = f"; {left[0]} is not yours to delete" if left else ""
+        said.append(f"run {run} was killed: what it had not finished was removed{stays}")
+    return tuple(said)

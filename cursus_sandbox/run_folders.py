@@ -1,0 +1,147 @@
+"""The folders of one run, and the one rename that publishes a step's outputs.
+
+plan.json  events.jsonl  result.json
+steps/<step>/log.txt  step.json  outputs/<channel>/  attempt-1/
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cursus_sandbox.engines.mounts import clear
+from cursus_sandbox.errors import WorkspaceError
+from cursus_sandbox.journal import Journal
+from cursus_sandbox.sagemaker.layout import StepFolders
+
+ATTEMPT = "attempt-"
+
+
+@dataclass(frozen=True, slots=True)
+class StepFolder:
+    """One step's folder in a run."""
+
+    path: Path
+
+    @property
+    def log(self) -> Path:
+        """Where its stdout and stderr go."""
+        return self.path / "log.txt"
+
+    @property
+    def outputs(self) -> Path:
+        """Its published outputs: a folder that exists is complete."""
+        return self.path / "outputs"
+
+    def attempt(self, number: int) -> StepFolders:
+        """Fresh folders for one attempt."""
+        path = self.path / f"{ATTEMPT}{number}"
+        folders = StepFolders(outputs=path / "outputs", staged=path / "staged", scratch=path / "scratch")
+        for folder in (folders.outputs, folders.staged, folders.scratch):
+            folder.mkdir(parents=True)
+        return folders
+
+    def publish(self, finished: Path) -> None:
+        """Make a finished folder the step's outputs, in one rename."""
+        os.rename(finished, self.outputs)  # noqa: PTH104 -- Path.rename is the same call, os names what is promised
+        sync(self.path)
+
+    def discard(self, folders: StepFolders) -> None:
+        """Take away what an attempt needed only while it ran, as far as it is the caller's."""
+        with suppress(OSError):
+            removed(folders.outputs.parent)
+
+    def write(self, name: str, content: Any) -> None:
+        """Write a JSON file, whole or not at all."""
+        write_json(self.path / name, content)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run's folder; `labels` are those of all that engines make for it."""
+
+    path: Path
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The run's name: when it started, to the millisecond."""
+        return self.path.name
+
+    def step(self, name: str) -> StepFolder:
+        """The folder of a step, made if need be."""
+        folder = self.path / "steps" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return StepFolder(folder)
+
+    def write(self, name: str, content: Any) -> None:
+        """Write a JSON file, whole or not at all."""
+        write_json(self.path / name, content)
+
+    def journal(self) -> Journal:
+        """The journal of what happens in it, to be closed."""
+        try:
+            return Journal((self.path / "events.jsonl").open("ab", buffering=0))
+        except OSError as error:
+            raise unwritable(error, "begin the journal of the run") from error
+
+    def without_attempts(self) -> list[Path]:
+        """Take away the attempts that a killed run was at; gives those that aren't the caller's to delete."""
+        left = []
+        for attempt in (self.path / "steps").glob(f"*/{ATTEMPT}*"):
+            try:
+                removed(attempt)
+            except OSError:
+                left.append(attempt)
+        return left
+
+
+def removed(folder: Path) -> None:
+    """Delete a folder, also one with closed folders in it; OSError where something belongs to somebody else."""
+    clear(folder)
+    folder.rmdir()
+
+
+def unwritable(error: OSError, doing: str) -> WorkspaceError:
+    """What an error of the file system means, met while doing something in a run's folder."""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            hint = "Free some space, or use another disk:  --workspace DIR"
+        case errno.EMFILE | errno.ENFILE:
+            hint = "Allow more open files (ulimit -n), or run fewer steps at once: -j N"
+        case _:
+            hint = ""
+    file = error.filename2 or error.filename
+    where = f": {file}" if file else ""
+    return WorkspaceError(f"could not {doing}: {error.strerror or error}{where}", hint=hint)
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Written beside and renamed over, both on disk before the old one is gone; WorkspaceError if it can't be."""
+    beside = file.with_name(f".{file.name}.tmp")
+    try:
+        with beside.open("w", encoding="utf-8") as opened:
+            json.dump(content, opened, indent=2, ensure_ascii=False)
+            opened.write("\n")
+            opened.flush()
+            os.fsync(opened.fileno())
+        beside.replace(file)
+        sync(file.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise unwritable(error, f"write {file.name}") from error
+
+
+def sync(folder: Path) -> None:
+    """Have what a folder names on disk before going on."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
