@@ -29,6 +29,7 @@ from cursus_sandbox.run_folders import RunFolder, unwritable
 from cursus_sandbox.sagemaker.script_main import NOT_EXERCISED
 from cursus_sandbox.sources import made_up
 from cursus_sandbox.step_run import StepRun
+from cursus_sandbox.tables.memo import Memo
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
 from cursus_sandbox.workspace import Workspace
 
@@ -107,6 +108,7 @@ class PipelineExecutor:
                 reused = _earlier_outputs(plan, chosen, workspace)
                 started = datetime.now().astimezone()
                 folder = workspace.new_run(started, engine.name)
+                Memo(folder.checks).forget()
                 folder.write("plan.json", plan.as_json())
                 with folder.journal() as journal:
                     walk = _Walk(
@@ -151,7 +153,7 @@ class _Walk:
         self.chosen = chosen
         self.reused = reused
         self.started = started
-        self.validator = DataCompatibilityValidator(values=executor.values)
+        self.validator = DataCompatibilityValidator(values=executor.values, memo=Memo(folder.checks))
         self.schedule = Schedule(plan.dependencies)
         self.notes = (*executor.notes, *_not_exercised(engine))
         self.results: dict[str, StepExecutionResult] = {}

@@ -74,6 +74,11 @@ class RunFolder:
         """The run's name: when it started, to the millisecond."""
         return self.path.name
 
+    @property
+    def checks(self) -> Path:
+        """Where the workspace remembers data that were found well, for all of its runs."""
+        return self.path.parent.parent / "checks"
+
     def step(self, name: str) -> StepFolder:
         """The folder of a step, made if need be."""
         folder = self.path / "steps" / name

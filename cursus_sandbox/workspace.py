@@ -1,6 +1,7 @@
 """The folder of all runs: the lock that keeps two runs apart, and the word of runs that nobody has ended.
 
 WORKSPACE/lock  id.json  unfinished.json
+WORKSPACE/checks/  what was found well of data that may not have changed since
 WORKSPACE/runs/<run>/
 """
 

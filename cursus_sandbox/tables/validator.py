@@ -16,6 +16,7 @@ from cursus_sandbox.tables.artifacts import (
 )
 from cursus_sandbox.tables.compare import mismatches
 from cursus_sandbox.tables.files import DataFile, data_files, is_marker, text_path
+from cursus_sandbox.tables.memo import Memo
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
 from cursus_sandbox.tables.observed import Format, ObservedTable, special_file, table_format
 from cursus_sandbox.tables.promises import schema_mismatches
@@ -35,15 +36,17 @@ _BY_ROW = {Kind.DELIMITER, Kind.RAGGED, Kind.ENCODING}
 
 @dataclass(frozen=True, slots=True)
 class DataCompatibilityValidator:
-    """Checks data where they pass from one step to another. Keeps nothing, so one serves every thread.
+    """Checks data where they pass from one step to another. Keeps nothing itself, so one serves every thread.
 
-    Without `values` no report holds what was in the data: for data that are nobody's business.
+    Without `values` no report holds what was in the data: for data that are nobody's business. With a `memo`, files
+    that were found well and have not changed since aren't looked into again.
 
     With a schema, every file its `glob` chooses is compared with it. Without one, tables are only opened: what nobody
     could read is an error, what some reader may cope with a warning, and nothing else is asked of them.
     """
 
     values: bool = True
+    memo: Memo | None = None
 
     def check(
         self,
@@ -61,9 +64,12 @@ class DataCompatibilityValidator:
         then holds in each, and other files are only counted. `schema_from` names the schema in messages, for instance
         "contract 'XGBoostTraining'". `path` itself is not followed if it is a link: resolve it where one is meant.
         """
+        key = self.memo.key(path, schema, parts, schema_from, self.values) if self.memo else None
+        if self.memo and key and (known := self.memo.recalled(key)):
+            return known.model_copy(update={"data": data, "reader": reader})
         look = _Look(schema, schema_from or "the schema")
         look.at(path, parts)
-        return DataCompatibilityReport(
+        report = DataCompatibilityReport(
             data=data,
             reader=reader,
             schema_from=schema_from,
@@ -73,6 +79,9 @@ class DataCompatibilityValidator:
             depth=_depth(look),
             findings=grouped(look.findings if self.values else [one.without_values() for one in look.findings]),
         )
+        if self.memo and key:
+            self.memo.keep(key, report)
+        return report
 
     def check_schemas(
         self, producer: TableSchema, consumer: TableSchema, *, data: str, reader: str, schema_from: str = ""

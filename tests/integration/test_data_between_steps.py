@@ -1,6 +1,7 @@
 """Data that break their contract, where they are written and where they are read."""
 
 import json
+import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +17,12 @@ pq.write_table(pa.table({columns}), OUT / 'out' / 'part-0.parquet')
 NUMBERS = TABLE.format(columns="{'id': [1, 2], 'late': [0, 1]}")
 TEXTS = TABLE.format(columns="{'id': [1, 2], 'late': ['no', 'yes']}")
 ASKS = {"schema": {"fields": [{"name": "late", "type": "integer"}]}}
+
+
+def wait_for_the_clock_to_tick(file):
+    """Until a file's last change is so long ago that another would show in its times."""
+    while time.time_ns() < file.stat().st_ctime_ns + 200_000_000:
+        pass
 
 
 def findings(step):
@@ -143,3 +150,16 @@ def test_a_part_of_an_output_may_be_read_by_a_step_that_succeeds(small):
     small.step("reader", "say(json.dumps(tree(IN / 'data')))", reads={"data": "writer:out"}, inputs={"data": ASKS})
     result = succeeded(small.run()).step_results
     assert json.loads(said(result["reader"])) == ["_SUCCESS", "part-0.parquet"]
+
+
+def test_data_from_outside_that_have_not_changed(small):
+    """A second run takes data of this machine that were found well, and are the same, for well; the report says so."""
+    (small.folder / "given").mkdir()
+    file = small.folder / "given/part-0.parquet"
+    pq.write_table(pa.table({"late": [1]}), file)
+    wait_for_the_clock_to_tick(file)
+    small.step("reader", "say('x')", reads={"data": "./given"}, inputs={"data": ASKS})
+    first, second = (succeeded(small.run()).step_results["reader"].reports[0] for _ in range(2))
+    assert (first.depth, second.depth.endswith(", unchanged since)")) == ("parquet footers", True)
+    pq.write_table(pa.table({"late": ["no"]}), file)
+    assert small.run().exit_code == 3
