@@ -32,7 +32,7 @@ _NOTHING_RAN = Exit(code=0, seconds=0.0)
 class AttemptEnd:
     """How an attempt ended. Of a server `done` is whether it had answered all; `failure` says why it won't do.
 
-    Of several hosts `host` is the one that failed.
+    Of several hosts `host` is the one that failed; `unfit` says why what one of them left can't be taken.
     """
 
     exit: Exit
@@ -40,6 +40,7 @@ class AttemptEnd:
     failure: str | None = None
     host: str | None = None
     warnings: tuple[str, ...] = ()
+    unfit: str | None = None
 
     @property
     def code(self) -> int | None:
@@ -88,7 +89,7 @@ class Attempt:
             run = HostsRun(step, self.sources, identity, self.engine, image, labels)
             hosts_exit = run.ended(folders, self._write, self.log.used)
             warnings = (*hosts_exit.clashes, *remarks(step, hosts_exit.exit))
-            return AttemptEnd(hosts_exit.exit, host=hosts_exit.failed, warnings=warnings)
+            return AttemptEnd(hosts_exit.exit, host=hosts_exit.failed, warnings=warnings, unfit=hosts_exit.unfit)
         if self.engine.makes_mounts:
             job, staging = sagemaker_job(
                 step,

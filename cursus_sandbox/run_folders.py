@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cursus_sandbox.engines.mounts import clear
 from cursus_sandbox.errors import WorkspaceError
 from cursus_sandbox.journal import Journal
 from cursus_sandbox.sagemaker.layout import StepFolders
+from cursus_sandbox.untrusted import remove
 
 ATTEMPT = "attempt-"
 
@@ -55,7 +55,7 @@ class StepFolder:
     def discard(self, folders: StepFolders) -> None:
         """Take away what an attempt needed only while it ran, as far as it is the caller's."""
         with suppress(OSError):
-            removed(folders.outputs.parent)
+            remove(folders.outputs.parent)
 
     def write(self, name: str, content: Any) -> None:
         """Write a JSON file, whole or not at all."""
@@ -101,16 +101,10 @@ class RunFolder:
         left = []
         for attempt in (self.path / "steps").glob(f"*/{ATTEMPT}*"):
             try:
-                removed(attempt)
+                remove(attempt)
             except OSError:
                 left.append(attempt)
         return left
-
-
-def removed(folder: Path) -> None:
-    """Delete a folder, also one with closed folders in it; OSError where something belongs to somebody else."""
-    clear(folder)
-    folder.rmdir()
 
 
 def unwritable(error: OSError, doing: str) -> WorkspaceError:

@@ -23,10 +23,11 @@ from cursus_sandbox.sagemaker.identity import JobIdentity
 from cursus_sandbox.sagemaker.layout import StepFolders, checkpoint_folders, sagemaker_job
 from cursus_sandbox.sagemaker.sharding import shards
 from cursus_sandbox.sagemaker.staging import copy, stage
+from cursus_sandbox.sagemaker.survey import surveyed
+from cursus_sandbox.untrusted import remove
 
 _LONGEST_LINE = 64 * 1024  # bytes; what is longer is cut into lines
 _NAMED = 3
-_LEFT_BESIDE = ("model", "data", "checkpoints", "processing", "output")  # of what is staged, what a host may write to
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,13 @@ class HostsExit:
 
     `exit` is of the host that failed first, else of the last one; its seconds are the job's, its peak memory that of
     the host that took most. `failed` names the host. `clashes` are the sentences for what several hosts left under the
-    same name.
+    same name. `unfit` says why what one of them left can't be taken: then nothing is put together.
     """
 
     exit: Exit
     failed: str | None = None
     clashes: tuple[str, ...] = ()
+    unfit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +116,16 @@ class HostsRun:
         The host that failed comes last, for its message is the job's. Checkpoints are the same files on all of them.
         """
         broken = next(((host, ended) for host, ended in order if ended.code or ended.why), None)
+        unfit = next((f"{host.name}: {said}" for host, one in own.items() if (said := surveyed(one))), None)
+        if unfit:
+            host, ended = broken or order[-1]
+            return HostsExit(ended, host.name if broken else None, unfit=unfit)
         shared = {folders.messages, *checkpoint_folders(self.step, folders)}
         clashes: list[str] = []
         for host in sorted(own, key=lambda host: broken is not None and host == broken[0]):
             theirs = own[host]
             pairs = [(one, folders.outputs / one.name) for one in sorted(theirs.outputs.iterdir())]
-            pairs += [(one, folders.staged / name) for name in _LEFT_BESIDE if (one := theirs.staged / name).is_dir()]
+            pairs += [(one, folders.staged / one.name) for one in theirs.beside]
             for mine, whole in pairs:
                 found = _merged(mine, whole)
                 clashes += [f"{host.name} wrote {one}" for one in found if whole not in shared]
@@ -156,8 +162,7 @@ def _merged(source: Path, target: Path) -> list[str]:
             continue
         if os.path.lexists(there):
             clashes.append(str(there.relative_to(target.parent)))
-            if there.is_dir() and not there.is_symlink():
-                shutil.rmtree(there)
+            remove(there)
         here.replace(there)
     return clashes
 

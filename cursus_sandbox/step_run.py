@@ -20,9 +20,11 @@ from cursus_sandbox.sagemaker.layout import StepFolders
 from cursus_sandbox.sagemaker.offline import pip_failure
 from cursus_sandbox.sagemaker.staging import exit_message, keep_checkpoints
 from cursus_sandbox.sagemaker.strays import strays
+from cursus_sandbox.sagemaker.survey import FILES, surveyed
 from cursus_sandbox.step_watch import StepWatch, write
 from cursus_sandbox.tables.report import DataCompatibilityReport
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
+from cursus_sandbox.untrusted import opened
 
 _TAIL = 64 * 1024  # bytes
 _LARGEST_METRICS = 1024 * 1024  # bytes
@@ -60,7 +62,8 @@ class StepRun:
             for number in range(1, step.retries + 2):
                 self.tell(StepStarted(step=step.name, attempt=number))
                 ended = Attempt(step, self.sources, self.run, self.engine, attempt, log, self.tell).end()
-                if ended.well or ended.exit.why is Why.INTERRUPTED or number > step.retries:
+                unfit = ended.unfit or surveyed(attempt, files=step.resources.files or FILES)
+                if unfit or ended.well or ended.exit.why is Why.INTERRUPTED or number > step.retries:
                     break
                 write(log, f"\n--- attempt {number} ended: {ended.sentence(step)}; once more ---\n\n".encode())
                 log.again()
@@ -80,7 +83,7 @@ class StepRun:
             message=message.text,
             log=folder.log,
             reports=read,
-            warnings=(*ended.warnings, *(strays(step, attempt) if self.engine.makes_mounts else ())),
+            warnings=(*ended.warnings, *(strays(step, attempt) if self.engine.makes_mounts and not unfit else ())),
         )
         if not ended.well:
             status = StepStatus.STOPPED if ended.exit.why is Why.INTERRUPTED else StepStatus.FAILED
@@ -88,6 +91,8 @@ class StepRun:
             if step.pip_shim and not step.network and not ended.exit.why and (pip := pip_failure(_tail(folder.log))):
                 why = f"{why}: {pip}"
             return result.model_copy(update={"status": status, "why": why})
+        if unfit:
+            return result.model_copy(update={"why": unfit, "data_broken": True})
         if not message.readable:
             why = "/opt/ml/output/message is not UTF-8, and SageMaker fails a job for that"
             return result.model_copy(update={"why": why})
@@ -195,11 +200,11 @@ def _metrics(outputs: Path) -> dict[str, float]:
     """The numbers at the top of each channel's `metrics.json`; anything else is no metric."""
     found: dict[str, float] = {}
     for file in sorted(outputs.glob("*/metrics.json")):
-        if file.is_symlink() or not file.is_file() or file.stat().st_size > _LARGEST_METRICS:
-            continue
         try:
-            content = json.loads(file.read_bytes())
-        except (ValueError, RecursionError):
+            with opened(file) as written:
+                text = written.read(_LARGEST_METRICS + 1)
+            content = json.loads(text) if len(text) <= _LARGEST_METRICS else None
+        except (OSError, ValueError, RecursionError):
             continue
         if isinstance(content, dict):
             found |= {name: number for name, value in content.items() if (number := _number(value)) is not None}

@@ -25,10 +25,11 @@ from cursus_sandbox.engines.docker_relay import relay_creation
 from cursus_sandbox.engines.docker_usage import ContainerUsage, is_out_of_memory, oom_kills
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs
 from cursus_sandbox.engines.engine import Cluster, Door, Exit, Job, Visitor, Watcher, Why
-from cursus_sandbox.engines.mounts import Placed, Private, check, clear, hosts_file, place
+from cursus_sandbox.engines.mounts import Placed, Private, check, hosts_file, place
 from cursus_sandbox.engines.visit import Visit, Way, await_relay
 from cursus_sandbox.engines.watch import Watch
 from cursus_sandbox.errors import EngineError
+from cursus_sandbox.untrusted import empty
 
 LABEL = "cursus-sandbox.engine"
 SECONDS_TO_LEAVE = 10.0
@@ -116,12 +117,12 @@ class DockerEngine:
                 try:
                     return self._run(job, log, visitor, watcher, self.private_folders or Private.OVERLAY)
                 except _OverlayRefused:
-                    clear(job.scratch)
+                    empty(job.scratch)
                     self.private_folders = Private.COPY
                     return self._run(job, log, visitor, watcher, Private.COPY)
             finally:
                 with suppress(PermissionError):  # what an image's own user left there
-                    clear(job.scratch)
+                    empty(job.scratch)
 
     @contextmanager
     def cluster(self, hosts: Sequence[str], *, outside: bool, labels: Mapping[str, str]) -> Iterator[Cluster]:
@@ -336,7 +337,7 @@ def _is_occupied(work: Path | None) -> bool:
     if work is None:
         return False
     try:
-        clear(work)
+        empty(work)
     except PermissionError:
         return True
     return False

@@ -26,12 +26,13 @@ from cursus_sandbox.engines.bwrap import bwrap_argv, system_options
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs, no_clusters
 from cursus_sandbox.engines.engine import Cluster, Exit, Job, MountMode, Visitor, Watcher, Why
 from cursus_sandbox.engines.machine import Machine, this_machine
-from cursus_sandbox.engines.mounts import Private, check, clear, hosts_file, place
+from cursus_sandbox.engines.mounts import Private, check, hosts_file, place
 from cursus_sandbox.engines.processes import Memory, cpu_seconds
 from cursus_sandbox.engines.sandbox import Sandbox
 from cursus_sandbox.engines.visit import Visit, through_process
 from cursus_sandbox.engines.watch import Watch
 from cursus_sandbox.errors import EngineError
+from cursus_sandbox.untrusted import empty
 
 VERSION = (0, 11)
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
@@ -108,7 +109,7 @@ class LocalEngine:
                     visit.leave(job_ended_itself=ended.why is None)
                 return ended
             finally:
-                clear(job.scratch)
+                empty(job.scratch)
 
     def cluster(self, hosts: Sequence[str], **settings: object) -> AbstractContextManager[Cluster]:  # noqa: ARG002
         """Refuse with EngineError: a sandbox has no way to another one."""
@@ -153,7 +154,7 @@ class LocalEngine:
                     self.private_folders = Private.MEMORY_OVERLAY
                 else:
                     self.private_folders = Private.COPY
-                clear(job.scratch)
+                empty(job.scratch)
             return self.private_folders
 
 

@@ -11,7 +11,6 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -81,20 +80,6 @@ def hosts_file(job: Job) -> Path:
     path.write_text(f"127.0.0.1 localhost {job.hostname}\n::1 localhost ip6-localhost ip6-loopback\n")
     path.chmod(0o644)
     return path
-
-
-def clear(folder: Path) -> None:
-    """Delete what is in a folder, also what its owner may not list.
-
-    The kernel leaves an empty `work/work` of mode 000 behind an overlay; after a mount by a daemon it belongs to root.
-    A step may have closed folders of its own. PermissionError when something full belongs to somebody else.
-    """
-    with os.scandir(folder) as entries:
-        for entry in list(entries):
-            if entry.is_dir(follow_symlinks=False):
-                _remove(Path(entry.path))
-            else:
-                Path(entry.path).unlink()
 
 
 def _problem(mount: Mount) -> str | None:
@@ -185,13 +170,3 @@ def _hand_over(paths: Iterable[Path], user: str | None) -> None:
             os.chown(path, int(uid), int(gid) if gid.isdigit() else -1)
         else:
             path.chmod(0o777 if path.is_dir() else 0o666 | path.stat().st_mode & 0o111)
-
-
-def _remove(folder: Path) -> None:
-    with suppress(OSError):
-        folder.rmdir()  # needs no right on the folder itself, only on the one that holds it
-        return
-    with suppress(PermissionError):
-        folder.chmod(0o700)
-    clear(folder)
-    folder.rmdir()

@@ -19,11 +19,11 @@ from typing import Self
 
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs, no_clusters
 from cursus_sandbox.engines.engine import Cluster, Exit, Job, Visitor, Watcher, Why
-from cursus_sandbox.engines.mounts import clear
 from cursus_sandbox.engines.processes import Memory, cpu_seconds, group, members, reap_at_home
 from cursus_sandbox.engines.sandbox import share_of_processors
 from cursus_sandbox.engines.watch import Watch
 from cursus_sandbox.errors import EngineError
+from cursus_sandbox.untrusted import empty
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
@@ -93,7 +93,7 @@ class ProcessEngine:
                 log(f"{error}\n".encode())
                 return Exit(error.code, time.monotonic() - started)
             finally:
-                clear(job.scratch)
+                empty(job.scratch)
             return Exit(child.exit_code, time.monotonic() - started, supervision.peak_memory, supervision.why)
 
     def cluster(self, hosts: Sequence[str], **settings: object) -> AbstractContextManager[Cluster]:  # noqa: ARG002

@@ -197,12 +197,13 @@ Network = Annotated[bool, BeforeValidator(network), WithJsonSchema({"enum": [Tru
 
 
 class Resources(_Ours):
-    """What a step may use. `memory` and `shm_size` in bytes."""
+    """What a step may use: `memory` and `shm_size` in bytes; `files` is how many it may leave."""
 
     cpus: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
     memory: Size | None = None
     gpus: Annotated[int | None, Field(ge=0)] = None
     shm_size: Size | None = None
+    files: Annotated[int | None, Field(ge=1)] = None
 
 
 class StepConfiguration(_Ours):

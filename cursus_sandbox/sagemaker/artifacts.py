@@ -16,6 +16,7 @@ from pathlib import Path
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedOutput, PlannedStep
 from cursus_sandbox.sagemaker.layout import MODEL, OUTPUT_DATA, StepFolders
+from cursus_sandbox.untrusted import folder_at, opened
 
 
 def archive_name(step: PlannedStep, output: PlannedOutput) -> str | None:
@@ -45,7 +46,7 @@ def archive(step: PlannedStep, folders: StepFolders) -> None:
         for output in outputs:
             assert output.path is not None  # noqa: S101 -- or it would have no archive
             inside = whole / output.path.relative_to(root)
-            inside.parent.mkdir(parents=True, exist_ok=True)
+            folder_at(whole, inside)  # the step may have put a link, or files, where the output was mounted
             (folders.outputs / output.channel).rename(inside)
         first, *others = (folders.outputs / output.channel / name for output in outputs)
         pack(whole, first)
@@ -68,12 +69,11 @@ def pack(folder: Path, archive: Path) -> None:
                 member.type, member.mode = tarfile.DIRTYPE, 0o755
                 tar.addfile(member)
                 continue
-            descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            with os.fdopen(descriptor, "rb") as opened:
-                status = os.fstat(descriptor)
+            with opened(file) as content:
+                status = os.fstat(content.fileno())
                 member.size = status.st_size
                 member.mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
-                tar.addfile(member, opened)
+                tar.addfile(member, content)
 
 
 def _leaves(folder: Path) -> Iterator[Path]:

@@ -31,6 +31,7 @@ OUTPUT = PurePosixPath("/opt/ml/output")
 OUTPUT_DATA = PurePosixPath("/opt/ml/output/data")
 MODEL = PurePosixPath("/opt/ml/model")
 CHECKPOINTS = PurePosixPath("/opt/ml/checkpoints")
+_LEFT_BESIDE = ("model", "data", "checkpoints", "processing", "output")  # of what is staged, what a step may write to
 _WORDS = {StepKind.TRAINING: ("train",), StepKind.TRANSFORM: ("serve",)}  # what an image that starts itself is told
 
 
@@ -46,6 +47,11 @@ class StepFolders:
     def messages(self) -> Path:
         """The folder the step sees as /opt/ml/output."""
         return self.staged / "output"
+
+    @property
+    def beside(self) -> tuple[Path, ...]:
+        """The folders, as far as they are there, in which a step leaves what is in none of its outputs."""
+        return tuple(folder for name in _LEFT_BESIDE if (folder := self.staged / name).is_dir())
 
 
 @dataclass(frozen=True, slots=True)

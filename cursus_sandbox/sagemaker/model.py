@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import shutil
@@ -11,10 +12,12 @@ from pathlib import Path
 
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.sagemaker.identity import JobIdentity
+from cursus_sandbox.untrusted import tar
 
 MEMBERS = 100_000
 BYTES = 64 * 1024**3
 _UNPACKED = "model"
+_ODD_NAMES = (errno.ENAMETOOLONG, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EINVAL)
 _DESCRIPTION = "model.json"
 
 
@@ -65,15 +68,19 @@ def unpack(archive: Path, folder: Path, *, members: int = MEMBERS, size: int = B
     folder.mkdir(parents=True, exist_ok=True)
     count = unpacked = 0
     try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
+        with tar(archive) as packed:
+            for member in packed:
                 count, unpacked = count + 1, unpacked + member.size
                 if count > members:
                     raise ModelError(f"{archive.name} has more than {members:,} members")
                 if unpacked > size:
                     raise ModelError(f"{archive.name} holds more than {size / 1024**3:g} GB")
-                tar.extract(member, folder, filter="data")
+                packed.extract(member, folder, filter="data")
     except tarfile.FilterError as error:
         raise ModelError(f"{archive.name} can't be unpacked safely: {error}") from error
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+    except OSError as error:
+        if error.errno not in _ODD_NAMES and not isinstance(error, gzip.BadGzipFile):
+            raise
+        raise ModelError(f"{archive.name} can't be unpacked: {error.strerror or error}") from error
+    except (tarfile.TarError, EOFError, zlib.error) as error:
         raise ModelError(f"{archive.name} is no whole gzipped tar: {error}") from error

@@ -14,6 +14,7 @@ from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.sagemaker.artifacts import pack
 from cursus_sandbox.sagemaker.layout import Staging, StepFolders, checkpoint_folders
+from cursus_sandbox.untrusted import opened
 
 _MESSAGE_LENGTH = 1024  # DescribeProcessingJob ExitMessage, DescribeTrainingJob FailureReason
 _FICLONE = 0x40049409  # ioctl_ficlone(2): btrfs, XFS and others
@@ -67,10 +68,15 @@ def exit_message(kind: StepKind, folders: StepFolders, *, failed: bool) -> ExitM
 
 
 def keep_checkpoints(step: PlannedStep, before: StepFolders, after: StepFolders) -> None:
-    """Move what an attempt left in /opt/ml/checkpoints to the next one, as SageMaker restores it."""
+    """Move what an attempt left in /opt/ml/checkpoints to the next one, as SageMaker restores it: files and folders."""
     for old, new in zip(checkpoint_folders(step, before), checkpoint_folders(step, after), strict=True):
-        if old.is_dir():
-            old.rename(new)
+        if not old.is_dir():
+            continue
+        for parent, folders, files in os.walk(old):
+            for path in (Path(parent, name) for name in (*folders, *files)):
+                if not stat.S_ISREG(mode := path.lstat().st_mode) and not stat.S_ISDIR(mode):
+                    path.unlink()
+        old.rename(new)
 
 
 def copy(source: Path, target: Path) -> None:
@@ -105,10 +111,7 @@ def _copy_file(source: str | Path, target: str | Path) -> None:
 def _small_file(file: Path, length: int) -> bytes:
     """A regular file's first bytes; never waits on a FIFO and follows no link: the step made it."""
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with opened(file) as content:
+            return content.read(length)
     except OSError:
         return b""
-    try:
-        return os.read(descriptor, length) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
-    finally:
-        os.close(descriptor)

@@ -51,4 +51,6 @@ def _below(folder: Path, shown: PurePosixPath) -> Iterator[PurePosixPath]:
     for parent, folders, files in os.walk(folder):
         folders.sort()
         for name in sorted(files):
-            yield shown / PurePosixPath(Path(parent, name).relative_to(folder))
+            yield shown / PurePosixPath(
+                os.fsencode(Path(parent, name).relative_to(folder)).decode("utf-8", "backslashreplace")
+            )

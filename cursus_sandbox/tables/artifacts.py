@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import posixpath
 import tarfile
 import zlib
@@ -18,6 +17,7 @@ from typing import IO, Any
 
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
 from cursus_sandbox.tables.schema import TableSchema
+from cursus_sandbox.untrusted import opened, tar
 
 _LARGEST = 256 << 20  # bytes of one JSON document
 _MOST = 100_000  # members of an archive
@@ -85,8 +85,8 @@ def _archive(path: Path, file: str) -> tuple[list[Mismatch], tuple[str, ...]]:
     names: list[str] = []
     found: list[Mismatch] = []
     try:
-        with _regular(path) as raw, tarfile.open(fileobj=raw, mode="r|*") as archive:
-            if archive.next() is None and os.fstat(raw.fileno()).st_size > _EMPTY_ARCHIVE:
+        with tar(path) as archive:
+            if archive.next() is None and path.stat().st_size > _EMPTY_ARCHIVE:
                 raise ValueError("it begins with zeros, which end an archive")
             for number, member in enumerate(archive):
                 if number >= _MOST:
@@ -119,7 +119,7 @@ def _json(path: Path, file: str, schema: TableSchema | None) -> Iterator[Mismatc
     lines = path.name.lower().removesuffix(".gz").endswith(_LINES)
     rules = schema.json_schema if schema else None
     try:
-        with _regular(path) as raw:
+        with opened(path) as raw:
             stream: IO[bytes] | gzip.GzipFile | io.BytesIO = (
                 gzip.GzipFile(fileobj=raw) if path.name.lower().endswith(".gz") else raw
             )
@@ -199,15 +199,6 @@ def _validator(rules: str) -> Any:
     import jsonschema  # type: ignore[import-untyped]  # noqa: PLC0415 -- an extra
 
     return jsonschema.Draft202012Validator(json.loads(rules))
-
-
-def _regular(path: Path) -> IO[bytes]:
-    """Open a file that a step made: no link is followed, no pipe waited for."""
-
-    def opener(name: str, flags: int) -> int:
-        return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-
-    return open(path, "rb", opener=opener)
 
 
 def _unsafe(name: str, file: str) -> Mismatch:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cursus_sandbox.tables.mismatch import Mismatch
 from cursus_sandbox.tables.observed import Format, ObservedTable, special_file, table_format, unreadable
+from cursus_sandbox.untrusted import opened
 
 
 def observe(
@@ -29,9 +30,8 @@ def observe(
     try:
         if special := special_file(path, file=file):
             return special
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as stream:
-            if os.fstat(descriptor).st_size == 0:
+        with opened(path) as stream:
+            if os.fstat(stream.fileno()).st_size == 0:
                 return unreadable(file, "the file is empty (0 bytes)", kind=kind)
             if kind is Format.PARQUET:
                 from cursus_sandbox.tables.parquet import parquet_table  # noqa: PLC0415 - pyarrow loads when needed

@@ -17,10 +17,10 @@ PACKAGE = Path(cursus_sandbox.__file__).parent
 # A room, and what it may import besides itself. `sagemaker` turns a planned step into a job, so it knows the values of
 # both sides, and of the engines no more than the seam. `reports` shows where things lie in a container.
 ROOMS = {
-    "tables": {"errors"},
-    "engines": {"errors"},
+    "tables": {"errors", "untrusted"},
+    "engines": {"errors", "untrusted"},
     "pipeline": {"errors", "tables"},
-    "sagemaker": {"errors", "pipeline", "engines.engine"},
+    "sagemaker": {"errors", "untrusted", "pipeline", "engines.engine"},
     "reports": {"errors", "pipeline", "tables", "sagemaker.layout"},
 }
 
@@ -28,6 +28,7 @@ ROOMS = {
 HALLWAY = [
     *(
         "errors",
+        "untrusted",
         "documents",
         "journal",
         "manifests",
@@ -138,8 +139,8 @@ def test_hallway(place):
 
 
 def test_errors_stand_alone():
-    """The error tree imports nothing of ours."""
-    assert GRAPH["errors"] == set()
+    """The error tree imports nothing of ours, nor does what handles files that nobody vouches for."""
+    assert GRAPH["errors"] == GRAPH["untrusted"] == set()
 
 
 def test_who_knows_engines():
