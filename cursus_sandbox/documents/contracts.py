@@ -59,7 +59,7 @@ def _contract(tree: Tree, content: dict[str, Any], inside: Place) -> tuple[Scrip
         return there[0] if there else places[-1]
 
     contract, problems = validated(ScriptContract, contract_fields(content), tree, lambda at: written(*places_of(at)))
-    for what, place, hint in (*_undescribed(content), *_aliases_that_collide(content)):
+    for what, place, hint in (*_undescribed(content), *_aliases_that_collide(content), *_unlike(content)):
         at = written(place)
         problems.append(tree.problem(f"{'.'.join(map(str, at))}: {what}", at, hint))
     return contract, problems
@@ -76,6 +76,19 @@ def _undescribed(content: dict[str, Any]) -> Iterator[Finding]:
             if known and name not in known:
                 what = f"this is not among the spec's {described}"
                 yield what, ("contract", channels, name), did_you_mean(name, known)
+
+
+def _unlike(content: dict[str, Any]) -> Iterator[Finding]:
+    """Schemas that are like a channel of this contract which it hasn't."""
+    ports = {name: section(section(content, "contract"), name) for name in ("inputs", "outputs")}
+    known = [channel for channels in ports.values() for channel in channels]
+    for name, channels in ports.items():
+        for channel, port in channels.items():
+            like = section(section(port, "schema"), "like") if isinstance(port, dict) else {}
+            wanted = like.get("channel")
+            if isinstance(wanted, str) and "step" not in like and wanted not in known:
+                what = f"this contract has no channel '{wanted}'"
+                yield what, ("contract", name, channel, "schema", "like", "channel"), did_you_mean(wanted, known)
 
 
 def _aliases_that_collide(content: dict[str, Any]) -> Iterator[Finding]:

@@ -20,6 +20,9 @@ def read_schema(file: Path) -> TableSchema:
     found, problems = validated(TableSchema, content, tree, lambda place: (*inside, *place))
     if found is None or problems or tree.problems:
         raise DocumentError([*tree.problems, *problems])
+    if found.like is not None:
+        what = "like: a schema in a file of its own has no other channel to be like"
+        raise DocumentError([tree.problem(what, (*inside, "like"), "Write its fields.")])
     return found
 
 

@@ -17,6 +17,7 @@ from cursus_sandbox.pipeline.cursus_config import CursusConfigs
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepOutput, Synthetic
 from cursus_sandbox.pipeline.inputs import Contracts
 from cursus_sandbox.pipeline.job_types import label_of
+from cursus_sandbox.pipeline.likes import without_likes
 from cursus_sandbox.pipeline.models import with_model
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
 from cursus_sandbox.pipeline.step_contracts import contract_notes, for_job_types, step_contracts
@@ -109,7 +110,8 @@ class Resolver:
         if problems:
             raise DocumentError(problems)
         pipeline = with_entry_points(self.pipeline, assignment)
-        resolved = for_job_types(chosen, assignment)
+        pipeline, resolved, unlike = without_likes(pipeline, for_job_types(chosen, assignment))
+        problems += unlike
         order = nx.lexicographical_topological_sort(self._graph, key=self._place.__getitem__)
         steps: dict[str, PlannedStep] = {}
         for name in order:

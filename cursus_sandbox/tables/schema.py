@@ -179,6 +179,14 @@ def _names(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+class Like(_Schema):
+    """The columns of another channel, but for some: of the same step, or of the step (or step type) that is named."""
+
+    channel: Annotated[str, StringConstraints(min_length=1)]
+    step: Annotated[str, StringConstraints(min_length=1)] | None = None
+    minus: Annotated[tuple[str, ...], pydantic.BeforeValidator(_names)] = ()
+
+
 class TableSchema(_Schema):
     """What the tables of a channel should be.
 
@@ -186,9 +194,11 @@ class TableSchema(_Schema):
     texts that stand for no value in CSV and TSV; None is Table Schema's default, the empty text. `primary_key` are
     columns whose values, together, are in no file twice. `splits` are folders that are all there, with tables of the
     same columns. `json_schema` is what every JSON document, and every line of JSON Lines, keeps to; `members` are
-    patterns of which each matches a file of every tar archive or, where there is none, of the channel.
+    patterns of which each matches a file of every tar archive or, where there is none, of the channel. `like` stands
+    for another channel's columns, which a plan puts in its place (`like_another`); `fields` refine them.
     """
 
+    like: Like | None = None
     fields: tuple[Field, ...] = ()
     fields_match: FieldsMatch = pydantic.Field(default=FieldsMatch.SUBSET, alias="fieldsMatch")
     glob: str = "**/*"
@@ -236,6 +246,18 @@ def merged(base: TableSchema, over: TableSchema) -> TableSchema:
     fields = [refined.pop(field.name, field) for field in base.fields]
     keys = {name: getattr(over, name) for name in over.model_fields_set - {"fields"}}
     return base.model_copy(update={**keys, "fields": (*fields, *refined.values())})
+
+
+def like_another(base: TableSchema, schema: TableSchema) -> TableSchema:
+    """A schema with the columns of the one that it is `like`, which says nothing of files, rows and splits."""
+    minus = schema.like.minus if schema.like else ()
+    columns = TableSchema(
+        fields=tuple(one for one in base.fields if one.name not in minus),
+        fields_match=base.fields_match,
+        missing_values=base.missing_values,
+        primary_key=() if set(minus) & set(base.primary_key) else base.primary_key,
+    )
+    return merged(columns, schema).model_copy(update={"like": None})
 
 
 def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:

@@ -63,7 +63,10 @@ class DataCompatibilityValidator:
         `parts` are folders inside it that must be there with files in them, such as train, val and test; the schema
         then holds in each, and other files are only counted. `schema_from` names the schema in messages, for instance
         "contract 'XGBoostTraining'". `path` itself is not followed if it is a link: resolve it where one is meant.
+        ValueError for a schema that is `like` another: only who knows that one can put it in its place.
         """
+        if schema is not None and schema.like is not None:
+            raise ValueError(f"the schema is like the one of '{schema.like.channel}', which isn't known here")
         key = self.memo.key(path, schema, parts, schema_from, self.values) if self.memo else None
         if self.memo and key and (known := self.memo.recalled(key)):
             return known.model_copy(update={"data": data, "reader": reader})

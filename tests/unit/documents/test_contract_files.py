@@ -403,3 +403,22 @@ def test_step_type_is_found_however_it_is_written(tmp_path, head):
     """A contract is found by its step type in quotes, before a comment or after a byte order mark."""
     text = contract().replace("step_type: A", f"# A contract\n{head}" if head[0] != "﻿" else head)
     assert ContractLibrary([folder_of(tmp_path / "contracts", a=text)]).contracts(["A"])["A"].entry_point == "a.py"
+
+
+def test_a_schema_like_no_channel(problems):
+    """A schema like a channel that the contract hasn't is a problem in its line; a step's channel is for a plan."""
+    said = """\
+step_type: Train
+contract:
+  entry_point: train.py
+  inputs:
+    train: {path: /opt/ml/processing/input/train, schema: {fields: [{name: id}]}}
+    score:
+      path: /opt/ml/processing/input/score
+      schema: {like: {channel: trian, minus: [label]}}
+    other: {path: /opt/ml/processing/input/other, schema: {like: {channel: trian, step: Split}}}
+  outputs: {}
+"""
+    (problem,) = problems(said)
+    place = "contract.inputs.score.schema.like.channel"
+    assert problem == (8, f"{place}: this contract has no channel 'trian' Did you mean 'train'?")

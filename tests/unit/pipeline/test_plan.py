@@ -127,3 +127,56 @@ def test_step_schemas_refine_the_contracts():
     }
     assert rows.table_schema.glob == "*.csv"
     assert [field.name for field in bare.table_schema.fields] == ["z"]
+
+
+PARTS = {"path": OUT, "schema": {**schema(id="integer", label="integer"), "primaryKey": "id", "rows": {"min": 9}}}
+
+
+def test_schemas_like_another():
+    """A schema like another channel's has its columns but for some, and refines them; files and rows are its own."""
+    like = {"like": {"channel": "parts", "minus": ["label"]}, "glob": "*.csv", **schema(x="number")}
+    both = contract("Both", {"rows": {"path": IN, "schema": like}}, {"parts": PARTS})
+    (step,) = plan({"Both": {"inputs": {"rows": "./rows"}}}, [both]).steps
+    found = step.inputs[0].table_schema
+    assert [field.name for field in found.fields] == ["id", "x"]
+    assert (found.like, found.primary_key, found.glob, found.rows.min) == (None, ("id",), "*.csv", None)
+
+
+@pytest.mark.parametrize("named", ["First", "Writer"])
+def test_schemas_like_those_of_other_steps(named):
+    """The other channel may be of another step, by its name or by its type, and be like a third in turn."""
+    more = {"path": f"{OUT}/more", "schema": {"like": {"channel": "parts"}}}
+    writer = contract("Writer", outputs={"parts": {**PARTS, "path": f"{OUT}/parts"}, "more": more})
+    reader = contract("Reader", {"rows": f"{IN}/rows"})
+    schemas = {"rows": {"like": {"step": named, "channel": "more", "minus": "id"}}}
+    steps = {"First": {"contract": "Writer"}, "Reader": {"inputs": {"rows": "First:parts"}, "schemas": schemas}}
+    found = plan(steps, [writer, reader]).steps[1].inputs[0].table_schema
+    assert [field.name for field in found.fields] == ["label"]
+    assert found.primary_key == ()
+
+
+@pytest.mark.parametrize(
+    ("like", "said", "hint"),
+    [
+        ({"channel": "prts"}, "step 'Both' has no other channel 'prts'", "Did you mean 'parts'?"),
+        ({"channel": "rows"}, "step 'Both' has no other channel 'rows'", ""),
+        (
+            {"channel": "parts", "step": "Bot"},
+            "no step is called 'Bot', and none is of that type",
+            "Did you mean 'Both'?",
+        ),
+        ({"channel": "parts", "minus": ["lable"]}, "minus: 'Both:parts' has no field 'lable'", "Did you mean 'label'?"),
+        ({"channel": "bare"}, "'Both:bare' has no fields", "Write its `schema:` first."),
+        ({"channel": "round"}, "in a circle: Both:rows -> Both:round -> Both:rows", "Write the fields in one of them."),
+    ],
+)
+def test_schemas_like_nothing(like, said, hint):
+    """A schema like one that isn't there is a problem where it is written."""
+    back = {"path": f"{OUT}/round", "schema": {"like": {"channel": "rows"}}}
+    outputs = {"parts": {**PARTS, "path": f"{OUT}/parts"}, "bare": f"{OUT}/bare", "round": back}
+    both = contract("Both", {"rows": IN}, outputs)
+    steps = {"Both": {"inputs": {"rows": "./rows"}, "schemas": {"rows": {"like": like}}}}
+    found = next(one for one in problems(steps, [both]) if one.at)
+    assert said in found.what
+    assert hint in found.hint
+    assert found.at in {("steps", "Both", "schemas", "rows", "like"), ("steps", "Both")}
