@@ -15,6 +15,7 @@ from cursus_sandbox.errors import EngineError
 from cursus_sandbox.pipeline.events import Observer
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.result import PipelineExecutionResult
+from cursus_sandbox.pipeline.retries import NEVER
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.pipeline.values import duration, size
 from cursus_sandbox.planning import AnyPath, DataSource, Document, Overrides, PipelineDAGResolver, synthetic_of
@@ -221,7 +222,7 @@ def _local() -> Engine:
 
 def _tried_once(plan: PipelineExecutionPlan) -> PipelineExecutionPlan:
     """The plan without retries: whoever leaves the debugger has seen enough."""
-    return replace(plan, steps=tuple(replace(step, retries=0) for step in plan.steps))
+    return replace(plan, steps=tuple(replace(step, retries=NEVER) for step in plan.steps))
 
 
 def _process(*, terminal: bool = False) -> Engine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -161,6 +162,7 @@ class _Walk:
         self.ready: deque[str] = deque()
         self.running: dict[Future[StepExecutionResult], str] = {}
         self.stopped: str | None = None  # why nothing more is started
+        self.stopping = threading.Event()
         self.interrupted: ExitCode | None = None
         self.broken: BaseException | None = None
 
@@ -221,6 +223,7 @@ class _Walk:
     def _stop(self, why: str) -> None:
         """Start nothing more and end what runs; a second time, at once."""
         self.stopped = self.stopped or why
+        self.stopping.set()
         self.engine.interrupt()
 
     @contextmanager
@@ -251,7 +254,16 @@ class _Walk:
         if self.stopped:
             return self._not_started(step.name)
         sources = {one.channel: self._source(step, one) for one in step.inputs}
-        run = StepRun(step, sources, self.folder, self.engine, self.validator, self._tell, self.executor.strict)
+        run = StepRun(
+            step,
+            sources,
+            self.folder,
+            self.engine,
+            self.validator,
+            self._tell,
+            self.stopping,
+            strict=self.executor.strict,
+        )
         return run.result()
 
     def _not_started(self, name: str) -> StepExecutionResult:

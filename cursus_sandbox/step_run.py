@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from cursus_sandbox.attempt import Attempt
-from cursus_sandbox.engines.engine import Engine, Why
-from cursus_sandbox.pipeline.events import DataChecked, Observer, Progress, StepStarted
+from cursus_sandbox.attempts import Attempts
+from cursus_sandbox.engines.engine import Engine
+from cursus_sandbox.pipeline.events import DataChecked, Observer, Progress
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedOutput, PlannedStep
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
 from cursus_sandbox.run_folders import RunFolder, StepFolder
 from cursus_sandbox.sagemaker.artifacts import archive
 from cursus_sandbox.sagemaker.layout import StepFolders
 from cursus_sandbox.sagemaker.offline import pip_failure
-from cursus_sandbox.sagemaker.staging import exit_message, keep_checkpoints
+from cursus_sandbox.sagemaker.staging import exit_message
 from cursus_sandbox.sagemaker.strays import strays
-from cursus_sandbox.sagemaker.survey import FILES, surveyed
-from cursus_sandbox.step_watch import StepWatch, write
 from cursus_sandbox.tables.report import DataCompatibilityReport
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
 from cursus_sandbox.untrusted import opened
@@ -32,7 +31,10 @@ _LARGEST_METRICS = 1024 * 1024  # bytes
 
 @dataclass(frozen=True, slots=True)
 class StepRun:
-    """A step about to run. `sources` gives the file or folder of each input; `tell` hears what happens."""
+    """A step about to run. `sources` gives the file or folder of each input; `tell` hears what happens.
+
+    `stopping` is set when it is not to be tried again.
+    """
 
     step: PlannedStep
     sources: Mapping[str, Path]
@@ -40,6 +42,7 @@ class StepRun:
     engine: Engine
     validator: DataCompatibilityValidator
     tell: Observer
+    stopping: threading.Event
     strict: bool = False
 
     def result(self) -> StepExecutionResult:
@@ -56,22 +59,9 @@ class StepRun:
                 reports=read,
             )
         started = datetime.now().astimezone()
-        attempt = folder.attempt(1)
-        with folder.log.open("wb", buffering=0) as file:
-            log = StepWatch(step.name, self.tell, file)
-            for number in range(1, step.retries + 2):
-                self.tell(StepStarted(step=step.name, attempt=number))
-                ended = Attempt(step, self.sources, self.run, self.engine, attempt, log, self.tell).end()
-                unfit = ended.unfit or surveyed(attempt, files=step.resources.files or FILES)
-                if unfit or ended.well or ended.exit.why is Why.INTERRUPTED or number > step.retries:
-                    break
-                write(log, f"\n--- attempt {number} ended: {ended.sentence(step)}; once more ---\n\n".encode())
-                log.again()
-                before, attempt = attempt, folder.attempt(number + 1)
-                keep_checkpoints(step, before, attempt)
-                folder.discard(before)
-            log.end()
-        message = exit_message(step.kind, attempt, failed=not ended.well and ended.exit.why is not Why.INTERRUPTED)
+        last = Attempts(step, self.sources, self.run, self.engine, self.tell, self.stopping).last()
+        ended, step, attempt = last.end, last.step, last.folders
+        message = exit_message(step.kind, attempt, failed=not ended.well and not last.interrupted)
         result = StepExecutionResult(
             step=step.name,
             status=StepStatus.FAILED,
@@ -79,20 +69,25 @@ class StepRun:
             started_at=started,
             seconds=ended.exit.seconds,
             peak_memory=ended.exit.peak_memory,
-            attempts=number,
+            memory_limit=step.resources.memory,
+            attempts=last.number,
+            earlier_attempts=last.before,
             message=message.text,
             log=folder.log,
             reports=read,
-            warnings=(*ended.warnings, *(strays(step, attempt) if self.engine.makes_mounts and not unfit else ())),
+            warnings=(
+                *ended.warnings,
+                *(strays(step, attempt) if self.engine.makes_mounts and not ended.unfit else ()),
+            ),
         )
         if not ended.well:
-            status = StepStatus.STOPPED if ended.exit.why is Why.INTERRUPTED else StepStatus.FAILED
+            status = StepStatus.STOPPED if last.interrupted else StepStatus.FAILED
             why = ended.sentence(step)
             if step.pip_shim and not step.network and not ended.exit.why and (pip := pip_failure(_tail(folder.log))):
                 why = f"{why}: {pip}"
             return result.model_copy(update={"status": status, "why": why})
-        if unfit:
-            return result.model_copy(update={"why": unfit, "data_broken": True})
+        if ended.unfit:
+            return result.model_copy(update={"why": ended.unfit, "data_broken": True})
         if not message.readable:
             why = "/opt/ml/output/message is not UTF-8, and SageMaker fails a job for that"
             return result.model_copy(update={"why": why})

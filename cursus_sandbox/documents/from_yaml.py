@@ -110,6 +110,8 @@ class _Reader:
         match self.resolver.resolve(yaml.ScalarNode, written, (True, False)).removeprefix(_TAG):
             case "null":
                 return None
+            case "bool" if written == "on" and self.builder.expects_key:
+                return written  # a key of  retries:  -- as YAML 1.2 has it
             case "bool":
                 return written.lower() in {"yes", "true", "on"}
             case "int":

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
+from cursus_sandbox.pipeline.retries import Retried
 from cursus_sandbox.pipeline.transform import TransformSettings
 from cursus_sandbox.pipeline.values import (
     Duration,
@@ -225,7 +226,7 @@ class StepConfiguration(_Ours):
     hyperparameter_encoding: Encoding = Encoding.PLAIN
     timeout: Duration | None = None
     grace: Duration | None = None
-    retries: Annotated[int, Field(ge=0, le=100)] = 0
+    retries: Retried = 0
     instance_type: Text | None = None
     instance_count: Annotated[int | None, Field(ge=1, le=100)] = None
     distribution: dict[Text, Distribution] = Field(default_factory=dict)

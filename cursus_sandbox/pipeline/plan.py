@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from cursus_sandbox.pipeline.config_matching import ConfigResolution
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.dag import Distribution, Encoding, Resources, Source, Start, StepOutput, UploadMode
+from cursus_sandbox.pipeline.retries import NEVER, Retries
 from cursus_sandbox.pipeline.transform import TransformSettings
 from cursus_sandbox.tables.schema import TableSchema
 
@@ -93,7 +94,7 @@ class PlannedStep:
     environment: dict[str, Setting] = field(default_factory=dict)
     timeout: float | None = None
     grace: float | None = None  # from TERM to KILL when the time is up
-    retries: int = 0
+    retries: Retries = NEVER
     instance_type: str | None = None
     instance_count: int = 1
     resources: Resources = _NO_LIMITS

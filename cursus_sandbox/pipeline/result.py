@@ -27,8 +27,20 @@ class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class FailedAttempt(_Value):
+    """How an attempt ended that was followed by another; memory in bytes."""
+
+    why: str
+    exit_code: int | None
+    seconds: float
+    peak_memory: int | None
+    memory_limit: int | None
+
+
 class StepExecutionResult(_Value):
     """One step's end. `seconds` count the container only; `peak_memory` is in bytes, None if it could not be learned.
+
+    All figures are those of the last of its `attempts`; what came of those before is in `earlier_attempts`.
 
     `why` is a sentence for people; `outputs` gives each channel's folder; `reports` are the data checks before the
     step started and after it ended; `metrics` are the numbers of a `metrics.json` it left; `warnings` say
@@ -43,7 +55,9 @@ class StepExecutionResult(_Value):
     started_at: datetime | None = None
     seconds: float = 0.0
     peak_memory: int | None = None
+    memory_limit: int | None = None
     attempts: int = 0
+    earlier_attempts: tuple[FailedAttempt, ...] = ()
     message: str = ""
     log: Path | None = None
     outputs: dict[str, Path] = Field(default_factory=dict)

@@ -13,6 +13,7 @@ from cursus_sandbox.pipeline.inputs import Contracts, StepInputs, refined, why_s
 from cursus_sandbox.pipeline.instances import instances
 from cursus_sandbox.pipeline.limits import GRACE, RUNTIME, configured_runtime
 from cursus_sandbox.pipeline.plan import PlannedOutput, PlannedStep
+from cursus_sandbox.pipeline.retries import retries_of
 from cursus_sandbox.pipeline.transform import TransformSettings
 
 
@@ -81,7 +82,7 @@ def planned_step(
         environment=settings,
         timeout=step.timeout or defaults.timeout or configured_runtime(config) or RUNTIME,
         grace=step.grace or defaults.grace or GRACE,
-        retries=step.retries,
+        retries=retries_of(step.retries),
         instance_type=on.name,
         instance_count=on.count,
         resources=on.resources,

@@ -148,7 +148,7 @@ def _limits(step: PlannedStep) -> Iterator[str]:
         yield f"{resources.gpus} gpus"
     if step.timeout:
         yield f"{step.timeout:g} s" + (f", then {step.grace:g} s to end" if step.grace else "")
-    if step.retries:
-        yield f"{step.retries} retries"
+    if step.retries.count:
+        yield step.retries.said()
     if step.network:
         yield "with network"

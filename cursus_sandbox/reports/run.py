@@ -105,7 +105,7 @@ def _steps(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
         line = Text(f"{printable(step.step):<{width}}  ")
         line.append(f"{step.status:<{_STATUS}}", _STYLES[step.status])
         line.append(f"  {seconds:>9}  {size(step.peak_memory):>11}")
-        why = step.why or (f"{step.attempts} attempts" if step.attempts > 1 else "")
+        why = step.why or _attempts(step)
         if why and columns - beside >= min(len(why), _NARROW):
             folded = textwrap.wrap(printable(why), columns - beside, break_on_hyphens=False)
             line.append("  " + f"\n{' ' * beside}".join(folded), "dim")
@@ -113,6 +113,13 @@ def _steps(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
             folded = textwrap.wrap(printable(why), max(columns - 4, _NARROW), break_on_hyphens=False)
             line.append("".join(f"\n    {part}" for part in folded), "dim")
         yield line
+
+
+def _attempts(step: StepExecutionResult) -> str:
+    if step.attempts <= 1:
+        return ""
+    before = f"; before: {step.earlier_attempts[-1].why}" if step.earlier_attempts else ""
+    return f"{step.attempts} attempts{before}"
 
 
 def _findings(step: StepExecutionResult, result: PipelineExecutionResult) -> Iterator[Text]:

@@ -84,11 +84,15 @@ def test_fail_fast_after_broken_data(small):
 
 def test_retries(anywhere):
     """A step that fails is run again as often as it may be, on fresh folders; its log holds every attempt."""
-    anywhere.step("flaky", "print('trying', tree(OUT), flush=True); say('half'); sys.exit(5)", retries=2)
+    anywhere.step(
+        "flaky",
+        "print('trying', tree(OUT), flush=True); say('half'); sys.exit(5)",
+        retries={"count": 2, "backoff": 0.1},
+    )
     flaky = anywhere.run().step_results["flaky"]
     assert (str(flaky.status), flaky.attempts, flaky.exit_code) == ("failed", 3, 5)
     assert flaky.log.read_text().count("trying ['out']") == 3
-    assert "--- attempt 2 ended: exit code 5; once more ---" in flaky.log.read_text()
+    assert "--- attempt 2 ended: exit code 5; once more in 0.2 s ---" in flaky.log.read_text()
 
 
 def test_a_retry_that_succeeds(small):
@@ -101,7 +105,7 @@ def test_a_retry_that_succeeds(small):
         return ended
 
     small.step(
-        "flaky", "say(json.dumps(tree(IN / 'd'))); sys.exit(len(tree(IN / 'd')) < 2)", reads={"d": "./given"}, retries=3
+        "flaky", "say(json.dumps(tree(IN / 'd'))); sys.exit(len(tree(IN / 'd')) < 2)", reads={"d": "./given"}, retries=1
     )
     small.step("reader", "say((IN / 'data/said').read_text())", reads={"data": "flaky:out"})
     result = succeeded(small.run(engine=Watched(give_more))).step_results

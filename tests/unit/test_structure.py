@@ -42,6 +42,7 @@ HALLWAY = [
         "several_hosts",
         "step_watch",
         "attempt",
+        "attempts",
         "step_run",
         "executor",
         "reports",
@@ -148,7 +149,9 @@ def test_who_knows_engines():
     outside = [(importer, imported) for importer, imported in EDGES if not within(importer, "engines")]
     known = {(importer, imported) for importer, imported in outside if within(imported, "engines")}
     seam = {importer.partition(".")[0] for importer, imported in known if imported == "engines.engine"}
-    assert seam == {*("sagemaker", "several_hosts", "recovery", "step_watch", "attempt", "step_run", "executor", "api")}
+    assert seam == {
+        *("sagemaker", "several_hosts", "recovery", "step_watch", "attempt", "attempts", "step_run", "executor", "api")
+    }
     particular = {(importer, imported) for importer, imported in known if imported != "engines.engine"}
     assert particular <= {
         *(("api", f"engines.{name}") for name in ("docker", "local", "process")),

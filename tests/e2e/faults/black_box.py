@@ -242,9 +242,11 @@ def _adopting_orphans() -> Iterator[Adopted]:
 
 
 def _children() -> list[int]:
-    return [
-        int(child) for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()
-    ]
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # a thread that has just ended
+            found += [int(child) for child in (task / "children").read_text().split()]
+    return found
 
 
 def _read(stream: IO[bytes]) -> str:

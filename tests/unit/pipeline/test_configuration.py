@@ -174,5 +174,5 @@ def test_an_entry_point_makes_a_step_runnable():
 def test_network_and_user():
     """There is no network and no other user unless the step asks."""
     first, second = plan({"Load_a": {}, "Load_b": {"network": True, "user": "image", "retries": 2}}, [LOAD]).steps
-    assert (first.network, first.user, first.retries) == (False, None, 0)
-    assert (second.network, second.user, second.retries) == (True, "image", 2)
+    assert (first.network, first.user, first.retries.count) == (False, None, 0)
+    assert (second.network, second.user, second.retries.count) == (True, "image", 2)

@@ -1,0 +1,116 @@
+"""The attempts at a step: the first, and as many more as it may have after a failure."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+from cursus_sandbox.attempt import Attempt, AttemptEnd
+from cursus_sandbox.capacity import this_machine
+from cursus_sandbox.engines.engine import Engine, Why
+from cursus_sandbox.pipeline.events import Observer, StepStarted
+from cursus_sandbox.pipeline.plan import PlannedStep
+from cursus_sandbox.pipeline.result import FailedAttempt
+from cursus_sandbox.pipeline.retries import Cause
+from cursus_sandbox.run_folders import RunFolder
+from cursus_sandbox.sagemaker.layout import StepFolders
+from cursus_sandbox.sagemaker.staging import keep_checkpoints
+from cursus_sandbox.sagemaker.survey import FILES, surveyed
+from cursus_sandbox.step_watch import StepWatch, write
+
+_CAUSES = {Why.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY, Why.TIMEOUT: Cause.TIMEOUT}
+
+
+@dataclass(frozen=True, slots=True)
+class LastAttempt:
+    """The attempt that nothing came after. `step` has the memory it was given, `before` are the failed ones."""
+
+    end: AttemptEnd
+    step: PlannedStep
+    folders: StepFolders
+    before: tuple[FailedAttempt, ...]
+
+    @property
+    def number(self) -> int:
+        """The first is 1."""
+        return len(self.before) + 1
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it, or the wait for it, was told to end."""
+        return self.end.exit.why is Why.INTERRUPTED
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """The attempts at a step about to be made. `stopping` is set when no other is to be started."""
+
+    step: PlannedStep
+    sources: Mapping[str, Path]
+    run: RunFolder
+    engine: Engine
+    tell: Observer
+    stopping: threading.Event
+
+    def last(self) -> LastAttempt:
+        """Make them, each in a folder of its own, until one is well or there may be no other."""
+        step, folder = self.step, self.run.step(self.step.name)
+        folders, before = folder.attempt(1), list[FailedAttempt]()
+        with folder.log.open("wb", buffering=0) as file:
+            log = StepWatch(step.name, self.tell, file)
+            for number in count(1):
+                self.tell(StepStarted(step=step.name, attempt=number))
+                end = Attempt(step, self.sources, self.run, self.engine, folders, log, self.tell).end()
+                if unfit := end.unfit or surveyed(folders, files=step.resources.files or FILES):
+                    end = replace(end, unfit=unfit)
+                if not self._goes_on(end, number):
+                    break
+                cause = _cause(end)
+                before.append(_failed(step, end))
+                again = _with_memory(step, step.retries.memory(cause, step.resources.memory, this_machine().memory))
+                write(log, _between(before, again, step.retries.wait(number)))
+                if self.stopping.wait(step.retries.wait(number)):
+                    end = replace(end, exit=replace(end.exit, why=Why.INTERRUPTED))
+                    before.pop()
+                    break
+                log.again()
+                step, earlier, folders = again, folders, folder.attempt(number + 1)
+                keep_checkpoints(step, earlier, folders)
+                folder.discard(earlier)
+            log.end()
+        return LastAttempt(end, step, folders, tuple(before))
+
+    def _goes_on(self, end: AttemptEnd, number: int) -> bool:
+        """Whether there is another attempt after this one."""
+        if end.well or end.unfit or end.exit.why is Why.INTERRUPTED or self.stopping.is_set():
+            return False
+        return self.step.retries.allow(_cause(end), number)
+
+
+def _cause(end: AttemptEnd) -> Cause:
+    return _CAUSES.get(end.exit.why, Cause.EXIT) if end.exit.why else Cause.EXIT
+
+
+def _failed(step: PlannedStep, end: AttemptEnd) -> FailedAttempt:
+    return FailedAttempt(
+        why=end.sentence(step),
+        exit_code=end.code,
+        seconds=end.exit.seconds,
+        peak_memory=end.exit.peak_memory,
+        memory_limit=step.resources.memory,
+    )
+
+
+def _with_memory(step: PlannedStep, memory: int | None) -> PlannedStep:
+    return replace(step, resources=step.resources.model_copy(update={"memory": memory}))
+
+
+def _between(before: list[FailedAttempt], again: PlannedStep, seconds: float) -> bytes:
+    """What the log says between two attempts."""
+    memory = again.resources.memory
+    more = f" with {memory / 1024**2:,.0f} MB" if memory and memory != before[-1].memory_limit else ""
+    said = f"attempt {len(before)} ended: {before[-1].why}; once more in {seconds:g} s{more}"
+    return f"\n--- {said} ---\n\n".encode()
