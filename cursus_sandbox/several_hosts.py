@@ -17,12 +17,13 @@ from functools import partial
 from pathlib import Path
 
 from cursus_sandbox.engines.engine import Cluster, Engine, Exit, Usage, Watcher
+from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.sagemaker.hosts import INSTANCE_TYPE, Host, hosts
 from cursus_sandbox.sagemaker.identity import JobIdentity
 from cursus_sandbox.sagemaker.layout import StepFolders, checkpoint_folders, sagemaker_job
 from cursus_sandbox.sagemaker.sharding import shards
-from cursus_sandbox.sagemaker.staging import copy, stage
+from cursus_sandbox.sagemaker.staging import MESSAGE, copy, joined_message, stage
 from cursus_sandbox.sagemaker.survey import surveyed
 from cursus_sandbox.untrusted import remove
 
@@ -113,15 +114,17 @@ class HostsRun:
     ) -> HostsExit:
         """Put together what the hosts left, in their order: of two files of one name the later host's stays.
 
-        The host that failed comes last, for its message is the job's. Checkpoints are the same files on all of them.
+        The host that failed comes last, for its failure is the job's; messages are joined. Checkpoints are the same
+        files on all of them.
         """
         broken = next(((host, ended) for host, ended in order if ended.code or ended.why), None)
         unfit = next((f"{host.name}: {said}" for host, one in own.items() if (said := surveyed(one))), None)
         if unfit:
             host, ended = broken or order[-1]
             return HostsExit(ended, host.name if broken else None, unfit=unfit)
-        shared = {folders.messages, *checkpoint_folders(self.step, folders)}
+        shared = {folders.messages, folders.around, *checkpoint_folders(self.step, folders)}
         clashes: list[str] = []
+        message = joined_message(own.values()) if self.step.kind is StepKind.PROCESSING else b""
         for host in sorted(own, key=lambda host: broken is not None and host == broken[0]):
             theirs = own[host]
             pairs = [(one, folders.outputs / one.name) for one in sorted(theirs.outputs.iterdir())]
@@ -129,6 +132,9 @@ class HostsRun:
             for mine, whole in pairs:
                 found = _merged(mine, whole)
                 clashes += [f"{host.name} wrote {one}" for one in found if whole not in shared]
+        if message:
+            remove(folders.messages / MESSAGE)  # the last host's
+            (folders.messages / MESSAGE).write_bytes(message)
         ended = broken[1] if broken else order[-1][1]
         peaks = [one.peak_memory for _, one in order if one.peak_memory is not None]
         ended = replace(ended, seconds=max(one.seconds for _, one in order), peak_memory=max(peaks, default=None))

@@ -105,31 +105,36 @@ def training_configuration(step: PlannedStep, host: Host, hyperparameters: Mappi
     return _written(
         {
             "hyperparameters.json": hyperparameters,
-            "inputdataconfig.json": {
-                channel: {
-                    "TrainingInputMode": "File",
-                    "S3DistributionType": one.distribution,
-                    "RecordWrapperType": "None",
-                }
-                for one in step.inputs
-                for channel in training_channels(one)
-            },
-            "resourceconfig.json": {
-                "current_host": host.name,
-                "current_instance_type": host.instance_type,
-                "current_group_name": _GROUP,
-                "hosts": list(host.all),
-                "instance_groups": [
-                    {
-                        "instance_group_name": _GROUP,
-                        "instance_type": host.instance_type,
-                        "hosts": list(host.all),
-                    },
-                ],
-                "network_interface_name": "eth0",
-            },
+            "inputdataconfig.json": input_data_config(step),
+            "resourceconfig.json": resource_config(host),
         }
     )
+
+
+def input_data_config(step: PlannedStep) -> dict[str, Any]:
+    """Each training channel, and how it is brought."""
+    return {
+        channel: {
+            "TrainingInputMode": "File",
+            "S3DistributionType": one.distribution,
+            "RecordWrapperType": "None",
+        }
+        for one in step.inputs
+        for channel in training_channels(one)
+    }
+
+
+def resource_config(host: Host) -> dict[str, Any]:
+    """The hosts of a training job, as one of them is told."""
+    group = {"instance_group_name": _GROUP, "instance_type": host.instance_type, "hosts": list(host.all)}
+    return {
+        "current_host": host.name,
+        "current_instance_type": host.instance_type,
+        "current_group_name": _GROUP,
+        "hosts": list(host.all),
+        "instance_groups": [group],
+        "network_interface_name": "eth0",
+    }
 
 
 def training_channels(one: PlannedInput) -> tuple[str, ...]:

@@ -15,6 +15,10 @@ from cursus_sandbox.sagemaker.identity import REGION, JobIdentity
 
 _RESERVED = ("default_user_module_name", "_tuning_objective_metric")
 _PREFIX = "sagemaker_"
+_OF_PLATFORM = {
+    *("sagemaker_program", "sagemaker_submit_directory", "sagemaker_enable_cloudwatch_metrics", "sagemaker_region"),
+    *("sagemaker_container_log_level", "sagemaker_job_name", "sagemaker_s3_output"),
+}
 
 
 def script_mode(step: PlannedStep, identity: JobIdentity, folder: str) -> dict[str, str]:
@@ -38,13 +42,30 @@ def options(hyperparameters: Mapping[str, str]) -> Iterator[str]:
 
     A value that is JSON is read as such and written as Python does; a mapping becomes `a=1,b=2`.
     """
-    for name, text in sorted(hyperparameters.items()):
-        if not name.startswith(_PREFIX) and name not in _RESERVED:
-            yield f"-{name}" if len(name) == 1 else f"--{name}"
-            yield _word(_decoded(text))
+    for name, value in sorted(decoded(hyperparameters).items()):
+        yield f"-{name}" if len(name) == 1 else f"--{name}"
+        yield _word(value)
 
 
-def _decoded(text: str) -> Any:
+def decoded(hyperparameters: Mapping[str, str]) -> dict[str, Any]:
+    """The script's own hyperparameters as values: what is JSON is read as such, anything else stays text."""
+    return {
+        name: _value(text)
+        for name, text in hyperparameters.items()
+        if not name.startswith(_PREFIX) and name not in _RESERVED
+    }
+
+
+def framework_parameters(hyperparameters: Mapping[str, str]) -> dict[str, Any]:
+    """Those for a framework's container: `sagemaker_*`, but for those that only the platform and the toolkit read."""
+    return {
+        name: _value(text)
+        for name, text in hyperparameters.items()
+        if name.startswith(_PREFIX) and name not in _OF_PLATFORM
+    }
+
+
+def _value(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -15,12 +15,14 @@ from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.dag import Start
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
 from cursus_sandbox.sagemaker.configuration import processing_configuration, training_configuration
-from cursus_sandbox.sagemaker.framework import RUNPROC, SOURCE_ARCHIVE, runproc
+from cursus_sandbox.sagemaker.framework import REQUIREMENTS, RUNPROC, SOURCE_ARCHIVE, installing, runproc
 from cursus_sandbox.sagemaker.hosts import Host
 from cursus_sandbox.sagemaker.hyperparameters import options, script_mode
 from cursus_sandbox.sagemaker.identity import JobIdentity
 from cursus_sandbox.sagemaker.offline import OFFLINE, PIP_OF_HOME, PIP_OF_IMAGE
+from cursus_sandbox.sagemaker.toolkit import toolkit_variables
 
+ML = PurePosixPath("/opt/ml")
 PROCESSING = PurePosixPath("/opt/ml/processing")
 PROCESSING_CODE = PurePosixPath("/opt/ml/processing/input/code")
 PROCESSING_ENTRYPOINT = PurePosixPath("/opt/ml/processing/input/entrypoint")
@@ -31,7 +33,7 @@ OUTPUT = PurePosixPath("/opt/ml/output")
 OUTPUT_DATA = PurePosixPath("/opt/ml/output/data")
 MODEL = PurePosixPath("/opt/ml/model")
 CHECKPOINTS = PurePosixPath("/opt/ml/checkpoints")
-_LEFT_BESIDE = ("model", "data", "checkpoints", "processing", "output")  # of what is staged, what a step may write to
+_LEFT_BESIDE = ("model", "data", "checkpoints", "ml", "output")  # of what is staged, what a step may write to
 _WORDS = {StepKind.TRAINING: ("train",), StepKind.TRANSFORM: ("serve",)}  # what an image that starts itself is told
 
 
@@ -52,6 +54,11 @@ class StepFolders:
     def beside(self) -> tuple[Path, ...]:
         """The folders, as far as they are there, in which a step leaves what is in none of its outputs."""
         return tuple(folder for name in _LEFT_BESIDE if (folder := self.staged / name).is_dir())
+
+    @property
+    def around(self) -> Path:
+        """The folder the step sees around its inputs and outputs."""
+        return self.staged / "ml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,8 @@ def sagemaker_job(
         written = training_configuration(step, host, told)
         mounts.append(Mount(config, TRAINING_CONFIG, MountMode.READ_ONLY))
         environment |= {"TRAINING_JOB_NAME": identity.name, "TRAINING_JOB_ARN": identity.arn(step.kind)}
+        if step.start is Start.SCRIPT:
+            environment |= toolkit_variables(step, identity.name, host)
         taken = {mount.target for mount in mounts}
         for path in (MODEL, OUTPUT_DATA, CHECKPOINTS):
             if path not in taken:
@@ -105,9 +114,10 @@ def sagemaker_job(
             step, identity, host, entrypoint=entrypoint, arguments=arguments, code=_code_inputs(step, identity)
         )
         mounts.append(Mount(config, PROCESSING_CONFIG, MountMode.READ_ONLY))
-        if all(mount.target != PROCESSING for mount in mounts):  # what is written beside the outputs is found there
-            mounts.append(Mount(folders.staged / "processing", PROCESSING, MountMode.WRITABLE))
-            created.append(folders.staged / "processing")
+    around = folder_around(step)
+    if around and all(mount.target != around for mount in mounts):
+        mounts.append(Mount(folders.around, around, MountMode.WRITABLE))
+        created.append(folders.around)
     texts = {config / name: text for name, text in written.items()} | code.texts
     if step.pip_shim and not step.network:
         pip = folders.staged / "pip" / "pip.conf"
@@ -137,6 +147,16 @@ def sagemaker_job(
         archives=code.archives,
     )
     return job, staging
+
+
+def folder_around(step: PlannedStep) -> PurePosixPath | None:
+    """The folder around a step's inputs and outputs that is its own: /opt/ml is the platform's to mount over.
+
+    An image that starts itself may have files of its own there, and keeps them where the platform mounts nothing.
+    """
+    if step.start is Start.SCRIPT:
+        return ML
+    return PROCESSING if step.kind is StepKind.PROCESSING else None
 
 
 def checkpoint_folders(step: PlannedStep, folders: StepFolders) -> list[Path]:
@@ -181,7 +201,10 @@ def command_of(step: PlannedStep) -> tuple[tuple[str, ...], tuple[str, ...], Pur
     if step.kind is StepKind.TRANSFORM:
         return (interpreter, entry_point), step.arguments, TRAINING_CODE
     if step.kind is StepKind.TRAINING:
-        return (interpreter, entry_point), (*options(step.hyperparameters), *step.arguments), TRAINING_CODE
+        command = (interpreter, entry_point)
+        required = step.source_dir is not None and (step.source_dir / REQUIREMENTS).is_file()
+        words = (*options(step.hyperparameters), *step.arguments)
+        return installing(command) if required else command, words, TRAINING_CODE
     if is_unpacked(step):
         return ("/bin/bash", str(PROCESSING_ENTRYPOINT / RUNPROC)), step.arguments, None
     if step.ships_source_dir:

@@ -1,6 +1,7 @@
 """What AWS would refuse or lose of a planned step, read off the plan: each with the API's field and its limit.
 
-Source: the service model of SageMaker (2017-07-24) that botocore ships: CreateProcessingJob, CreateTrainingJob.
+Source: the service model of SageMaker (2017-07-24) that botocore ships: CreateProcessingJob, CreateTrainingJob,
+CreateModel, CreateTransformJob.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from cursus_sandbox.pipeline.contract import StepKind
+from cursus_sandbox.pipeline.dag import Start
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.sagemaker.layout import CHECKPOINTS, MODEL, OUTPUT_DATA, command_of
 
@@ -20,8 +22,14 @@ _CHANNEL_COUNT = 20  # InputDataConfig
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
 _WORDS, _WORD = 100, 256  # ContainerEntrypoint, ContainerArguments
 _PATH = 256
-_VARIABLES, _VARIABLE_NAME = 100, re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,255}")
-_VALUE = {StepKind.PROCESSING: 256, StepKind.TRAINING: 512}
+_VARIABLE_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_VARIABLES = {  # of Environment: how many, a name's length, a value's
+    StepKind.PROCESSING: (100, 256, 256),
+    StepKind.TRAINING: (100, 512, 512),
+    StepKind.MODEL: (100, 1024, 1024),
+    StepKind.TRANSFORM: (16, 1024, 10_240),
+}
+_ALL_OF_A_MODEL_S = 32 * 1024  # bytes, names and values
 _HYPERPARAMETERS, _HYPERPARAMETER_NAME, _HYPERPARAMETER = 100, 256, 2500
 _IMAGE = 255
 _NAME = 63  # of jobs; of steps in SageMaker Pipelines 64
@@ -31,16 +39,22 @@ _SHOWN = 30
 
 def refusals(step: PlannedStep) -> Iterator[str]:
     """A sentence for each thing AWS would refuse or lose; nothing of a step that isn't run."""
-    if not step.runs or step.kind not in _VALUE:
+    if not step.runs or step.kind not in _VARIABLES:
         return
     if len(step.name) > _NAME:
         yield f"its name has {len(step.name)} characters; a job's name has at most {_NAME}"
     if step.image and len(step.image) > _IMAGE:
         yield f"image: its name has {len(step.image)} characters; ImageUri takes {_IMAGE}"
+    yield from _environment(step)
+    if step.kind in _SECONDS:
+        yield from _job(step)
+
+
+def _job(step: PlannedStep) -> Iterator[str]:
     most = _SECONDS[step.kind]
     if step.timeout and step.timeout > most:
         yield f"timeout: {step.timeout:g} s; StoppingCondition.MaxRuntimeInSeconds takes at most {most}"
-    yield from _environment(step)
+    yield from _command(step)
     yield from _training(step) if step.kind is StepKind.TRAINING else _processing(step)
 
 
@@ -57,18 +71,23 @@ def underscored(steps: Iterable[PlannedStep]) -> str | None:
 
 
 def _environment(step: PlannedStep) -> Iterator[str]:
-    if len(step.environment) > _VARIABLES:
-        yield f"env: {len(step.environment)} variables; Environment takes {_VARIABLES}"
-    most = _VALUE[step.kind]
+    variables, name_length, length = _VARIABLES[step.kind]
+    if len(step.environment) > variables:
+        yield f"env: {len(step.environment)} variables; Environment takes {variables}"
     for name, setting in step.environment.items():
-        if not _VARIABLE_NAME.fullmatch(name):
-            yield f"env: {_short(name)} can't be a variable's name; Environment takes [a-zA-Z_][a-zA-Z0-9_]*, up to 256"
-        if len(setting.value) > most:
-            yield f"env: {name} has {len(setting.value):,} characters; a value of Environment has at most {most}"
+        if not _VARIABLE_NAME.fullmatch(name) or len(name) > name_length:
+            yield (
+                f"env: {_short(name)} can't be a variable's name; Environment takes [a-zA-Z_][a-zA-Z0-9_]*, up to "
+                f"{name_length}"
+            )
+        if len(setting.value) > length:
+            yield f"env: {name} has {len(setting.value):,} characters; a value of Environment has at most {length:,}"
+    whole = sum(len(f"{name}{setting.value}".encode()) for name, setting in step.environment.items())
+    if step.kind is StepKind.MODEL and whole > _ALL_OF_A_MODEL_S:
+        yield f"env: {whole:,} bytes in all; names and values of a model's Environment have at most 32 KB"
 
 
 def _processing(step: PlannedStep) -> Iterator[str]:
-    yield from _command(step)
     inputs = [path for one in step.inputs for path, _ in one.mounts()]
     outputs = [one.path for one in step.outputs if one.path is not None]
     code = int(step.entry_point is not None)
@@ -86,6 +105,13 @@ def _processing(step: PlannedStep) -> Iterator[str]:
 
 
 def _command(step: PlannedStep) -> Iterator[str]:
+    if step.kind is StepKind.TRAINING and step.start is Start.SCRIPT:
+        if step.arguments:  # what it is called with besides are hyperparameters, and the toolkit's doing
+            yield (
+                f"arguments: {_short(' '.join(step.arguments))} are not passed to a training script, "
+                "HyperParameters are; AlgorithmSpecification.ContainerArguments would take the place of `train`"
+            )
+        return
     entrypoint, arguments, _ = command_of(step)
     for field, words in (("ContainerEntrypoint", entrypoint), ("ContainerArguments", arguments)):
         if len(words) > _WORDS:

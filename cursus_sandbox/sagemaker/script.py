@@ -10,16 +10,17 @@ from pathlib import Path
 _INSTALLERS = ("install", "download")
 _CODE = "/opt/ml/code"
 _LARGEST = 2 * 1024 * 1024
-_TELLING = (b"SM_", _CODE.encode(), b"pip")  # a text with none of them has no habits: it needn't be parsed
+_TELLING = (b"SM_", _CODE.encode(), b"pip", b"symlink")  # a text with none of them has no habits: it needn't be parsed
 
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """Line numbers in a script: where it reads `SM_*` variables, names /opt/ml/code, installs packages."""
+    """Line numbers in a script: where it reads `SM_*` variables, names /opt/ml/code, installs packages, makes links."""
 
     sm_variables: dict[str, int]
     code_folder: int | None = None
     installs: int | None = None
+    links: int | None = None
 
 
 def habits(script: Path) -> Habits | None:
@@ -43,6 +44,7 @@ def habits(script: Path) -> Habits | None:
         sm_variables=dict(sorted(_sm_variables(nodes), key=lambda found: -found[1])),
         code_folder=next((line for text, line in texts if text == _CODE or text.startswith(f"{_CODE}/")), None),
         installs=min(_installs(nodes), default=None),
+        links=min(_links(nodes), default=None),
     )
 
 
@@ -85,3 +87,11 @@ def _installs(nodes: list[ast.AST]) -> Iterator[int]:
                     words += part.value.split()
         if "pip" in words and any(word in words for word in _INSTALLERS):
             yield node.lineno
+
+
+def _links(nodes: list[ast.AST]) -> Iterator[int]:
+    """`os.symlink(…)` and `path.symlink_to(…)`, however they are reached."""
+    for node in nodes:
+        match node:
+            case ast.Call(func=ast.Attribute(attr="symlink" | "symlink_to") | ast.Name(id="symlink")):
+                yield node.lineno

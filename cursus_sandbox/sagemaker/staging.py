@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from cursus_sandbox.sagemaker.artifacts import pack
 from cursus_sandbox.sagemaker.layout import Staging, StepFolders, checkpoint_folders
 from cursus_sandbox.untrusted import opened
 
+MESSAGE = "message"
 _MESSAGE_LENGTH = 1024  # DescribeProcessingJob ExitMessage, DescribeTrainingJob FailureReason
 _FICLONE = 0x40049409  # ioctl_ficlone(2): btrfs, XFS and others
 
@@ -58,13 +60,22 @@ def exit_message(kind: StepKind, folders: StepFolders, *, failed: bool) -> ExitM
     if kind is StepKind.TRAINING:
         found = _small_file(folders.messages / "failure", 4 * _MESSAGE_LENGTH) if failed else b""
         return ExitMessage(found.decode("utf-8", "replace")[:_MESSAGE_LENGTH].strip())
-    found = _small_file(folders.messages / "message", _MESSAGE_LENGTH)
+    found = _small_file(folders.messages / MESSAGE, _MESSAGE_LENGTH)
     cut = len(found) == _MESSAGE_LENGTH  # perhaps inside of a character
     try:
         text, _ = codecs.utf_8_decode(found, "strict", not cut)
     except UnicodeDecodeError:
         return ExitMessage(found.decode("utf-8", "replace").strip(), readable=False)
     return ExitMessage(text.strip())
+
+
+def joined_message(hosts: Iterable[StepFolders]) -> bytes:
+    """The one message of a Processing job on several hosts: theirs one behind the other, to be cut as a whole.
+
+    That they are joined is AWS's word ("How Amazon SageMaker AI Processing Configures Input and Output"), their order
+    is not.
+    """
+    return b"".join(_small_file(host.messages / MESSAGE, _MESSAGE_LENGTH) for host in hosts)
 
 
 def keep_checkpoints(step: PlannedStep, before: StepFolders, after: StepFolders) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from cursus_sandbox.errors import did_you_mean
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedStep
-from cursus_sandbox.sagemaker.layout import MODEL, OUTPUT, OUTPUT_DATA, PROCESSING, StepFolders
+from cursus_sandbox.sagemaker.layout import MODEL, OUTPUT, OUTPUT_DATA, StepFolders, folder_around
 
 _KEPT = ("message", "failure", "success")  # files of /opt/ml/output that the platform or the toolkit knows
 _NAMED = 3
@@ -39,8 +39,8 @@ def _sentence(paths: list[PurePosixPath], outputs: list[str]) -> str:
 
 def _files(step: PlannedStep, folders: StepFolders) -> Iterator[PurePosixPath]:
     """The files that lie in no mount of an input's or output's own, as the step sees them."""
-    if step.kind is not StepKind.TRAINING:
-        yield from _below(folders.staged / "processing", PROCESSING)
+    if around := folder_around(step):
+        yield from _below(folders.around, around)
     for path in _below(folders.messages, OUTPUT):
         first = path.relative_to(OUTPUT).parts[0]
         if path.parent != OUTPUT or first not in _KEPT:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from places import anywhere, image, image_or_skip, local
+from places import anywhere, image, image_or_skip, in_docker, local
 from small_pipeline import SmallPipeline
 
-__all__ = ["anywhere", "image", "local"]
+__all__ = ["anywhere", "image", "in_docker", "local"]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import re
 import tarfile
 from pathlib import Path
 
+import pytest
 from small_pipeline import SmallPipeline, said, succeeded
 
 PROBE = Path(__file__).with_name("probe.py").read_text()
@@ -152,10 +153,57 @@ def test_the_settings_of_a_training_job(anywhere):
     assert (hosts["current_host"], hosts["hosts"], hosts["network_interface_name"]) == ("algo-1", ["algo-1"], "eth0")
 
 
-def test_the_environment_of_a_training_job(anywhere):
-    """Its name, its ARN and the declared variables; SM_* are the toolkit's to set, not the platform's."""
-    found = variables(trained(anywhere, env={"MODE": "x"}))
+def test_the_environment_of_a_training_job(in_docker):
+    """An image that starts itself has its name, its ARN and the declared variables, and no SM_*."""
+    in_docker.write("data/probe.py", PROBE)
+    in_docker.step(
+        "probe",
+        reads={"train": "./data"},
+        inputs={"train": {"path": "/opt/ml/input/data/train"}},
+        outputs={"model": {"path": "/opt/ml/model"}},
+        kind="Training",
+        start="image",
+        env={"MODE": "x"},
+        arguments=["python3", "/opt/ml/input/data/train/probe.py"],
+    )
+    step = succeeded(in_docker.run()).step_results["probe"]
+    with tarfile.open(step.outputs["model"] / "model.tar.gz") as tar:
+        found = variables(json.load(tar.extractfile("dump.json")))
     assert found.keys() == {"MODE", "TRAINING_JOB_NAME", "TRAINING_JOB_ARN"}
+    are_name_and_arn(found)
+
+
+def test_the_environment_of_script_mode(anywhere):
+    """A script finds the SM_* variables of the toolkit besides, on every engine."""
+    found = variables(trained(anywhere, env={"MODE": "x"}))
+    assert {name for name in found if not name.startswith("SM_")} == {"MODE", "TRAINING_JOB_NAME", "TRAINING_JOB_ARN"}
+    are_name_and_arn(found)
+    assert found["SM_CHANNEL_TRAIN"] == "/opt/ml/input/data/train"
+    assert json.loads(found["SM_TRAINING_ENV"])["job_name"] == found["TRAINING_JOB_NAME"]
+
+
+@pytest.mark.docker
+@pytest.mark.images
+@pytest.mark.parametrize("dump_of", [processed, trained])
+def test_the_engines_agree(tmp_path, local, image, dump_of):
+    """The same probe sees the same on the docker and the local engine, but for the image: its name and variables."""
+    dumps = []
+    for engine in ("docker", "local"):
+        dump = dump_of(SmallPipeline(tmp_path / engine, engine, image if engine == "docker" else None))
+        name = (
+            dump["environment"].get("TRAINING_JOB_NAME")
+            or (dump["config"]["processingjobconfig.json"]["ProcessingJobName"])
+        )
+        run = name.removeprefix("probe-")
+        dump = json.loads(json.dumps(dump | {"environment": variables(dump)}).replace(run, "RUN"))
+        if dump["config"]:
+            named = dump["config"]["processingjobconfig.json"]["AppSpecification"].pop("ImageUri")
+            assert named == (image if engine == "docker" else None)
+        dumps.append(dump)
+    assert dumps[0] == dumps[1]
+
+
+def are_name_and_arn(found: dict[str, str]) -> None:
     assert re.fullmatch(JOB_NAME, found["TRAINING_JOB_NAME"])
     assert re.fullmatch(r"arn:aws[a-z\-]*:sagemaker:[a-z0-9\-]*:[0-9]{12}:training-job/.*", found["TRAINING_JOB_ARN"])
     assert found["TRAINING_JOB_ARN"].endswith("/" + found["TRAINING_JOB_NAME"])

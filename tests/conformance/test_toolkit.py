@@ -9,6 +9,8 @@ import tarfile
 import pytest
 from small_pipeline import SmallPipeline, succeeded
 
+from cursus_sandbox import StepExecutionResult
+
 pytestmark = [pytest.mark.docker, pytest.mark.images]
 
 CHANNELS = ["test", "train", "val"]
@@ -72,15 +74,29 @@ def sorted_as_given(options: list[str]) -> list[str]:
     return [word for pair in pairs for word in pair]
 
 
-def test_the_sandbox_gives_a_script_the_same_options(toolkit):
-    """Started by the sandbox itself, a script gets the options that the toolkit gives it."""
-    given = {"eta": 0.1, "n": 3, "on": True, "none": None, "l": ["a", 1], "map": {"b": 1, "a": [2]}, "s": "x y"}
-    trains(toolkit, DUMP, hyperparameters=given, hyperparameter_encoding="json")
-    theirs, _ = dumped(toolkit)
+@pytest.mark.parametrize("encoding", ["plain", "json"])
+def test_the_sandbox_does_script_mode_alike(toolkit, encoding):
+    """Started by the sandbox itself, a script gets the toolkit's options, SM_* variables and requirements."""
+    given = {"eta": 0.1, "n": 3, "on": True, "none": None, "l": ["a", 1], "map": {"b": 1, "a": [2]}, "s": "x é\n"}
+    given |= {"batch-size": 8, "sagemaker_mine": 1}
+    toolkit.write("scripts/requirements.txt", "numpy\n")
+    trains(toolkit, DUMP, hyperparameters=given, hyperparameter_encoding=encoding)
+    theirs, their_log = dumped(toolkit)
     toolkit.steps["train"]["start"] = "script"
-    ours, _ = dumped(toolkit)
+    ours, our_log = dumped(toolkit)
     assert ours["argv"][1:] == theirs["argv"][1:]
     assert ours["cwd"] == theirs["cwd"]
+    found, expected = (variables_of_toolkit(one["env"]) for one in (ours, theirs))
+    assert len(expected) > 40
+    assert found == expected
+    assert all("Requirement already satisfied: numpy" in log for log in (their_log, our_log))
+
+
+def variables_of_toolkit(env: dict[str, str]) -> dict[str, object]:
+    """The SM_* variables, without the run's name, which is another one in each run."""
+    found: dict[str, object] = {name: value for name, value in env.items() if name.startswith("SM_")}
+    known = json.loads(env["SM_TRAINING_ENV"])
+    return found | {"SM_TRAINING_ENV": {name: value for name, value in known.items() if name != "job_name"}}
 
 
 def test_it_finds_its_host_at_once(toolkit):
@@ -95,12 +111,21 @@ def test_two_hosts(toolkit):
     script = DUMP.replace('"model/dump.json"', "f\"model/{os.environ['SM_CURRENT_HOST']}.json\"")
     trains(toolkit, script, instance_count=2, timeout="90s")
     step = succeeded(toolkit.run()).step_results["train"]
-    with tarfile.open(step.outputs["model"] / "model.tar.gz") as tar:
-        env = {name: json.load(tar.extractfile(name))["env"] for name in tar.getnames()}
+    env = environments(step)
     assert {name: (one["SM_CURRENT_HOST"], json.loads(one["SM_HOSTS"])) for name, one in env.items()} == {
         f"{host}.json": (host, ["algo-1", "algo-2"]) for host in ("algo-1", "algo-2")
     }
     assert "Retrying" not in step.log.read_text()
+    toolkit.steps["train"]["start"] = "script"
+    ours = environments(succeeded(toolkit.run()).step_results["train"])
+    for name, theirs in env.items():
+        assert variables_of_toolkit(ours[name]) == variables_of_toolkit(theirs)
+
+
+def environments(step: StepExecutionResult) -> dict[str, dict[str, str]]:
+    """Each host's variables."""
+    with tarfile.open(step.outputs["model"] / "model.tar.gz") as tar:
+        return {name: json.load(tar.extractfile(name))["env"] for name in tar.getnames()}
 
 
 def test_a_failing_script(toolkit):

@@ -6,10 +6,11 @@ import selectors
 import socket
 import struct
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 from typing import Self
 
+import docker
 import pytest
 
 from cursus_sandbox.engines.docker import DockerEngine, podman_sockets, why_absent
@@ -220,6 +221,36 @@ class TestAbsence:
         reason = why_absent("unix:///nonexistent/d.sock", *sockets[:1])
         assert "/nonexistent/d.sock" in reason
         assert "podman.sock" in reason
+
+
+@pytest.fixture
+def image_with_a_command(docker_bench):
+    """An image with an entry point and a command of its own, taken away afterwards."""
+    with closing(docker.from_env().api) as client:
+        made = client.create_container(docker_bench.image, "true")["Id"]
+        changes = ['ENTRYPOINT ["echo", "the image"]', 'CMD ["its command"]']
+        image = client.commit(made, changes="\n".join(changes))["Id"]
+        try:
+            yield image
+        finally:
+            client.remove_container(made)
+            client.remove_image(image)
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("entrypoint", "argv", "said"),
+    [
+        ((), (), "the image its command\n"),
+        (("echo", "given"), (), "given\n"),
+        ((), ("given", "$HOME *"), "the image given $HOME *\n"),
+        (("echo", "given"), ("too",), "given too\n"),
+    ],
+)
+def test_the_start_table_of_a_processing_job(docker_bench, image_with_a_command, entrypoint, argv, said):
+    """An image's entry point and command are kept or dropped by what the job brings, and no argument is added."""
+    ended = docker_bench.run("", image=image_with_a_command, entrypoint=entrypoint, argv=argv)
+    assert (ended.code, docker_bench.log.decode()) == (0, said)
 
 
 @pytest.mark.docker

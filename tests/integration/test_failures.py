@@ -143,6 +143,7 @@ def test_out_of_memory(anywhere):
     [
         ("os.kill(os.getpid(), 11)", "killed by SIGSEGV (exit code 139): a crash in native code"),
         ("os.execv('/nonexistent', ['x'])", "exit code 1"),
+        ("os._exit(130)", "killed by SIGINT (exit code 130)"),
         ("os._exit(127)", "the command was not found (exit code 127)"),
     ],
 )

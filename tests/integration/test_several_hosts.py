@@ -99,11 +99,11 @@ def test_an_input_is_divided_where_it_is_asked_for(in_docker):
 
 
 def test_a_job_fails_with_its_first_host(in_docker):
-    """The others are stopped, the reason names the host, its message is the job's, and nothing is left behind."""
+    """The others are stopped, the reason names the host, the messages are joined, and nothing is left behind."""
     in_docker.step(
         "fail",
         "me = json.loads(Path('/opt/ml/config/resourceconfig.json').read_text())['current_host']\n"
-        "(ML / 'output' / 'message').write_text(f'this is {me}')\n"
+        "(ML / 'output' / 'message').write_text(f'this is {me}. ')\n"
         "if me == 'algo-2': sys.exit(7)\n"
         "time.sleep(600)",
         instance_count=3,
@@ -111,13 +111,26 @@ def test_a_job_fails_with_its_first_host(in_docker):
     result = in_docker.run()
     step = result.step_results["fail"]
     assert statuses(result) == {"fail": "failed"}
-    assert (step.why, step.exit_code, step.message) == ("algo-2: exit code 7", 7, "this is algo-2")
+    assert (step.why, step.exit_code) == ("algo-2: exit code 7", 7)
+    assert "this is algo-2." in step.message
     assert step.seconds < 60
     client = docker.from_env()
     ours = {"label": f"cursus-sandbox.run={result.run}"}
     assert client.api.containers(all=True, filters=ours) == []
     assert client.api.networks(filters=ours) == []
     client.close()
+
+
+def test_messages_are_joined(in_docker):
+    """The message of a processing job is what its hosts left, one behind the other, cut as a whole."""
+    in_docker.step(
+        "tell",
+        "me = json.loads(Path('/opt/ml/config/resourceconfig.json').read_text())['current_host']; say(me, name=me)\n"
+        "text = 'x' * 1020 if me == 'algo-2' else 'one'\n"
+        "(ML / 'output/message').write_text(text) if me != 'algo-3' else (ML / 'output/message').mkdir()",
+        instance_count=3,
+    )
+    assert succeeded(in_docker.run()).step_results["tell"].message == "one" + "x" * 1020
 
 
 def test_a_model_is_put_together_and_clashes_are_named(in_docker):

@@ -24,6 +24,25 @@ def test_what_is_written_beside_the_outputs(anywhere):
     )
 
 
+def test_what_is_written_elsewhere_below_opt_ml(anywhere):
+    """Also folders of another kind of job, and those whose names are nearly an output's, are named."""
+    anywhere.step("odd", "(ML / 'model').mkdir(); (ML / 'model/m').touch(); say('well')")
+    script = "(ML / 'models/new').mkdir(parents=True); (ML / 'models/new/m').touch(); (ML / 'model/m').touch()"
+    anywhere.step("train", script, outputs={"model": {"path": "/opt/ml/model"}}, kind="Training")
+    result = succeeded(anywhere.run()).step_results
+    lost = "which is in none of its outputs: SageMaker does not keep that."
+    assert result["odd"].warnings == (f"it wrote /opt/ml/model/m, {lost}",)
+    assert result["train"].warnings == (f"it wrote /opt/ml/models/new/m, {lost} Did you mean '/opt/ml/model'?",)
+
+
+def test_several_hosts(in_docker):
+    """What the hosts of a job write beside the outputs is named once."""
+    script = "(ML / 'outputs').mkdir(); (ML / 'outputs/m').touch(); say('well', name=os.environ.get('X', 'x'))"
+    in_docker.step("odd", script, instance_count=2)
+    (said,) = (one for one in succeeded(in_docker.run()).step_results["odd"].warnings if "outputs/m" in one)
+    assert said.startswith("it wrote /opt/ml/outputs/m, which is in none")
+
+
 def test_strict_fails_the_step(small):
     """With strict, such a step has failed, its outputs are not published, and what depends on it is skipped."""
     small.step("odd", STRAYS)

@@ -117,6 +117,17 @@ def test_hyperparameters_as_json(small):
     assert arguments == ["--name", "a", "--on", "True"]
 
 
+def test_the_requirements_of_a_source_folder(anywhere):
+    """What requirements.txt asks for is installed before the script runs, as the toolkit does it."""
+    anywhere.write("scripts/requirements.txt", "pip\n")
+    training(anywhere, "seen = sys.argv[1:]", hyperparameters={"a": "b c *"})
+    result = succeeded(anywhere.run()).step_results["train"]
+    assert json.loads(archive(result.outputs["model"] / "model.tar.gz")["model.json"]) == ["-a", "b c *"]
+    assert "Requirement already satisfied: pip" in result.log.read_text()
+    anywhere.write("scripts/requirements.txt", "no-such-package-anywhere==1\n")
+    assert "pip could not install no-such-package-anywhere==1" in anywhere.run().step_results["train"].why
+
+
 def test_checkpoints_are_kept_over_a_retry(anywhere):
     """What a failed attempt left in /opt/ml/checkpoints is there in the next one; its model is not."""
     anywhere.step(

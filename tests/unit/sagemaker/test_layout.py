@@ -21,7 +21,7 @@ CODE = f"{IN}/code"
 PLATFORM = (
     "/opt/ml/output",
     "/opt/ml/config",
-    "/opt/ml/processing",
+    "/opt/ml",
     "/etc/pip.conf",
 )  # what every processing job has besides its own
 
@@ -231,6 +231,7 @@ class TestTraining:
     def test_command(self, made, scripts):
         """It runs in /opt/ml/code; hyperparameters are options, sorted, one dash for one letter; arguments follow."""
         hyperparameters = {"max_depth": "6", "eta": "0.1", "n": "3", "names": '["a"]', "sagemaker_program": "x.py"}
+        (scripts / "requirements.txt").unlink()
         one = made(kind=StepKind.TRAINING, hyperparameters=hyperparameters, arguments=("--job_type", "x"))
         assert one.job.entrypoint == ("python3", "script.py")
         assert one.job.argv == (
@@ -320,11 +321,48 @@ class TestTraining:
         assert one.source("/opt/ml/code") == scripts
 
     def test_job_name(self, made):
-        """It knows its name and ARN by two variables, and no others that nobody declared."""
+        """An image that starts itself knows its name and ARN by two variables, and no others that nobody declared."""
         name = "step-20261123-224042-387"
-        assert made(kind=StepKind.TRAINING).job.environment == {
+        assert made(kind=StepKind.TRAINING, start=Start.IMAGE).job.environment == {
             "TRAINING_JOB_NAME": name,
             "TRAINING_JOB_ARN": f"arn:aws:sagemaker:us-east-1:000000000000:training-job/{name}",
+        }
+
+    def test_requirements(self, made):
+        """With a requirements.txt in its source folder, the script runs once that is installed."""
+        one = made(kind=StepKind.TRAINING, hyperparameters={"a": "1"})
+        bash, _, command, *rest = one.job.entrypoint
+        assert (bash, rest, one.job.argv) == ("/bin/bash", ["python3", "script.py"], ("-a", "1"))
+        assert command == 'python3 -m pip install -r requirements.txt && exec "$0" "$@"'
+
+    def test_variables_of_script_mode(self, made, tmp_path):
+        """A script finds the toolkit's variables besides, which go before declared ones of the same names."""
+        declared = {name: Setting(value="mine", origin="step") for name in ("SM_MODEL_DIR", "SM_MINE")}
+        found = made(
+            {"rows": "/opt/ml/input/data/train"},
+            sources={"rows": folder(tmp_path / "rows")},
+            kind=StepKind.TRAINING,
+            hyperparameters={"batch-size": "8", "l": "[1, 2]", "text": "a b", "none": "null", "sagemaker_x": "1"},
+            environment=declared,
+            resources=Resources(cpus=3, gpus=1),
+        ).job.environment
+        assert {name: found[name] for name in ("SM_MODEL_DIR", "SM_MINE", "SM_CHANNEL_TRAIN", "SM_CHANNELS")} == {
+            "SM_MODEL_DIR": "/opt/ml/model",
+            "SM_MINE": "mine",
+            "SM_CHANNEL_TRAIN": "/opt/ml/input/data/train",
+            "SM_CHANNELS": '["train"]',
+        }
+        assert {name: value for name, value in found.items() if name.startswith(("SM_HP", "SM_NUM", "SM_FRAME"))} == {
+            "SM_HPS": '{"batch-size":8,"l":[1,2],"none":null,"text":"a b"}',
+            "SM_HP_BATCH-SIZE": "8",
+            "SM_HP_L": "[1,2]",
+            "SM_HP_TEXT": "a b",
+            "SM_HP_NONE": "",
+            "SM_NUM_CPUS": "3",
+            "SM_NUM_GPUS": "1",
+            "SM_NUM_NEURONS": "0",
+            "SM_FRAMEWORK_PARAMS": '{"sagemaker_x":1}',
+            "SM_FRAMEWORK_MODULE": "",
         }
 
     def test_all_of_input_data(self, made, tmp_path):

@@ -1,11 +1,12 @@
 """What AWS would refuse or lose is said before anything runs, each with the API's field and limit."""
 
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Located
+from cursus_sandbox.pipeline.dag import Located, Start
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedOutput, PlannedStep, Setting
 from cursus_sandbox.sagemaker.limits import refusals
 from cursus_sandbox.sagemaker.lint import linted
@@ -33,7 +34,7 @@ def step(kind=StepKind.PROCESSING, *, inputs=(), outputs=(), env=None, **fields)
     )
 
 
-TRAINING = StepKind.TRAINING
+TRAINING, MODEL, TRANSFORM = StepKind.TRAINING, StepKind.MODEL, StepKind.TRANSFORM
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,13 @@ TRAINING = StepKind.TRAINING
         (step(env={"V": "x" * 257}), "V has 257 characters; a value of Environment has at most 256"),
         (step(TRAINING, env={"V": "x" * 513}), "V has 513 characters; a value of Environment has at most 512"),
         (step(env={"2V": ""}), "'2V' can't be a variable's name"),
+        (step(env={"V" * 257: ""}), "can't be a variable's name; Environment takes [a-zA-Z_][a-zA-Z0-9_]*, up to 256"),
+        (step(MODEL, env={"V": "x" * 1025}), "V has 1,025 characters; a value of Environment has at most 1,024"),
+        (step(MODEL, env={f"V{n}": "x" * 1000 for n in range(33)}), "names and values of a model's Environment"),
+        (step(TRANSFORM, env={f"V{n}": "" for n in range(17)}), "17 variables; Environment takes 16"),
+        (step(TRANSFORM, name="s" * 64), "a job's name has at most 63"),
+        (step(TRAINING, arguments=("--job_type", "a")), "'--job_type a' are not passed to a training script"),
+        (step(TRAINING, start=Start.IMAGE, arguments=("a" * 257,)), "one of ContainerArguments has at most 256"),
         (step(arguments=("a" * 257,)), "has 257 characters; one of ContainerArguments has at most 256"),
         (step(arguments=("a",) * 101), "AppSpecification.ContainerArguments takes 100"),
         (step(inputs=[f"{IN}/{n}" for n in range(10)]), "inputs: 11 with its code's; ProcessingInputs takes 10"),
@@ -86,6 +94,8 @@ def test_limits(planned, said):
             env={"V": "x" * 512},
             hyperparameters={"a" * 256: "x" * 2500},
         ),
+        step(TRAINING, start=Start.IMAGE, arguments=("a" * 256,) * 100),
+        step(TRANSFORM, env={f"V{n}": "x" * 10_240 for n in range(16)}),
         step(StepKind.NOTHING_TO_RUN, inputs=["/elsewhere"]),
         step(inputs=["/elsewhere"], skip="the document says skip"),
     ],
@@ -139,9 +149,69 @@ def test_the_code_folder_of_training(warned):
     ],
 )
 def test_installing(warned, call):
-    """A script that installs packages is noted where the step has no network."""
-    assert warned(call) == ((), ("script.py:1 installs packages, and the step has no network here",))
+    """A script that installs packages is warned of where the step has no network, whatever its kind."""
+    said = (
+        "script.py:1 installs packages, and the step has no network: only what its image has is there, as with "
+        "NetworkConfig.EnableNetworkIsolation (--network bridge)"
+    )
+    assert warned(call) == warned(call, TRAINING) == ((said,), ())
     assert warned(call, network=True) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "call", ["os.symlink('a', 'b')", "Path('a').symlink_to('b')", "from os import symlink; symlink"]
+)
+def test_links(warned, call):
+    """A script that makes links is noted: they are not uploaded, but may lie elsewhere."""
+    (warnings, notes) = warned(call)
+    assert warnings == ()
+    assert notes == (
+        ("script.py:1 makes links; one that is left in an output is not uploaded (S3Output)",) if "(" in call else ()
+    )
+
+
+def test_variables_that_script_mode_does_not_set(warned):
+    """A training script that reads an SM_* variable that is not among the toolkit's is told the nearest."""
+    text = "import os\nos.environ['SM_CHANNEL_TRAINING']\nos.getenv('SM_MODEL_DIR')\nos.getenv('SM_HP_ETA')\n"
+    given = {"inputs": [f"{CHANNEL}/train"], "hyperparameters": {"eta": "1"}}
+    said = "script.py:2 reads SM_CHANNEL_TRAINING, which the job doesn't have. Did you mean 'SM_CHANNEL_TRAIN'?"
+    assert warned(text, TRAINING, **given) == ((), (said,))
+    assert warned(text, TRAINING, env={"SM_CHANNEL_TRAINING": "x"}, **given) == ((), ())
+    assert warned(text, TRAINING, start=Start.IMAGE, **given) == ((), ())
+
+
+def test_script_mode_needs_the_toolkit(tmp_path):
+    """That SM_* variables are there only in an image with the toolkit is remarked once, for all steps."""
+    (tmp_path / "script.py").write_text("import os\nos.environ['SM_MODEL_DIR']")
+    trainings = (step(TRAINING, name="a", source_dir=tmp_path), step(TRAINING, name="b", source_dir=tmp_path))
+    (said,) = linted(PipelineExecutionPlan(name="p", steps=trainings)).remarks
+    assert said.startswith("'a' and 1 more: the SM_* variables that it reads are the sagemaker-training toolkit's")
+
+
+def test_folders_that_no_prefix_is_like(tmp_path):
+    """An empty folder and a link, bound to an input or in place of an output, are warned of; other files are not."""
+    empty, links, well = (tmp_path / name for name in ("empty", "links", "well"))
+    for folder in (empty / "in", links / "in", well / "in"):
+        folder.mkdir(parents=True)
+    (links / "in/file").symlink_to("nowhere")
+    (links / "folder").symlink_to(well)
+    (well / "in/file").touch()
+    planned = [
+        replace(
+            step(), inputs=(PlannedInput(channel="x", path=PurePosixPath(IN), source=Located(path=path), reason=""),)
+        )
+        for path in (empty, links, well, tmp_path / "absent", well / "in/file")
+    ]
+    planned.append(replace(step(skip="not here"), outputs=(PlannedOutput(channel="y", bound=empty),)))
+    steps = linted(PipelineExecutionPlan(name="p", steps=tuple(planned))).steps
+    assert [one.warnings for one in steps] == [
+        (f"input 'x': {empty} is empty: S3 has no empty folders, an S3Uri like it would name no object",),
+        (f"input 'x': {links / 'folder'} and 1 more: a symbolic link is no object in S3",),
+        (),
+        (),
+        (),
+        (f"output 'y': {empty} is empty: S3 has no empty folders, an S3Uri like it would name no object",),
+    ]
 
 
 def test_scripts_that_cannot_be_read(tmp_path):
