@@ -173,6 +173,7 @@ def loopback_s3() -> Iterator[dict[str, str]]:
                 )
                 if probe.returncode == 0:
                     break
+            before = left_by_compose()
             yield {
                 "AWS_ENDPOINT_URL": f"http://127.0.0.1:{S3_PORT}",
                 "AWS_ACCESS_KEY_ID": "bench",
@@ -183,6 +184,14 @@ def loopback_s3() -> Iterator[dict[str, str]]:
         finally:
             running.terminate()
             running.wait()
+            subprocess.run(["docker", "rm", *(left_by_compose() - before)], capture_output=True, check=False)
+
+
+def left_by_compose() -> set[str]:
+    """The containers that have ended and that local mode, which runs them by docker compose, did not remove."""
+    filters = ["--filter", "label=com.docker.compose.project", "--filter", "status=exited"]
+    listed = subprocess.run(["docker", "ps", "-aq", *filters], capture_output=True, text=True, check=True)
+    return set(listed.stdout.split())
 
 
 if __name__ == "__main__":
