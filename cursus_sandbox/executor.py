@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from cursus_sandbox.capacity import fitted_to_this_machine
+from cursus_sandbox.capacity import fitted_to_this_machine, this_machine
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import DocumentError, EngineError, ExitCode, Problem, SandboxError, Terminated
@@ -21,6 +21,7 @@ from cursus_sandbox.manifests import gathered
 from cursus_sandbox.pipeline.dag import Located, Start, StepOutput, Synthetic
 from cursus_sandbox.pipeline.events import Event, Observer, Progress, RunEnded, RunStarted, StepEnded
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
+from cursus_sandbox.pipeline.ready_queue import ReadyQueue, demand, seconds_to_go
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.pipeline.schedule import Schedule
 from cursus_sandbox.pipeline.selection import Selection
@@ -107,13 +108,23 @@ class PipelineExecutor:
             with Workspace(self.workspace_dir) as workspace:
                 recovered = recovery(workspace, [engine])
                 reused = _earlier_outputs(plan, chosen, workspace)
+                seconds = workspace.seconds_of(plan.name)
                 started = datetime.now().astimezone()
                 folder = workspace.new_run(started, engine.name)
                 Memo(folder.checks).forget()
                 folder.write("plan.json", plan.as_json())
                 with folder.journal() as journal:
                     walk = _Walk(
-                        self, engine, plan, folder, digests, journal, chosen=chosen, reused=reused, started=started
+                        self,
+                        engine,
+                        plan,
+                        folder,
+                        digests,
+                        journal,
+                        chosen=chosen,
+                        reused=reused,
+                        seconds=seconds,
+                        started=started,
                     )
                     walk.notes += (*alone, *recovered)
                     result = walk.result()
@@ -143,6 +154,7 @@ class _Walk:
         *,
         chosen: frozenset[str],
         reused: Mapping[str, Path],
+        seconds: Mapping[str, float],
         started: datetime,
     ) -> None:
         self.executor = executor
@@ -156,10 +168,15 @@ class _Walk:
         self.started = started
         self.validator = DataCompatibilityValidator(values=executor.values, memo=Memo(folder.checks))
         self.schedule = Schedule(plan.dependencies)
+        self.jobs = executor.jobs or os.cpu_count() or 1
         self.notes = (*executor.notes, *_not_exercised(engine))
         self.results: dict[str, StepExecutionResult] = {}
-        self.jobs = executor.jobs or os.cpu_count() or 1
-        self.ready: deque[str] = deque()
+        self.queue = ReadyQueue(
+            {step.name: demand(step, hosts=step.instance_count if engine.makes_clusters else 1) for step in plan.steps},
+            to_go=seconds_to_go(plan.dependencies, seconds),
+            capacity=this_machine(),
+            jobs=self.jobs,
+        )
         self.running: dict[Future[StepExecutionResult], str] = {}
         self.stopped: str | None = None  # why nothing more is started
         self.stopping = threading.Event()
@@ -240,15 +257,17 @@ class _Walk:
 
     def _start_ready(self, threads: ThreadPoolExecutor) -> None:
         """Start ready steps while there is room; those with nothing to run end at once and may make others ready."""
-        self.ready += self.schedule.ready()
-        while self.ready and len(self.running) < self.jobs and not self.stopped:
-            step = self.plan.step_configs[self.ready.popleft()]
+        ready = deque(self.schedule.ready())
+        while ready and not self.stopped:
+            step = self.plan.step_configs[ready.popleft()]
             if ended := self._without_running(step):
                 self._keep(ended)
                 self.schedule.succeeded(step.name)
-                self.ready += self.schedule.ready()
+                ready += self.schedule.ready()
             else:
-                self.running[threads.submit(self._run, step)] = step.name
+                self.queue.offer([step.name])
+        while not self.stopped and (name := self.queue.start_next()):
+            self.running[threads.submit(self._run, self.plan.step_configs[name])] = name
 
     def _run(self, step: PlannedStep) -> StepExecutionResult:
         if self.stopped:
@@ -271,6 +290,7 @@ class _Walk:
 
     def _end(self, future: Future[StepExecutionResult]) -> None:
         name = self.running.pop(future)
+        self.queue.ended(name)
         error = future.exception()
         if error is None:
             ended = future.result()

@@ -112,6 +112,17 @@ class Workspace:
                 return outputs
         return None
 
+    def seconds_of(self, pipeline: str) -> dict[str, float]:
+        """How long each step took that ran in the newest finished run of this pipeline; empty if none did."""
+        for run in self._newest_first():
+            try:
+                result = json.loads((run / "result.json").read_bytes())
+                if result["pipeline"] == pipeline:
+                    return {step["step"]: float(step["seconds"]) for step in result["steps"] if step["seconds"]}
+            except (OSError, ValueError, LookupError, TypeError, RecursionError):  # others may have written there
+                continue
+        return {}
+
     def _take(self, lock: int) -> None:
         """Take the lock, and write down who has it."""
         try:

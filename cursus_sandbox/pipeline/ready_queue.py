@@ -27,10 +27,9 @@ class Demand:
         return self.cpus <= capacity.cpus and self.memory <= capacity.memory and self.gpus <= capacity.gpus
 
 
-def demand(step: PlannedStep) -> Demand:
-    """What a step's limits come to, on all of its instances."""
+def demand(step: PlannedStep, *, hosts: int = 1) -> Demand:
+    """What a step's limits come to, on as many hosts."""
     asked = step.resources
-    hosts = step.instance_count
     return Demand((asked.cpus or 0) * hosts, (asked.memory or 0) * hosts, (asked.gpus or 0) * hosts)
 
 
@@ -43,7 +42,7 @@ def seconds_to_go(dependencies: Mapping[str, Collection[str]], seconds: Mapping[
     longest: dict[str, float] = {}
     for step in reversed(tuple(TopologicalSorter(dependencies).static_order())):
         longest[step] = seconds.get(step, 1.0) + max((longest[one] for one in dependants[step]), default=0.0)
-    return longest
+    return {step: longest[step] for step in dependencies}
 
 
 class ReadyQueue:

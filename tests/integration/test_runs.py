@@ -1,6 +1,7 @@
 """A run as a whole: its order, its folder, what is reused, what is skipped, and the ways to start one."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -314,3 +315,30 @@ def test_runs_sort_by_time(small):
     chain(small)
     runs = [succeeded(small.run()).run for _ in range(2)]
     assert runs == sorted(Path(folder).name for folder in (small.workspace / "runs").iterdir())
+
+
+def test_steps_share_the_memory_there_is(small):
+    """Two steps that may each use most of the memory run one after the other, though there are jobs for both."""
+    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 2 // 3
+    script = """
+
+say(str(time.monotonic()), name="began")
+time.sleep(0.2)
+say(str(time.monotonic()), name="ended")
+"""
+    for name in ("One", "Two"):
+        small.step(name, script, resources={"memory": most})
+    result = succeeded(small.run(jobs=2))
+    times = sorted(
+        tuple(float(said(result.step_results[name], name=when)) for when in ("began", "ended"))
+        for name in ("One", "Two")
+    )
+    assert times[0][1] <= times[1][0]
+
+
+def test_the_slowest_way_starts_first(small):
+    """Of two ready steps the one that took longer in the last run starts first, whatever the document's order."""
+    small.step("Quick")
+    small.step("Slow", "time.sleep(0.3); say('well')")
+    assert succeeded(small.run(jobs=1)).execution_order == ("Quick", "Slow")
+    assert succeeded(small.run(jobs=1)).execution_order == ("Slow", "Quick")
