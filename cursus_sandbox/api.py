@@ -11,8 +11,10 @@ from typing import Literal
 from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine
-from cursus_sandbox.errors import EngineError
+from cursus_sandbox.errors import DocumentError, EngineError, Problem
+from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG
 from cursus_sandbox.pipeline.events import Observer
+from cursus_sandbox.pipeline.golden import GoldenSchemas
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.pipeline.retries import NEVER
@@ -119,15 +121,18 @@ def run(
     until: str | None = None,
     observer: Observer | None = None,
     pdb: bool = False,
+    update_schemas: bool = False,
 ) -> PipelineExecutionResult:
     """Run a pipeline: plan it, check that all it names is there, then run each step in a sandbox.
 
     A failed step is in the result, not raised. `only`, `from_step` and `until` choose steps; what the others left in
     the newest earlier run of this workspace is reused. With `pdb` and the engine "process", one step at a time runs on
-    this process's terminal, in Python's debugger, with as much time as it takes. Without
-    `values` no report holds what was in the data. Raises DocumentError (nothing was started), EngineError and
+    this process's terminal, in Python's debugger, with as much time as it takes. Without `values` no report holds what
+    was in the data. With `update_schemas` data are not held to the schemas that were blessed before, and if all is well
+    those that were seen are written in their place. Raises DocumentError (nothing was started), EngineError and
     WorkspaceError (this machine could not go on).
     """
+    blessed_before = _blessed_before(document) if update_schemas else None
     overrides = replace(
         _overrides(image, source_dir, timeout, grace, memory, inputs), network=network, pip_shim=pip_shim
     )
@@ -138,6 +143,7 @@ def run(
         overrides=overrides,
         lenient=lenient,
         synthetic=synthetic_of(data_source),
+        golden=not update_schemas,
     ).create_execution_plan(runnable=True, strict=strict)
     if pdb:
         planned = _tried_once(planned)
@@ -158,7 +164,22 @@ def run(
         notes=notes,
         observer=observer,
     )
-    return executor.execute_pipeline(planned, selection=selection)
+    result = executor.execute_pipeline(planned, selection=selection)
+    if blessed_before is None:
+        return result
+    from cursus_sandbox.blessing import blessed
+
+    return result.model_copy(update={"notes": (*result.notes, *blessed(*blessed_before, planned, result))})
+
+
+def _blessed_before(document: Document) -> tuple[Path, GoldenSchemas]:
+    """The document that schemas are blessed beside, and those that were; DocumentError if there is none."""
+    if isinstance(document, Pipeline | PipelineDAG):
+        hint = "Run the document of the pipeline, a file."
+        raise DocumentError([Problem("a pipeline in memory has no place for the schemas that are blessed", hint=hint)])
+    from cursus_sandbox.documents.golden import read_golden
+
+    return Path(document), read_golden(Path(document)).schemas
 
 
 def choose_engine(name: str, images: Iterable[str], *, pdb: bool = False) -> tuple[Engine, tuple[str, ...]]:

@@ -17,6 +17,7 @@ from cursus_sandbox.documents import (
     read_config,
     read_pipeline,
 )
+from cursus_sandbox.documents.golden import WrittenGolden, golden_file, read_golden
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.cursus_config import CursusConfigs
@@ -58,12 +59,13 @@ class PipelineDAGResolver(Resolver):
     keys. `contracts` are contracts, or folders of them, that come before all that are found: where the document says,
     beside it, in an installed Cursus, the shipped ones. (CURSUS_SANDBOX_CONTRACTS is for the command line and for
     `plan`, `check` and `run`.) `lenient` is Cursus' last resort: a required input that nothing fits takes the first
-    output there is, and a note says so. `synthetic` is what inputs are made up by that nothing feeds.
+    output there is, and a note says so. `synthetic` is what inputs are made up by that nothing feeds. Without
+    `golden`, data are not held to the schemas that were blessed beside the document.
 
     Raises DocumentError with every problem, each with its file and line.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- options are many
         self,
         dag: Document,
         *,
@@ -74,6 +76,7 @@ class PipelineDAGResolver(Resolver):
         overrides: Overrides = Overrides(),
         lenient: bool = False,
         synthetic: Synthetic | None = None,
+        golden: bool = True,
     ) -> None:
         written = _in_memory(dag) if isinstance(dag, Pipeline | PipelineDAG) else read_pipeline(Path(dag))
         pipeline, outside = _overridden(written.pipeline, overrides)
@@ -81,6 +84,9 @@ class PipelineDAGResolver(Resolver):
         outside += wrong
         if configs:
             written = replace(written, places={**written.places, **configs.places})
+        blessed, wrong = _blessed(written) if golden else (WrittenGolden({}), [])
+        outside += wrong
+        written = replace(written, places={**written.places, **blessed.places})
         self._written, self._overrides = written, overrides
         found: Mapping[str, ScriptContract] = {}
         try:
@@ -99,6 +105,7 @@ class PipelineDAGResolver(Resolver):
             available_configs=_overlaid(configs.configs if configs else None, available_configs, metadata),
             lenient=lenient,
             synthetic=synthetic,
+            golden=blessed.schemas,
         )
 
     def create_execution_plan(
@@ -113,6 +120,9 @@ class PipelineDAGResolver(Resolver):
             plan = linted(super().create_execution_plan(explain_config=explain_config))
         except DocumentError as error:
             raise DocumentError(self._located(error.problems), hint=_where_to_write(self._written, error)) from None
+        if self.golden:
+            file = golden_file(self._written.file) if self._written.file else "golden"
+            plan = replace(plan, remarks=(*plan.remarks, f"{file}: data are held to the schemas blessed there, too"))
         if runnable and (missing := missing_sources(plan)):
             raise DocumentError(self._located(missing))
         if strict and plan.warnings:
@@ -152,6 +162,16 @@ def synthetic_of(data_source: DataSource) -> Synthetic | None:
         case _:
             hint = "There is: local (files and folders), synthetic (made up from the schemas)."
             raise DocumentError([Problem(f"there is no data source '{data_source}'", hint=hint)])
+
+
+def _blessed(written: Written) -> tuple[WrittenGolden, list[Problem]]:
+    """The schemas that were blessed beside the document."""
+    if written.file is None:
+        return WrittenGolden({}), []
+    try:
+        return read_golden(written.file), []
+    except DocumentError as error:
+        return WrittenGolden({}), list(error.problems)
 
 
 def _configs(written: Written, given: Path | None) -> tuple[WrittenConfigs | None, list[Problem]]:

@@ -105,6 +105,10 @@ def run(
     pdb: Annotated[
         bool, typer.Option("--pdb", help="Step through the script of --only STEP, with --engine process.")
     ] = False,
+    update_schemas: Annotated[
+        bool,
+        typer.Option("--update-schemas", help="Write what was seen beside the document, for later runs to be held to."),
+    ] = False,
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write the result as JUnit XML, too.")
     ] = None,
@@ -146,6 +150,7 @@ def run(
             until=until,
             observer=ProgressLines(Console(stderr=True)),
             pdb=pdb,
+            update_schemas=update_schemas,
         )
     if as_json:
         print_json(result.model_dump(mode="json"))

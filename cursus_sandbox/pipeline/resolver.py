@@ -15,6 +15,7 @@ from cursus_sandbox.pipeline.config_matching import ConfigResolution, Node
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
 from cursus_sandbox.pipeline.cursus_config import CursusConfigs
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepOutput, Synthetic
+from cursus_sandbox.pipeline.golden import GoldenSchemas, with_golden
 from cursus_sandbox.pipeline.inputs import Contracts
 from cursus_sandbox.pipeline.job_types import label_of
 from cursus_sandbox.pipeline.likes import without_likes
@@ -33,7 +34,7 @@ class Resolver:
     `available_configs` are Cursus' step configurations by key, as objects or mappings, and `metadata` what stands
     beside them; or CursusConfigs, which `documents.read_config` reads from a file. `lenient` feeds a required input
     that nothing fits from the first output there is. `synthetic` makes up what nothing feeds and
-    has a schema: required inputs, and all inputs of a first step.
+    has a schema: required inputs, and all inputs of a first step. `golden` are schemas that were seen and blessed.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class Resolver:
         metadata: Mapping[str, Any] | None = None,
         lenient: bool = False,
         synthetic: Synthetic | None = None,
+        golden: GoldenSchemas | None = None,
     ) -> None:
         self.pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline(name="pipeline", dag=pipeline)
         self.contracts = contracts
         self.lenient = lenient
         self.synthetic = synthetic
+        self.golden = golden or {}
         self.configs = (
             CursusConfigs.of(available_configs, metadata)
             if isinstance(available_configs, Mapping)
@@ -111,7 +114,8 @@ class Resolver:
             raise DocumentError(problems)
         pipeline = with_entry_points(self.pipeline, assignment)
         pipeline, resolved, unlike = without_likes(pipeline, for_job_types(chosen, assignment))
-        problems += unlike
+        resolved, unknown = with_golden(resolved, self.golden)
+        problems += [*unlike, *unknown]
         order = nx.lexicographical_topological_sort(self._graph, key=self._place.__getitem__)
         steps: dict[str, PlannedStep] = {}
         for name in order:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cursus_sandbox.tables.arrow_types import Family
 from cursus_sandbox.tables.files import data_files, is_marker
@@ -43,10 +43,17 @@ def inferred(path: Path, *, exact: bool = False) -> Inferred:
 
     ValueError where there is no table that can be read.
     """
+    found = _inferred(_tables(path), exact=exact)
+    if not found.schema.fields:
+        raise ValueError("; ".join(found.unread) or f"there is no parquet, CSV or TSV file in {path}")
+    return found
+
+
+def _inferred(tables: Iterable[tuple[Path, str]], *, exact: bool) -> Inferred:
     columns: dict[str, _Column] = {}
     files, rows = 0, 0
     unread: list[str] = []
-    for file, name in _tables(path):
+    for file, name in tables:
         table = observe(file, file=name, judged=False)
         if not isinstance(table, ObservedTable):
             unread.append(str(table).splitlines()[0])
@@ -57,10 +64,44 @@ def inferred(path: Path, *, exact: bool = False) -> Inferred:
             rows += table.rows or 0
         else:
             rows += _of_text(file, table, columns)
-    if not columns:
-        raise ValueError("; ".join(unread) or f"there is no parquet, CSV or TSV file in {path}")
     fields = tuple(_field(name, column, files, exact=exact) for name, column in columns.items())
     return Inferred(TableSchema(fields=fields), files, rows, tuple(unread))
+
+
+class NoSingleTableError(ValueError):
+    """The files of a channel are no single table with a header, so no one schema is theirs."""
+
+
+def seen(path: Path, asked: TableSchema | None) -> TableSchema | None:
+    """The schema of a channel's files as they are, with the `glob` that is asked for; None where there is no table."""
+    chosen = [one for one in _tables(path) if asked is None or not path.is_dir() or _is_asked(one[1], asked)]
+    headers: dict[frozenset[str], str] = {}
+    for file, name in chosen:
+        table = observe(file, file=name, judged=False)
+        if not isinstance(table, ObservedTable):
+            raise NoSingleTableError(table.message)
+        if table.header_is_data:
+            raise NoSingleTableError(f"the first line of {name} holds values, not names")
+        headers.setdefault(frozenset(column.name for column in table.columns), name)
+    if not chosen:
+        return None
+    if len(headers) > 1:
+        first, other, *_ = headers.values()
+        raise NoSingleTableError(
+            f"{first} and {other} have other columns: say with `glob` in its schema which is meant"
+        )
+    found = _inferred(chosen, exact=False).schema
+    return (
+        found
+        if asked is None or "glob" not in asked.model_fields_set
+        else found.model_copy(update={"glob": asked.glob})
+    )
+
+
+def _is_asked(name: str, asked: TableSchema) -> bool:
+    """Whether a schema speaks of a file, in the channel or in one of its parts."""
+    file = PurePosixPath(name)
+    return asked.matches(file) or (len(file.parts) > 1 and asked.matches(PurePosixPath(*file.parts[1:])))
 
 
 def _tables(path: Path) -> Iterable[tuple[Path, str]]:

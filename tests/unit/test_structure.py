@@ -45,6 +45,7 @@ HALLWAY = [
         "attempts",
         "step_run",
         "executor",
+        "blessing",
         "reports",
         "api",
         "cli",
