@@ -18,6 +18,7 @@ from cursus_sandbox.pipeline.golden import GoldenSchemas
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.pipeline.retries import NEVER
+from cursus_sandbox.pipeline.secrets import Secret, secret
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.pipeline.values import duration, size
 from cursus_sandbox.planning import AnyPath, DataSource, Document, Overrides, PipelineDAGResolver, synthetic_of
@@ -39,6 +40,7 @@ def plan(
     network: bool | None = None,
     pip_shim: bool | None = None,
     memory: int | str | None = None,
+    secrets: Mapping[str, str] | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
     config: AnyPath | None = None,
     lenient: bool = False,
@@ -52,13 +54,14 @@ def plan(
     CURSUS_SANDBOX_CONTRACTS, of the document, of an installed Cursus and the shipped ones. `image`, `source_dir`,
     `timeout` (seconds, or `10m`), `grace` (from TERM to KILL when that is over) and `memory` (bytes, or `2g`) hold for
     the steps that don't say otherwise, as do `network` (none, unless it is True) and `pip_shim`. `inputs` binds root
-    inputs: `{"step:channel": path}`. `config` is Cursus'
+    inputs: `{"step:channel": path}`, `secrets` says where those for all steps are kept: `{"NAME": "env:VARIABLE"}`.
+    `config` is Cursus'
     configuration file, instead of the document's; with `explain_config` each step's `config` holds all that might be
     its own. With `lenient` a required input that nothing fits takes the first output there is.
     Raises DocumentError with everything that is wrong.
     """
     overrides = replace(
-        _overrides(image, source_dir, timeout, grace, memory, inputs), network=network, pip_shim=pip_shim
+        _overrides(image, source_dir, timeout, grace, memory, inputs, secrets), network=network, pip_shim=pip_shim
     )
     planned = PipelineDAGResolver(
         document,
@@ -76,6 +79,7 @@ def check(
     *,
     contracts: Contracts = (),
     source_dir: AnyPath | None = None,
+    secrets: Mapping[str, str] | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
     config: AnyPath | None = None,
     lenient: bool = False,
@@ -87,7 +91,7 @@ def check(
         document,
         config_path=config,
         contracts=with_environment(contracts),
-        overrides=_overrides(None, source_dir, None, None, None, inputs),
+        overrides=_overrides(None, source_dir, None, None, None, inputs, secrets),
         lenient=lenient,
         synthetic=synthetic_of(data_source),
     ).create_execution_plan(runnable=True, strict=strict)
@@ -107,6 +111,7 @@ def run(
     network: bool | None = None,
     pip_shim: bool | None = None,
     memory: int | str | None = None,
+    secrets: Mapping[str, str] | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
     config: AnyPath | None = None,
     lenient: bool = False,
@@ -134,7 +139,7 @@ def run(
     """
     blessed_before = _blessed_before(document) if update_schemas else None
     overrides = replace(
-        _overrides(image, source_dir, timeout, grace, memory, inputs), network=network, pip_shim=pip_shim
+        _overrides(image, source_dir, timeout, grace, memory, inputs, secrets), network=network, pip_shim=pip_shim
     )
     planned = PipelineDAGResolver(
         document,
@@ -265,6 +270,7 @@ def _overrides(
     grace: float | str | None,
     memory: int | str | None,
     inputs: Mapping[str, AnyPath] | None,
+    secrets: Mapping[str, str] | None,
 ) -> Overrides:
     return Overrides(
         image=image,
@@ -273,4 +279,12 @@ def _overrides(
         grace=duration(grace) if grace is not None else None,
         memory=size(memory) if memory is not None else None,
         inputs={name: Path(path) for name, path in (inputs or {}).items()},
+        secrets={name: _secret(name, kept) for name, kept in (secrets or {}).items()},
     )
+
+
+def _secret(name: str, kept: str) -> Secret:
+    try:
+        return secret(kept)
+    except ValueError as error:
+        raise DocumentError([Problem(f"secret {name}: {error}")]) from None

@@ -29,6 +29,7 @@ from cursus_sandbox.planning import DataSource, Document, Overrides, PipelineDAG
 from cursus_sandbox.recovery import recovery
 from cursus_sandbox.run_folders import RunFolder, unwritable
 from cursus_sandbox.sagemaker.script_main import NOT_EXERCISED
+from cursus_sandbox.secret_values import SecretValues, secret_values
 from cursus_sandbox.sources import made_up
 from cursus_sandbox.step_run import StepRun
 from cursus_sandbox.tables.memo import Memo
@@ -49,6 +50,7 @@ class PipelineExecutor:
     the steps that run and starts no other; without, only what depends on the failed step is skipped. `observer` is
     called from several threads. With `strict` what SageMaker would lose of a step's files, and what is odd about
     its data, fails it; without `values` no report holds what was in the data. `notes` are carried into the result.
+    `environment` is where the secrets of steps are looked for, this process's own if none is given.
     `contracts`, `source_dir` and `image` are for a document or graph that doesn't name its own, such as a bare
     PipelineDAG. An engine serves one run at a time.
     """
@@ -68,6 +70,7 @@ class PipelineExecutor:
         pull: bool = False,
         observer: Observer | None = None,
         notes: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.workspace_dir = Path(workspace_dir)
         self.engine = engine
@@ -80,6 +83,7 @@ class PipelineExecutor:
         self.pull = pull
         self.observer = observer or _nobody_listens
         self.notes = notes
+        self.environment = os.environ if environment is None else environment
 
     def execute_pipeline(
         self,
@@ -101,6 +105,8 @@ class PipelineExecutor:
         _refuse_servers(plan, chosen, engine)
         images = _images(plan, chosen, engine)
         alone = _on_one_host(plan, chosen, engine, strict=self.strict)
+        starting = [step for step in plan.steps if step.starts and step.name in chosen]
+        secrets = secret_values(starting, self.environment, engine=engine)
         with engine:
             if images:
                 self.observer(Progress(what=f"looking for {', '.join(images)}"))
@@ -124,6 +130,7 @@ class PipelineExecutor:
                         chosen=chosen,
                         reused=reused,
                         seconds=seconds,
+                        secrets=secrets,
                         started=started,
                     )
                     walk.notes += (*alone, *recovered)
@@ -155,6 +162,7 @@ class _Walk:
         chosen: frozenset[str],
         reused: Mapping[str, Path],
         seconds: Mapping[str, float],
+        secrets: Mapping[str, SecretValues],
         started: datetime,
     ) -> None:
         self.executor = executor
@@ -165,6 +173,7 @@ class _Walk:
         self.journal = journal
         self.chosen = chosen
         self.reused = reused
+        self.secrets = secrets
         self.started = started
         self.validator = DataCompatibilityValidator(values=executor.values, memo=Memo(folder.checks))
         self.schedule = Schedule(plan.dependencies)
@@ -273,17 +282,21 @@ class _Walk:
         if self.stopped:
             return self._not_started(step.name)
         sources = {one.channel: self._source(step, one) for one in step.inputs}
+        secrets = self.secrets.get(step.name, SecretValues())
         run = StepRun(
             step,
             sources,
             self.folder,
-            self.engine,
+            secrets.handed_by(self.engine),
             self.validator,
             self._tell,
             self.stopping,
             strict=self.executor.strict,
         )
-        return run.result()
+        result = run.result()
+        if secrets and not result.success:  # what it answered is in the result, masked
+            self.folder.step(step.name).discard_staged()
+        return secrets.mask.value(result)
 
     def _not_started(self, name: str) -> StepExecutionResult:
         return StepExecutionResult(step=name, status=StepStatus.SKIPPED, why=f"not started: {self.stopped}")

@@ -25,6 +25,7 @@ from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, StepConf
 from cursus_sandbox.pipeline.names import StepTypes
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.resolver import Resolver
+from cursus_sandbox.pipeline.secrets import Secret
 from cursus_sandbox.pipeline.step_contracts import named_type
 from cursus_sandbox.sagemaker.lint import linted
 from cursus_sandbox.sources import missing_sources
@@ -48,6 +49,7 @@ class Overrides:
     network: bool | None = None
     pip_shim: bool | None = None
     memory: int | None = None
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
     inputs: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -249,6 +251,7 @@ def _overridden(pipeline: Pipeline, overrides: Overrides) -> tuple[Pipeline, lis
         "memory": overrides.memory,
     }
     defaults = pipeline.defaults.model_copy(update={key: value for key, value in given.items() if value is not None})
+    defaults = defaults.model_copy(update={"secrets": {**defaults.secrets, **overrides.secrets}})
     steps = dict(pipeline.steps)
     problems = []
     for target, path in overrides.inputs.items():

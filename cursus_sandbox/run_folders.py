@@ -57,6 +57,12 @@ class StepFolder:
         with suppress(OSError):
             remove(folders.outputs.parent)
 
+    def discard_staged(self) -> None:
+        """Take away what its attempts were told and answered; what they left as outputs stays."""
+        for staged in self.path.glob(f"{ATTEMPT}*/staged"):
+            with suppress(OSError):
+                remove(staged)
+
     def write(self, name: str, content: Any) -> None:
         """Write a JSON file, whole or not at all."""
         write_json(self.path / name, content)

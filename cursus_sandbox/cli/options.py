@@ -59,6 +59,15 @@ Inputs = Annotated[
         show_default=False,
     ),
 ]
+Secrets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret",
+        metavar="NAME=env:VAR",
+        help="Give steps a secret, from a variable or a file (NAME=file:PATH), and mask it. Repeatable.",
+        show_default=False,
+    ),
+]
 Timeout = Annotated[
     str | None, typer.Option("--timeout", metavar="TIME", help="Longest run of a step: 90, 15m, 2h. Default: 24h.")
 ]
@@ -148,6 +157,17 @@ def data_source_of(
         if given:
             raise typer.BadParameter("it is for --data-source synthetic", param_hint=option)
     return "local"
+
+
+def secrets_of(secrets: list[str] | None) -> dict[str, str]:
+    """`NAME=env:VARIABLE` options as a mapping; an error never quotes one, for it may hold the secret itself."""
+    given = dict[str, str]()
+    for one in secrets or ():
+        name, _, kept = one.partition("=")
+        if not (name and kept.startswith(("env:", "file:"))):
+            raise typer.BadParameter("it is NAME=env:VARIABLE or NAME=file:PATH", param_hint="--secret")
+        given[name] = kept
+    return given
 
 
 def bindings_of(inputs: list[str] | None) -> dict[str, Path]:

@@ -26,6 +26,7 @@ from cursus_sandbox.cli.options import (
     NetworkChoice,
     NoPipShim,
     Rows,
+    Secrets,
     Seed,
     SourceDir,
     Strict,
@@ -34,6 +35,7 @@ from cursus_sandbox.cli.options import (
     data_source_of,
     limits_of,
     print_json,
+    secrets_of,
 )
 from cursus_sandbox.errors import DocumentError
 
@@ -62,6 +64,7 @@ def plan(
     config: Config = None,
     source_dir: SourceDir = None,
     inputs: Inputs = None,
+    secrets: Secrets = None,
     lenient: Lenient = False,
     data_source: DataSourceOption = DataSourceName.LOCAL,
     rows: Rows = None,
@@ -86,7 +89,7 @@ def plan(
     The wiring with the reason of each binding, then the command, mounts, environment and limits of each step.
     """
     limits = limits_of(timeout, grace, memory)
-    bindings = bindings_of(inputs)
+    bindings, given_secrets = bindings_of(inputs), secrets_of(secrets)
     source = data_source_of(data_source, rows, seed, nasty=nasty)
     if explain_config and drawn is not PlanFormat.TEXT:
         raise typer.BadParameter(
@@ -105,6 +108,7 @@ def plan(
             network=None if network is None else network is NetworkChoice.BRIDGE,
             pip_shim=False if no_pip_shim else None,
             inputs=bindings,
+            secrets=given_secrets,
             lenient=lenient,
             data_source=source,
             strict=strict,
@@ -137,6 +141,7 @@ def check(
     config: Config = None,
     source_dir: SourceDir = None,
     inputs: Inputs = None,
+    secrets: Secrets = None,
     lenient: Lenient = False,
     data_source: DataSourceOption = DataSourceName.LOCAL,
     rows: Rows = None,
@@ -149,7 +154,7 @@ def check(
 
     The scripts, files and folders that the documents name must be there, too.
     """
-    bindings = bindings_of(inputs)
+    bindings, given_secrets = bindings_of(inputs), secrets_of(secrets)
     source = data_source_of(data_source, rows, seed, nasty=nasty)
     with interruptible():
         from cursus_sandbox import api
@@ -162,6 +167,7 @@ def check(
                 config=config,
                 source_dir=source_dir,
                 inputs=bindings,
+                secrets=given_secrets,
                 lenient=lenient,
                 data_source=source,
                 strict=strict,

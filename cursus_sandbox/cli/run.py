@@ -29,6 +29,7 @@ from cursus_sandbox.cli.options import (
     NetworkChoice,
     NoPipShim,
     Rows,
+    Secrets,
     Seed,
     SourceDir,
     Strict,
@@ -37,6 +38,7 @@ from cursus_sandbox.cli.options import (
     data_source_of,
     limits_of,
     print_json,
+    secrets_of,
 )
 from cursus_sandbox.cli.runs import written
 
@@ -71,6 +73,7 @@ def run(
     config: Config = None,
     source_dir: SourceDir = None,
     inputs: Inputs = None,
+    secrets: Secrets = None,
     lenient: Lenient = False,
     data_source: DataSourceOption = DataSourceName.LOCAL,
     rows: Rows = None,
@@ -116,7 +119,7 @@ def run(
 ) -> None:
     """Run a pipeline, each step in a sandbox of its own."""
     limits = limits_of(timeout, grace, memory)
-    bindings = bindings_of(inputs)
+    bindings, given_secrets = bindings_of(inputs), secrets_of(secrets)
     source = data_source_of(data_source, rows, seed, nasty=nasty)
     if pdb:
         _check_pdb(engine, only or [])
@@ -138,6 +141,7 @@ def run(
             network=None if network is None else network is NetworkChoice.BRIDGE,
             pip_shim=False if no_pip_shim else None,
             inputs=bindings,
+            secrets=given_secrets,
             lenient=lenient,
             data_source=source,
             strict=strict,

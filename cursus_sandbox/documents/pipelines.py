@@ -22,6 +22,7 @@ from cursus_sandbox.pipeline.dag import (
     Resources,
     StepConfiguration,
 )
+from cursus_sandbox.pipeline.secrets import SecretWritten
 from cursus_sandbox.pipeline.values import Duration, EnvironmentName, HostPath, Size, StepName, Text
 
 
@@ -59,6 +60,7 @@ class Document(BaseModel):
     dag: HostPath | None = None
     image: Text | None = None
     env: dict[EnvironmentName, Text] = Field(default_factory=dict)
+    secrets: dict[EnvironmentName, SecretWritten] = Field(default_factory=dict)
     source_dir: HostPath | None = None
     contracts: Annotated[
         tuple[HostPath, ...], WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}})
@@ -170,6 +172,7 @@ def _ours(tree: Tree) -> Written:
         defaults=PipelineDefaults(
             image=document.image,
             env=document.env,
+            secrets={name: one.below(folder) for name, one in document.secrets.items()},
             source_dir=folder / document.source_dir if document.source_dir else None,
             timeout=document.timeout,
             grace=document.grace,
@@ -227,6 +230,7 @@ def _rooted(step: StepConfiguration, folder: Path) -> StepConfiguration:
                 name: _at(folder, one) if isinstance(one, Located) else one for name, one in step.inputs.items()
             },
             "outputs": {name: _at(folder, one) for name, one in step.outputs.items()},
+            "secrets": {name: one.below(folder) for name, one in step.secrets.items()},
             "source_dir": folder / step.source_dir if step.source_dir else None,
         }
     )

@@ -14,6 +14,7 @@ from cursus_sandbox.pipeline.cursus_config import EffectiveConfig
 from cursus_sandbox.pipeline.dag import Encoding, PipelineDefaults, StepConfiguration
 from cursus_sandbox.pipeline.derivation import as_text, derived_environment
 from cursus_sandbox.pipeline.plan import Setting
+from cursus_sandbox.pipeline.secrets import Handed
 
 
 def environment(
@@ -25,7 +26,7 @@ def environment(
 ) -> tuple[dict[str, Setting], list[Problem]]:
     """The contract's defaults, each over the one before: the configuration, the pipeline's `env`, the step's `env`.
 
-    Sorted by name.
+    Sorted by name; without what is a secret.
     """
     settings = {key: Setting(value=value, origin="contract") for key, value in contract.optional_env_vars.items()}
     if config is not None:
@@ -33,7 +34,9 @@ def environment(
         settings |= derived_environment(config, contract.step_type, declared)
     settings |= {key: Setting(value=value, origin="pipeline") for key, value in defaults.env.items()}
     settings |= {key: Setting(value=value, origin="step") for key, value in step.env.items()}
-    missing = [key for key in contract.required_env_vars if key not in settings]
+    secret = {key for key, one in (defaults.secrets | step.secrets).items() if one.handed is Handed.ENVIRONMENT}
+    settings = {key: setting for key, setting in settings.items() if key not in secret}
+    missing = [key for key in contract.required_env_vars if key not in settings and key not in secret]
     problems = []
     if missing:
         names, values = ", ".join(missing), ", ".join(f"{key}: …" for key in missing)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from cursus_sandbox.pipeline.retries import Retried
+from cursus_sandbox.pipeline.secrets import SecretWritten
 from cursus_sandbox.pipeline.transform import TransformSettings
 from cursus_sandbox.pipeline.values import (
     Duration,
@@ -217,6 +218,7 @@ class StepConfiguration(_Ours):
     outputs: dict[Text, Annotated[Located, BeforeValidator(located), _Written]] = Field(default_factory=dict)
     schemas: dict[Text, TableSchema] = Field(default_factory=dict)
     env: dict[EnvironmentName, Text] = Field(default_factory=dict)
+    secrets: dict[EnvironmentName, SecretWritten] = Field(default_factory=dict)
     arguments: Arguments = ()
     image: Text | None = None
     source_dir: HostPath | None = None
@@ -244,6 +246,7 @@ class PipelineDefaults(_Ours):
 
     image: Text | None = None
     env: dict[EnvironmentName, Text] = Field(default_factory=dict)
+    secrets: dict[EnvironmentName, SecretWritten] = Field(default_factory=dict)
     source_dir: HostPath | None = None
     timeout: Duration | None = None
     grace: Duration | None = None

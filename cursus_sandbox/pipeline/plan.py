@@ -17,6 +17,7 @@ from cursus_sandbox.pipeline.config_matching import ConfigResolution
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.dag import Distribution, Encoding, Resources, Source, Start, StepOutput, UploadMode
 from cursus_sandbox.pipeline.retries import NEVER, Retries
+from cursus_sandbox.pipeline.secrets import Secret
 from cursus_sandbox.pipeline.transform import TransformSettings
 from cursus_sandbox.tables.schema import TableSchema
 
@@ -92,6 +93,7 @@ class PlannedStep:
     hyperparameters: dict[str, str] = field(default_factory=dict)
     encoding: Encoding = Encoding.PLAIN  # of the hyperparameters
     environment: dict[str, Setting] = field(default_factory=dict)
+    secrets: dict[str, Secret] = field(default_factory=dict)
     timeout: float | None = None
     grace: float | None = None  # from TERM to KILL when the time is up
     retries: Retries = NEVER

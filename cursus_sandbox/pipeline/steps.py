@@ -80,6 +80,7 @@ def planned_step(
         hyperparameters=hyperparameters(step),
         encoding=step.hyperparameter_encoding,
         environment=settings,
+        secrets=defaults.secrets | step.secrets,
         timeout=step.timeout or defaults.timeout or configured_runtime(config) or RUNTIME,
         grace=step.grace or defaults.grace or GRACE,
         retries=retries_of(step.retries),

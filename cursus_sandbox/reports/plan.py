@@ -106,6 +106,8 @@ def _running(step: PlannedStep) -> Iterator[tuple[str, str]]:
     yield from _channels(step)
     for name, setting in step.environment.items():
         yield "env", f"{name}={setting.value}  ({setting.origin})"
+    for name, secret in step.secrets.items():
+        yield "secret", f"{name} <- {secret}  ({secret.handed})"
     if step.transform:
         yield "records", step.transform.said() or "as the container offers, else the platform's defaults"
     if step.kind is StepKind.TRAINING:

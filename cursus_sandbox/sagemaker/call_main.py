@@ -9,6 +9,7 @@ import argparse
 import importlib.util
 import inspect
 import json
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -48,7 +49,7 @@ def call(file: Path) -> None:
     arguments = (
         InputPaths(said["input_paths"], absent=Path(said["absent"])),
         said["output_paths"],
-        said["environ_vars"],
+        said["environ_vars"] | {name: os.environ[name] for name in said["secrets"]},
         argparse.Namespace(**said["job_args"]),
     )
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from cursus_sandbox.engines.engine import Job
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
+from cursus_sandbox.pipeline.secrets import Handed
 from cursus_sandbox.sagemaker.configuration import training_configuration
 from cursus_sandbox.sagemaker.hosts import Host
 from cursus_sandbox.sagemaker.layout import Staging, StepFolders, as_file, limits_of, script_of
@@ -60,6 +61,7 @@ def main_job(
             "absent": str(folders.staged / "absent"),
             "output_paths": {channel: str(path) for channel, path in outputs.items()},
             "environ_vars": environment,
+            "secrets": [name for name, one in step.secrets.items() if one.handed is Handed.ENVIRONMENT],
             "job_args": arguments_as_parsed(step.arguments),
         },
         indent=2,

@@ -40,6 +40,8 @@ HALLWAY = [
         "recovery",
         "history",
         "several_hosts",
+        "masking",
+        "secret_values",
         "step_watch",
         "attempt",
         "attempts",
@@ -151,7 +153,8 @@ def test_who_knows_engines():
     known = {(importer, imported) for importer, imported in outside if within(imported, "engines")}
     seam = {importer.partition(".")[0] for importer, imported in known if imported == "engines.engine"}
     assert seam == {
-        *("sagemaker", "several_hosts", "recovery", "step_watch", "attempt", "attempts", "step_run", "executor", "api")
+        *("sagemaker", "several_hosts", "secret_values", "recovery", "step_watch", "attempt", "attempts", "step_run"),
+        *("executor", "api"),
     }
     particular = {(importer, imported) for importer, imported in known if imported != "engines.engine"}
     assert particular <= {

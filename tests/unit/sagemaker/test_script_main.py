@@ -84,6 +84,7 @@ def test_a_call(tmp_path):
         "absent": str(folders.staged / "absent"),
         "output_paths": {"out": str(folders.outputs / "out")},
         "environ_vars": {"MODE": "fast"},
+        "secrets": [],
         "job_args": {"job_type": None},
     }
     assert staging.copies == (

@@ -1,0 +1,177 @@
+"""What the secrets of a run are: read before anything starts, handed to steps, and masked in all that they say.
+
+A plan names where secrets are kept (`env:VARIABLE`, `file:PATH`), and never what they are: whatever is made of a plan,
+a report, a journal, a key of a cache, can't hold one. Here alone are their values, in memory, from the start of a run
+to its end; on disk only while a step runs that wants one as a file.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cursus_sandbox.engines.engine import Cluster, Engine, Exit, Job, Mount, MountMode, Visitor, Watcher
+from cursus_sandbox.errors import DocumentError, EngineError, Problem
+from cursus_sandbox.masking import SHORTEST, Mask
+from cursus_sandbox.pipeline.plan import PlannedStep
+from cursus_sandbox.pipeline.secrets import SECRETS, Handed, Secret
+from cursus_sandbox.untrusted import opened, remove
+
+_LARGEST = 1024 * 1024  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SecretValues:
+    """The secrets of one step: by name, those of its environment and those it gets as files."""
+
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    @property
+    def mask(self) -> Mask:
+        """What takes them out of a text."""
+        return Mask([*(value.encode() for value in self.variables.values()), *self.files.values()])
+
+    @property
+    def fingerprint(self) -> str:
+        """What changes with the values and doesn't tell them: slow on purpose, for they may be short."""
+        told = repr((sorted(self.variables.items()), sorted(self.files.items()))).encode()
+        return hashlib.scrypt(told, salt=b"cursus-sandbox", n=2**14, r=8, p=1, dklen=32).hex() if self else ""
+
+    def __bool__(self) -> bool:
+        return bool(self.variables or self.files)
+
+    def handed_by(self, engine: Engine) -> Engine:
+        """The engine, handing them to each job; itself where there are none."""
+        return _Handing(engine, self) if self else engine
+
+
+def secret_values(
+    steps: Iterable[PlannedStep], environment: Mapping[str, str], *, engine: Engine
+) -> dict[str, SecretValues]:
+    """The secrets of the steps that have any; DocumentError with all that can't be had, before anything starts."""
+    found: dict[str, SecretValues] = {}
+    problems: list[Problem] = []
+    for step in steps:
+        variables, files = dict[str, str](), dict[str, bytes]()
+        for name, one in step.secrets.items():
+            try:
+                value = _read(one, environment)
+                if one.handed is Handed.FILE and not engine.makes_mounts:
+                    raise _Unfit(f"it is to be a file, and the {engine.name} engine has no {SECRETS}")
+                if one.handed is Handed.FILE:
+                    files[name] = value
+                else:
+                    variables[name] = _as_text(value)
+            except _Unfit as unfit:
+                what = f"step '{step.name}' needs the secret {name} ({one}): {unfit}"
+                problems.append(Problem(what, ("steps", step.name, "secrets", name)))
+        if variables or files:
+            found[step.name] = SecretValues(variables, files)
+    if problems:
+        raise DocumentError(problems, hint="Nothing was started.")
+    return found
+
+
+class _Unfit(Exception):  # noqa: N818 - a turn in the road, not an error
+    """Why a secret can't be handed over; without the secret."""
+
+
+def _read(secret: Secret, environment: Mapping[str, str]) -> bytes:
+    if secret.path is None:
+        value = os.fsencode(environment.get(str(secret.variable), ""))
+        if not value:
+            raise _Unfit("this variable is not set")
+    else:
+        try:
+            with opened(secret.path.resolve()) as file:
+                value = file.read(_LARGEST + 1)
+        except OSError as error:
+            said = error.strerror if error.errno != errno.ENXIO else None
+            raise _Unfit(f"this file can't be read: {said or 'it is no regular file'}") from None
+    if len(value) > _LARGEST:
+        raise _Unfit("it is larger than a megabyte")
+    if len(value.strip()) < SHORTEST:
+        raise _Unfit(f"it has fewer than {SHORTEST} characters, and could not be masked")
+    return value
+
+
+def _as_text(value: bytes) -> str:
+    """A value for a variable, without the end of a file's last line."""
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _Unfit("it is no text: hand it over as a file,  {from: …, as: file}") from None
+    if "\0" in text:
+        raise _Unfit("it holds a NUL, which no variable can: hand it over as a file,  {from: …, as: file}")
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+class _Handing:
+    """An engine that hands secrets to every job, and keeps them out of what it logs and of its errors."""
+
+    def __init__(self, engine: Engine, secrets: SecretValues) -> None:
+        self._engine, self._secrets, self._mask = engine, secrets, secrets.mask
+        self.name = engine.name
+        self.runs_images = engine.runs_images
+        self.makes_mounts = engine.makes_mounts
+        self.makes_clusters = engine.makes_clusters
+
+    def __enter__(self) -> Self:
+        self._engine.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._engine.__exit__(kind, error, traceback)
+
+    def require(self, images: Iterable[str], *, pull: bool = False) -> Mapping[str, str]:
+        return self._engine.require(images, pull=pull)
+
+    def cluster(
+        self, hosts: Sequence[str], *, outside: bool, labels: Mapping[str, str]
+    ) -> AbstractContextManager[Cluster]:
+        return self._engine.cluster(hosts, outside=outside, labels=labels)
+
+    def reap(self, labels: Mapping[str, str], *, below: Path) -> None:
+        self._engine.reap(labels, below=below)
+
+    def interrupt(self) -> None:
+        self._engine.interrupt()
+
+    def run(
+        self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None, watcher: Watcher | None = None
+    ) -> Exit:
+        masked = self._mask.stream(log)
+        folder = job.scratch.with_name(f"{job.scratch.name}-secrets")
+        try:
+            given = replace(
+                job,
+                environment={**job.environment, **self._secrets.variables},
+                mounts=(*job.mounts, *_written(self._secrets.files, folder)),
+            )
+            ended = self._engine.run(given, masked.feed, visitor, watcher)
+            masked.end()
+        except EngineError as error:
+            raise EngineError(self._mask.text(error.what), hint=self._mask.text(error.hint)) from None
+        finally:
+            remove(folder)
+        return ended
+
+
+def _written(files: Mapping[str, bytes], folder: Path) -> list[Mount]:
+    """The files, in a folder that nobody else may enter; whoever the job runs as may read each."""
+    if files:
+        folder.mkdir(mode=0o700)
+    for name, value in files.items():
+        (folder / name).write_bytes(value)
+        (folder / name).chmod(0o444)
+    return [Mount(folder / name, SECRETS / name, MountMode.READ_ONLY) for name in files]
