@@ -124,6 +124,8 @@ def run(
     only: Iterable[str] = (),
     from_step: str | None = None,
     until: str | None = None,
+    cache: bool = True,
+    force: Iterable[str] = (),
     observer: Observer | None = None,
     pdb: bool = False,
     update_schemas: bool = False,
@@ -131,11 +133,12 @@ def run(
     """Run a pipeline: plan it, check that all it names is there, then run each step in a sandbox.
 
     A failed step is in the result, not raised. `only`, `from_step` and `until` choose steps; what the others left in
-    the newest earlier run of this workspace is reused. With `pdb` and the engine "process", one step at a time runs on
-    this process's terminal, in Python's debugger, with as much time as it takes. Without `values` no report holds what
-    was in the data. With `update_schemas` data are not held to the schemas that were blessed before, and if all is well
-    those that were seen are written in their place. Raises DocumentError (nothing was started), EngineError and
-    WorkspaceError (this machine could not go on).
+    the newest earlier run of this workspace is reused. What a chosen step left in an earlier run is taken over where
+    nothing has changed that it depends on, but not without `cache`, nor if the step is in `force`. With `pdb` and the
+    engine "process", one step at a time runs on this process's terminal, in Python's debugger, with as much time as it
+    takes. Without `values` no report holds what was in the data. With `update_schemas` data are not held to the schemas
+    that were blessed before, and if all is well those that were seen are written in their place. Raises DocumentError
+    (nothing was started), EngineError and WorkspaceError (this machine could not go on).
     """
     blessed_before = _blessed_before(document) if update_schemas else None
     overrides = replace(
@@ -166,6 +169,8 @@ def run(
         strict=strict,
         values=values,
         pull=pull,
+        cache=cache,
+        force=(*force, *only) if pdb else force,
         notes=notes,
         observer=observer,
     )

@@ -6,16 +6,18 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from cursus_sandbox.cache import Cache, refusals
 from cursus_sandbox.capacity import fitted_to_this_machine, this_machine
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import DocumentError, EngineError, ExitCode, Problem, SandboxError, Terminated
+from cursus_sandbox.ingredients import Ingredients, Surroundings
 from cursus_sandbox.journal import Journal
 from cursus_sandbox.manifests import gathered
 from cursus_sandbox.pipeline.dag import Located, Start, StepOutput, Synthetic
@@ -26,10 +28,11 @@ from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutio
 from cursus_sandbox.pipeline.schedule import Schedule
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.planning import DataSource, Document, Overrides, PipelineDAGResolver, synthetic_of
+from cursus_sandbox.records import set_aside
 from cursus_sandbox.recovery import recovery
-from cursus_sandbox.run_folders import RunFolder, unwritable
+from cursus_sandbox.run_folders import RunFolder, StepFolder, unwritable
 from cursus_sandbox.sagemaker.script_main import NOT_EXERCISED
-from cursus_sandbox.secret_values import SecretValues, secret_values
+from cursus_sandbox.secret_values import SecretValues, fingerprints, secret_values
 from cursus_sandbox.sources import made_up
 from cursus_sandbox.step_run import StepRun
 from cursus_sandbox.tables.memo import Memo
@@ -49,8 +52,10 @@ class PipelineExecutor:
     `jobs` is how many steps may run at once (default: one per processor). With `fail_fast` the first failure stops
     the steps that run and starts no other; without, only what depends on the failed step is skipped. `observer` is
     called from several threads. With `strict` what SageMaker would lose of a step's files, and what is odd about
-    its data, fails it; without `values` no report holds what was in the data. `notes` are carried into the result.
-    `environment` is where the secrets of steps are looked for, this process's own if none is given.
+    its data, fails it; without `values` no report holds what was in the data. What a step left in an earlier run is
+    taken over where nothing that it depends on has changed, but not without `cache`, nor for the steps in `force`.
+    `notes` are carried into the result. `environment` is where the secrets of steps are looked for, this process's own
+    if none is given.
     `contracts`, `source_dir` and `image` are for a document or graph that doesn't name its own, such as a bare
     PipelineDAG. An engine serves one run at a time.
     """
@@ -68,6 +73,8 @@ class PipelineExecutor:
         strict: bool = False,
         values: bool = True,
         pull: bool = False,
+        cache: bool = True,
+        force: Iterable[str] = (),
         observer: Observer | None = None,
         notes: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
@@ -81,6 +88,8 @@ class PipelineExecutor:
         self.strict = strict
         self.values = values
         self.pull = pull
+        self.cache = cache
+        self.force = tuple(force)
         self.observer = observer or _nobody_listens
         self.notes = notes
         self.environment = os.environ if environment is None else environment
@@ -101,6 +110,7 @@ class PipelineExecutor:
         planned = dag if isinstance(dag, PipelineExecutionPlan) else self._planned(dag, synthetic)
         plan = fitted_to_this_machine(planned)
         chosen = selection.steps(plan)
+        Selection(only=self.force).steps(plan)  # they must be there
         engine = self.engine or _local_engine(_named_images(plan, chosen))
         _refuse_servers(plan, chosen, engine)
         images = _images(plan, chosen, engine)
@@ -160,7 +170,7 @@ class _Walk:
         journal: Journal,
         *,
         chosen: frozenset[str],
-        reused: Mapping[str, Path],
+        reused: Mapping[str, StepFolder],
         seconds: Mapping[str, float],
         secrets: Mapping[str, SecretValues],
         started: datetime,
@@ -176,6 +186,20 @@ class _Walk:
         self.secrets = secrets
         self.started = started
         self.validator = DataCompatibilityValidator(values=executor.values, memo=Memo(folder.checks))
+        self.cache = Cache(
+            plan.name,
+            Surroundings(
+                engine=engine.name,
+                runs_images=engine.runs_images,
+                makes_mounts=engine.makes_mounts,
+                images=images,
+                workspace=folder.path.parents[1],
+                secrets=fingerprints(secrets),
+            ),
+            strict=executor.strict,
+            values=executor.values,
+            refused=refusals(plan.steps, forced=executor.force, use=executor.cache),
+        )
         self.schedule = Schedule(plan.dependencies)
         self.jobs = executor.jobs or os.cpu_count() or 1
         self.notes = (*executor.notes, *_not_exercised(engine))
@@ -239,6 +263,7 @@ class _Walk:
             interrupted=_exit_code_of(self.broken) or self.interrupted,
             steps=tuple(self.results[name] for name in self.plan.execution_order),
         )
+        self.cache.contents.save()
         with self._unbroken("save the result"):
             self.folder.write("result.json", result.model_dump(mode="json"))
         self._tell(RunEnded(run=result.run, outcome=result.outcome, exit_code=result.exit_code, seconds=result.seconds))
@@ -281,8 +306,30 @@ class _Walk:
     def _run(self, step: PlannedStep) -> StepExecutionResult:
         if self.stopped:
             return self._not_started(step.name)
+        if (earlier := self.reused.get(step.name)) is not None:
+            outputs = self.cache.brought(step.name, earlier, self.folder)
+            left = {one.name: one for one in sorted(outputs.iterdir())}
+            why = f"outputs of run {earlier.run}"
+            return StepExecutionResult(step=step.name, status=StepStatus.REUSED, why=why, outputs=left)
+        answer = self.cache.answer(step)
+        if answer.damaged is not None:
+            set_aside(answer.damaged)
+            self.notes += (f"{step.name}: {answer.why}; it is set aside",)
+        because = answer.why
+        if answer.kept is not None:
+            try:
+                return self.cache.taken_over(step, answer.kept, self.folder, answer.why)
+            except PermissionError as error:
+                because = f"what it left can't be taken over: {error.strerror}"
+        return self._ran(step, answer.ingredients).model_copy(update={"because": because})
+
+    def _ran(self, step: PlannedStep, ingredients: Ingredients | None) -> StepExecutionResult:
         sources = {one.channel: self._source(step, one) for one in step.inputs}
         secrets = self.secrets.get(step.name, SecretValues())
+
+        def keep(folder: StepFolder, outputs: Path, result: StepExecutionResult) -> None:
+            self.cache.keep(step, ingredients, folder, outputs, secrets.mask.value(result))
+
         run = StepRun(
             step,
             sources,
@@ -290,6 +337,7 @@ class _Walk:
             secrets.handed_by(self.engine),
             self.validator,
             self._tell,
+            keep,
             self.stopping,
             strict=self.executor.strict,
         )
@@ -341,15 +389,11 @@ class _Walk:
 
     def _without_running(self, step: PlannedStep) -> StepExecutionResult | None:
         """The result of a step for which no container is started; None if it is to run."""
-        if step.name in self.reused:
-            folder = self.reused[step.name]
-            outputs = {one.name: one for one in sorted(folder.iterdir())}
-            why = f"outputs of run {folder.parents[2].name}"
-            return StepExecutionResult(step=step.name, status=StepStatus.REUSED, why=why, outputs=outputs)
         bound = {output.channel: output.bound.resolve() for output in step.outputs if output.bound}
         if step.skip is not None:
+            self.cache.stands_for.update({(step.name, channel): folder for channel, folder in bound.items()})
             return StepExecutionResult(step=step.name, status=StepStatus.SKIPPED, why=step.skip, outputs=bound)
-        if step.name not in self.chosen:
+        if step.name not in self.chosen and step.name not in self.reused:
             return StepExecutionResult(step=step.name, status=StepStatus.SKIPPED, why="not selected")
         return None
 
@@ -415,9 +459,11 @@ def _refuse_servers(plan: PipelineExecutionPlan, chosen: frozenset[str], engine:
         )
 
 
-def _earlier_outputs(plan: PipelineExecutionPlan, chosen: frozenset[str], workspace: Workspace) -> dict[str, Path]:
-    """The outputs of earlier runs that the chosen steps read; DocumentError if there are none."""
-    found: dict[str, Path] = {}
+def _earlier_outputs(
+    plan: PipelineExecutionPlan, chosen: frozenset[str], workspace: Workspace
+) -> dict[str, StepFolder]:
+    """The folders with the outputs of earlier runs that the chosen steps read; DocumentError if there are none."""
+    found: dict[str, StepFolder] = {}
     problems = []
     for step in plan.steps:
         if step.name not in chosen or not step.runs:
@@ -428,8 +474,8 @@ def _earlier_outputs(plan: PipelineExecutionPlan, chosen: frozenset[str], worksp
             producer = plan.step_configs[one.source.step]
             if not producer.runs or producer.name in found:
                 continue
-            if outputs := workspace.published(plan.name, producer.name):
-                found[producer.name] = outputs
+            if earlier := workspace.published(plan.name, producer.name):
+                found[producer.name] = earlier
             else:
                 what = f"step '{step.name}' reads '{one.source}', and no earlier run in {workspace.folder} left that"
                 problems.append(Problem(what, hint=f"Run it first:  --until {producer.name}"))

@@ -30,6 +30,11 @@ class StepFolder:
     path: Path
 
     @property
+    def run(self) -> str:
+        """The name of the run."""
+        return self.path.parents[1].name
+
+    @property
     def log(self) -> Path:
         """Where its stdout and stderr go."""
         return self.path / "log.txt"
@@ -46,6 +51,12 @@ class StepFolder:
         for folder in (folders.outputs, folders.staged, folders.scratch):
             folder.mkdir(parents=True)
         return folders
+
+    def partial(self) -> Path:
+        """A fresh folder for outputs that are about to be published as they are."""
+        path = self.path / f"{ATTEMPT}0"
+        path.mkdir()
+        return path
 
     def publish(self, finished: Path) -> None:
         """Make a finished folder the step's outputs, in one rename."""

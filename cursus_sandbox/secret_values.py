@@ -80,6 +80,19 @@ def secret_values(
     return found
 
 
+def fingerprints(secrets: Mapping[str, SecretValues]) -> dict[str, str]:
+    """What changes with the secrets of each step; it is made once of those that several steps share."""
+    made: list[tuple[SecretValues, str]] = []
+    found = {}
+    for step, values in secrets.items():
+        known = next((one for shared, one in made if shared == values), None)
+        if known is None:
+            known = values.fingerprint
+            made.append((values, known))
+        found[step] = known
+    return found
+
+
 class _Unfit(Exception):  # noqa: N818 - a turn in the road, not an error
     """Why a secret can't be handed over; without the secret."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -28,11 +28,14 @@ from cursus_sandbox.untrusted import opened
 _TAIL = 64 * 1024  # bytes
 _LARGEST_METRICS = 1024 * 1024  # bytes
 
+Keeper = Callable[[StepFolder, Path, StepExecutionResult], None]
+
 
 @dataclass(frozen=True, slots=True)
 class StepRun:
     """A step about to run. `sources` gives the file or folder of each input; `tell` hears what happens.
 
+    `keep` is told, just before its outputs are published, in which folder, what they are, and what came of the step.
     `stopping` is set when it is not to be tried again.
     """
 
@@ -42,6 +45,7 @@ class StepRun:
     engine: Engine
     validator: DataCompatibilityValidator
     tell: Observer
+    keep: Keeper
     stopping: threading.Event
     strict: bool = False
 
@@ -158,9 +162,7 @@ class StepRun:
                 (attempt.outputs / output.channel).rmdir()
         self._progress("publishing its outputs")
         archive(step, attempt)
-        folder.publish(attempt.outputs)
-        folder.discard(attempt)
-        return result.model_copy(
+        ended = result.model_copy(
             update={
                 "status": StepStatus.SUCCEEDED,
                 "reports": reports,
@@ -168,6 +170,10 @@ class StepRun:
                 "metrics": metrics,
             }
         )
+        self.keep(folder, attempt.outputs, ended)
+        folder.publish(attempt.outputs)
+        folder.discard(attempt)
+        return ended
 
     def _checked_outputs(
         self, step: PlannedStep, outputs: Sequence[PlannedOutput], attempt: StepFolders

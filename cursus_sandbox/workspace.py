@@ -15,16 +15,17 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from cursus_sandbox.errors import WorkspaceError
-from cursus_sandbox.run_folders import RunFolder, unwritable, write_json
+from cursus_sandbox.run_folders import RunFolder, StepFolder, unwritable, write_json
 
 _IDENTITY = "id.json"
 _UNFINISHED = "unfinished.json"
+_RUNS_LOOKED_AT = 5
 _NOT_FOR_GIT = "# Made by cursus-sandbox: runs are not for version control.\n*\n"
 
 
@@ -104,24 +105,29 @@ class Workspace:
         """The folder of an earlier run."""
         return RunFolder(self.runs / name)
 
-    def published(self, pipeline: str, step: str) -> Path | None:
-        """The outputs that the newest run of this pipeline published for a step; None if none did."""
+    def published(self, pipeline: str, step: str) -> StepFolder | None:
+        """The folder with the outputs that the newest run of this pipeline published for a step; None if none did."""
         for run in self._newest_first():
-            outputs = run / "steps" / step / "outputs"
-            if outputs.is_dir() and _pipeline_of(run) == pipeline:
-                return outputs
+            folder = StepFolder(run / "steps" / step)
+            if folder.outputs.is_dir() and _pipeline_of(run) == pipeline:
+                return folder
         return None
 
     def seconds_of(self, pipeline: str) -> dict[str, float]:
-        """How long each step took that ran in the newest finished run of this pipeline; empty if none did."""
-        for run in self._newest_first():
+        """How long each step took when it last ran, in the newest finished runs of this pipeline; empty if none did."""
+        found: dict[str, float] = {}
+        for run in islice(self._newest_first(), _RUNS_LOOKED_AT):
             try:
                 result = json.loads((run / "result.json").read_bytes())
-                if result["pipeline"] == pipeline:
-                    return {step["step"]: float(step["seconds"]) for step in result["steps"] if step["seconds"]}
+                if result["pipeline"] != pipeline:
+                    continue
+                ran = {step["step"]: float(step["seconds"]) for step in result["steps"] if step["seconds"]}
+                found = ran | found
+                if all(step["step"] in found for step in result["steps"] if step["status"] != "skipped"):
+                    break
             except (OSError, ValueError, LookupError, TypeError, RecursionError):  # others may have written there
                 continue
-        return {}
+        return found
 
     def _take(self, lock: int) -> None:
         """Take the lock, and write down who has it."""

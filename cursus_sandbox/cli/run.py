@@ -51,6 +51,7 @@ Examples:
   cursus-sandbox run dag.yaml --image xgb:latest
   cursus-sandbox run dag.yaml --engine local --jobs 4
   cursus-sandbox run dag.yaml --from XGBoostTraining
+  cursus-sandbox run dag.yaml --force XGBoostTraining
   cursus-sandbox run xgb.dag.json --contracts steps/ --source-dir scripts/ \\
       --input TabularPreprocessing:DATA=data/
 
@@ -100,6 +101,15 @@ def run(
     ] = None,
     until: Annotated[
         str | None, typer.Option("--until", metavar="STEP", help="Run all before this step, and it.")
+    ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Run every step again, though nothing it depends on has changed.")
+    ] = False,
+    force: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--force", metavar="STEP", help="Run this step again in any case. Repeatable.", show_default=False
+        ),
     ] = None,
     no_values: Annotated[
         bool, typer.Option("--no-values", help="Keep what is in the data out of every report.")
@@ -152,6 +162,8 @@ def run(
             only=only or (),
             from_step=from_step,
             until=until,
+            cache=not no_cache,
+            force=force or (),
             observer=ProgressLines(Console(stderr=True)),
             pdb=pdb,
             update_schemas=update_schemas,

@@ -238,6 +238,7 @@ class StepConfiguration(_Ours):
     pip_shim: bool | None = None
     user: Text | None = None
     skip: bool = False
+    cache: bool = True
     transform: TransformSettings | None = None
 
 

@@ -104,6 +104,7 @@ class PlannedStep:
     pip_shim: bool = True  # without a network, pip looks at what is installed and nowhere else
     user: str | None = None
     transform: TransformSettings | None = None  # of a Transform step
+    cache: bool = True  # whether what it left may be taken over by a later run
 
     @property
     def runs(self) -> bool:

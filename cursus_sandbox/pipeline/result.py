@@ -42,14 +42,15 @@ class StepExecutionResult(_Value):
 
     All figures are those of the last of its `attempts`; what came of those before is in `earlier_attempts`.
 
-    `why` is a sentence for people; `outputs` gives each channel's folder; `reports` are the data checks before the
-    step started and after it ended; `metrics` are the numbers of a `metrics.json` it left; `warnings` say
-    what SageMaker would lose of what it wrote.
+    `why` is a sentence for people, `because` one that says of a step that ran why no earlier run's outputs would do;
+    `outputs` gives each channel's folder; `reports` are the data checks before the step started and after it ended;
+    `metrics` are the numbers of a `metrics.json` it left; `warnings` say what SageMaker would lose of what it wrote.
     """
 
     step: str
     status: StepStatus
     why: str = ""
+    because: str = ""
     exit_code: int | None = None
     data_broken: bool = False
     started_at: datetime | None = None

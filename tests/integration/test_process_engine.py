@@ -52,7 +52,9 @@ def test_a_pipeline_of_mains(plain):
     assert result.engine == "process"
     assert [note for note in result.notes if note.startswith(NOT_EXERCISED)] == list(result.notes)
     assert len(result.notes) == 1
-    again = succeeded(plain.run(engine=ProcessEngine(), only=["two"]))  # whoever brings the engine hears it too
+    again = succeeded(
+        plain.run(engine=ProcessEngine(), only=["two"], force=["two"])
+    )  # whoever brings the engine hears it too
     assert again.notes == result.notes
     assert statuses(again) == {"one": "reused", "two": "succeeded"}
 

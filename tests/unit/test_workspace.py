@@ -151,7 +151,7 @@ def test_the_newest_outputs_are_found(workspace):
     workspace.new_run(NOW.replace(hour=6), "local")
     unplanned = published(workspace, NOW.replace(hour=7))
     (unplanned.path.parents[1] / "plan.json").write_text("[]")
-    assert workspace.published("flights", "load") == newer.outputs
+    assert workspace.published("flights", "load") == newer
     assert workspace.published("flights", "train") is None
 
 

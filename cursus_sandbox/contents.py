@@ -1,0 +1,173 @@
+"""What is in files and folders, as SHA-256, without reading again what has not changed since it was last read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import threading
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_CHUNK = 1 << 20
+_MOST_REMEMBERED = 200_000  # files
+_TICK = 100_000_000  # ns: two changes within one tick of a file system's clock look like one
+_COARSE_TICK = 2_000_000_000  # of file systems that count whole seconds, or two
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file's bytes: how many, and their SHA-256."""
+
+    size: int
+    sha256: str
+
+
+class Contents:
+    """Reads files, once: a file whose size, times and inode are as they were is not read again.
+
+    The memo is a file. It holds for one boot of this machine only: after a power failure a file may have its size and
+    its times, and not its bytes. A file that was changed just before it was read is not remembered, for the next change
+    may leave the same time. Threads may share one.
+    """
+
+    def __init__(self, memo: Path) -> None:
+        self._memo = memo
+        self._known: dict[str, list[Any]] = _remembered(memo)
+        self._is_new = False
+        self._saving = threading.Lock()
+
+    def file(self, path: Path | str, *, linked: bool = False) -> Content:
+        """A regular file's content. OSError if it can't be read.
+
+        `linked` says that it may have been given another name in the meantime, by us, which changes its ctime alone.
+        """
+        name = os.fspath(path)
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(f"{name} is no regular file")
+            return self._content(name, status, descriptor, linked=linked)
+        finally:
+            os.close(descriptor)
+
+    def tree(
+        self,
+        root: Path,
+        *,
+        leave_out: Collection[str] = (),
+        but_not: Path | None = None,
+        modes: bool = False,
+        linked: bool = False,
+    ) -> dict[str, str]:
+        """Each file below a folder, or a single file, and the SHA-256 of its content; nothing where there is nothing.
+
+        Links are not followed: they stand with what they lead to. Empty folders stand with a slash. `leave_out` are
+        names of files and folders that don't count, `but_not` is a folder that doesn't. With `modes` it counts whether
+        a file can be executed.
+        """
+        found: dict[str, str] = {}
+        if not root.is_dir():
+            return {root.name: self.file(root, linked=linked).sha256} if root.exists() else found
+        for relative, entry in _entries(root, leave_out, but_not):
+            if entry is None:
+                found[relative] = "folder"
+            elif entry.is_symlink():
+                found[relative] = f"-> {printable(os.readlink(entry.path))}"  # noqa: PTH115
+            elif entry.is_file(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                executable = "x" if modes and status.st_mode & stat.S_IXUSR else ""
+                found[relative] = self._content(entry.path, status, None, linked=linked).sha256 + executable
+            else:
+                found[relative] = "special"
+        return found
+
+    def save(self) -> None:
+        """Keep what was learned for the next time, as far as it can be."""
+        beside = self._memo.with_name(f".{self._memo.name}.tmp")
+        with self._saving, suppress(OSError):
+            if not self._is_new:
+                return
+            self._is_new = False
+            known = dict(list(self._known.items())[-_MOST_REMEMBERED:])
+            self._memo.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_text(json.dumps({"boot": this_boot(), "files": known}), encoding="utf-8")
+            beside.replace(self._memo)
+
+    def _content(self, name: str, status: os.stat_result, descriptor: int | None, *, linked: bool) -> Content:
+        seen = [status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns]
+        known = self._known.get(name)
+        if known and known[:3] == seen[:3] and (linked or known[3] == seen[3]):
+            if known[3] != seen[3]:
+                self._remember(name, [*seen, known[4]])
+            return Content(status.st_size, known[4])
+        before = time.time_ns()
+        sha256 = sha256_of(descriptor if descriptor is not None else name)
+        tick = _TICK if status.st_mtime_ns % 1_000_000_000 else _COARSE_TICK
+        if max(status.st_mtime_ns, status.st_ctime_ns) + tick < before:
+            self._remember(name, [*seen, sha256])
+        return Content(status.st_size, sha256)
+
+    def _remember(self, name: str, entry: list[Any]) -> None:
+        self._known.pop(name, None)  # the newest stand last
+        self._known[name] = entry
+        self._is_new = True
+
+
+def sha256_of(file: int | str) -> str:
+    """The SHA-256 of a file, by name or open."""
+    opened = file if isinstance(file, int) else os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        digest = hashlib.sha256()
+        while data := os.read(opened, _CHUNK):
+            digest.update(data)
+        return digest.hexdigest()
+    finally:
+        if opened != file:
+            os.close(opened)
+
+
+def printable(name: str) -> str:
+    """A name as text, though it may be any bytes."""
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def this_boot() -> str:
+    """What tells one boot of this machine from another."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _entries(
+    root: Path, leave_out: Collection[str], but_not: Path | None
+) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
+    """What lies below a folder and is no folder, by its path from there; of an empty folder its path alone."""
+    waiting = [("", os.fspath(root))]
+    while waiting:
+        prefix, folder = waiting.pop()
+        with os.scandir(folder) as scanned:
+            entries = sorted((entry for entry in scanned if entry.name not in leave_out), key=lambda entry: entry.name)
+        if not entries and prefix:
+            yield printable(prefix), None
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                yield printable(f"{prefix}{entry.name}"), entry
+            elif but_not is None or entry.path != os.fspath(but_not):
+                waiting.append((f"{prefix}{entry.name}/", entry.path))
+
+
+def _remembered(memo: Path) -> dict[str, list[Any]]:
+    try:
+        read = json.loads(memo.read_bytes())
+        files = read["files"] if read["boot"] == this_boot() and read["boot"] else {}
+        return {name: entry for name, entry in files.items() if isinstance(entry[4], str)}
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError, AttributeError):
+        return {}

@@ -1,0 +1,225 @@
+"""The record that lies beside a step's published outputs: what they are, byte for byte, and what they came of.
+
+It is written before the outputs are published, by one rename, so that outputs with a record are whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from cursus_sandbox.contents import printable, sha256_of, this_boot
+from cursus_sandbox.pipeline.result import StepExecutionResult
+from cursus_sandbox.run_folders import StepFolder
+
+RECORD = "record.json"
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KeptFile(_Value):
+    """A published file. While its size, time and inode are these, within one boot, its bytes need not be read."""
+
+    size: int
+    sha256: str
+    mtime_ns: int
+    inode: int
+
+
+class Record(_Value):
+    """What a step left and why: `files`, `folders` and `links` lie below its outputs, channel first.
+
+    `run` is the one it ran in, `key` one word for its `ingredients`, "" for those that are not to be looked for.
+    """
+
+    format: Literal[1] = 1
+    boot: str
+    run: str
+    key: str
+    ingredients: dict[str, dict[str, str]]
+    files: dict[str, KeptFile]
+    folders: tuple[str, ...]
+    links: dict[str, str]
+    result: StepExecutionResult
+
+    @field_validator("files", "folders", "links")
+    @classmethod
+    def _inside(cls, names: Mapping[str, object] | tuple[str, ...]) -> Mapping[str, object] | tuple[str, ...]:
+        for name in names:
+            if name.startswith("/") or ".." in name.split("/"):
+                raise ValueError(f"{name} leads out of the outputs")
+        return names
+
+    def channel(self, channel: str) -> dict[str, str]:
+        """The content of one output: each file's, and what links lead to, as `Contents.tree` has it."""
+        begins = f"{channel}/"
+        inside = {name.removeprefix(begins): one.sha256 for name, one in self.files.items() if name.startswith(begins)}
+        inside |= {name.removeprefix(begins): f"-> {to}" for name, to in self.links.items() if name.startswith(begins)}
+        empty = [one for one in self.folders if one.startswith(begins) and not self._holds_anything(one)]
+        return inside | {f"{one.removeprefix(begins)}/": "folder" for one in empty}
+
+    def _holds_anything(self, folder: str) -> bool:
+        begins = f"{folder}/"
+        return any(one.startswith(begins) for one in (*self.files, *self.links, *self.folders))
+
+
+class Damaged(Exception):  # noqa: N818 -- what it is
+    """What is kept is not what was kept; the text says in what."""
+
+
+def record_of(
+    outputs: Path, *, run: str, key: str, ingredients: Mapping[str, Mapping[str, str]], result: StepExecutionResult
+) -> Record:
+    """The record of finished outputs; each file is read once. Damaged where one is no file, or can't be read."""
+    files: dict[str, KeptFile] = {}
+    folders: list[str] = []
+    links: dict[str, str] = {}
+    waiting = [outputs]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in sorted(entries, key=lambda one: one.name):
+                name = os.path.relpath(entry.path, outputs)
+                if name != printable(name):
+                    raise Damaged(f"{printable(name)} is a name that isn't text")
+                if entry.is_symlink():
+                    links[name] = os.readlink(entry.path)  # noqa: PTH115
+                elif entry.is_dir(follow_symlinks=False):
+                    folders.append(name)
+                    waiting.append(Path(entry.path))
+                elif entry.is_file(follow_symlinks=False):
+                    files[name] = _read(name, entry.path)
+                else:
+                    raise Damaged(f"{name} is neither a file nor a folder")
+    return Record(
+        boot=this_boot(),
+        run=run,
+        key=key,
+        ingredients={name: dict(one) for name, one in ingredients.items()},
+        files=files,
+        folders=tuple(sorted(folders)),
+        links=links,
+        result=result,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A step's folder with whole outputs, and their record; `as_written` is whether that is on disk just so."""
+
+    folder: StepFolder
+    record: Record
+    as_written: bool = True
+
+
+def kept_in(folder: StepFolder) -> Kept | None:
+    """What a step's folder keeps; None where there are no outputs, or no record. Damaged if that can't be read."""
+    if not folder.outputs.is_dir():
+        return None
+    try:
+        return Kept(folder, Record.model_validate_json((folder.path / RECORD).read_bytes()))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValidationError) as error:
+        why = error.strerror if isinstance(error, OSError) else f"{error.error_count()} things in it are wrong"
+        raise Damaged(f"its record can't be read: {why}") from error
+
+
+def verified(kept: Kept) -> Kept:
+    """The same, after a look at each file; where a look isn't enough, its bytes are read. Damaged says what differs.
+
+    The record remembers files that had to be read as they are now.
+    """
+    record = kept.record
+    same_boot = record.boot == this_boot() != ""
+    again: dict[str, KeptFile] = {}
+    for name, one in record.files.items():
+        path = f"{kept.folder.outputs}/{name}"
+        try:
+            status = os.lstat(path)
+            if status.st_size != one.size or not stat.S_ISREG(status.st_mode):
+                raise Damaged(f"{name} is another file")
+            if same_boot and (status.st_mtime_ns, status.st_ino) == (one.mtime_ns, one.inode):
+                continue
+            if sha256_of(path) != one.sha256:
+                raise Damaged(f"{name} has other bytes")
+        except FileNotFoundError as error:
+            raise Damaged(f"{name} is missing") from error
+        except OSError as error:
+            raise Damaged(f"{name} can't be read: {error.strerror}") from error
+        again[name] = _kept(path, one.sha256)
+    if not again and same_boot:
+        return kept
+    return Kept(
+        kept.folder, record.model_copy(update={"boot": this_boot(), "files": record.files | again}), as_written=False
+    )
+
+
+def carried_over(kept: Kept, target: StepFolder) -> Kept:
+    """Publish what is kept in another step's folder, with record and log: hard links, copies where there can be none.
+
+    Each of the two is whole by itself, and may be deleted. OSError if it can't be done.
+    """
+    partial = target.partial()
+    for name in kept.record.folders:
+        os.mkdir(f"{partial}/{name}")  # noqa: PTH102 -- a run may have thousands of them
+    copied: dict[str, KeptFile] = {}
+    for name, one in kept.record.files.items():
+        there, here = f"{kept.folder.outputs}/{name}", f"{partial}/{name}"
+        try:
+            os.link(there, here, follow_symlinks=False)
+        except OSError:  # another file system, too many links, or another user's file
+            shutil.copy2(there, here, follow_symlinks=False)
+            copied[name] = _kept(here, one.sha256)
+    for name, leads_to in kept.record.links.items():
+        os.symlink(leads_to, f"{partial}/{name}")  # noqa: PTH211
+    record, as_written = kept.record, kept.as_written and not copied
+    if copied:
+        record = record.model_copy(update={"files": record.files | copied})
+    if as_written:
+        os.link(kept.folder.path / RECORD, target.path / RECORD)
+    else:
+        write_record(target, record)
+    with suppress(OSError):
+        os.link(kept.folder.log, target.log)
+    os.rename(partial, target.outputs)  # noqa: PTH104 -- os names what is promised
+    return Kept(target, record)
+
+
+def write_record(folder: StepFolder, record: Record) -> None:
+    """Write a record into a step's folder, whole or not at all.
+
+    What a power failure makes of it is found out when it is read: no need to wait for the disk.
+    """
+    file = folder.path / RECORD
+    written = file.with_name(f".{RECORD}.tmp")
+    written.write_text(record.model_dump_json(), encoding="utf-8")
+    written.replace(file)
+
+
+def set_aside(folder: StepFolder) -> None:
+    """Take a record that isn't true out of the way; it can be looked at."""
+    with suppress(OSError):
+        (folder.path / RECORD).rename(folder.path / f"record.corrupt-{time.strftime('%Y%m%d-%H%M%S')}.json")
+
+
+def _read(name: str, path: str) -> KeptFile:
+    try:
+        return _kept(path, sha256_of(path))
+    except OSError as error:
+        raise Damaged(f"{name} can't be read: {error.strerror}") from error
+
+
+def _kept(path: str, sha256: str) -> KeptFile:
+    status = os.lstat(path)
+    return KeptFile(size=status.st_size, sha256=sha256, mtime_ns=status.st_mtime_ns, inode=status.st_ino)
