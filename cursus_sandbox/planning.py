@@ -23,12 +23,13 @@ from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.cursus_config import CursusConfigs
 from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, StepConfiguration, Synthetic
 from cursus_sandbox.pipeline.names import StepTypes
-from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
+from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedOutput, PlannedStep
 from cursus_sandbox.pipeline.resolver import Resolver
 from cursus_sandbox.pipeline.secrets import Secret
 from cursus_sandbox.pipeline.step_contracts import named_type
 from cursus_sandbox.sagemaker.lint import linted
 from cursus_sandbox.sources import missing_sources
+from cursus_sandbox.tables.schema import TableSchema
 
 AnyPath = str | os.PathLike[str]
 Document = AnyPath | Pipeline | PipelineDAG
@@ -122,6 +123,7 @@ class PipelineDAGResolver(Resolver):
             plan = linted(super().create_execution_plan(explain_config=explain_config))
         except DocumentError as error:
             raise DocumentError(self._located(error.problems), hint=_where_to_write(self._written, error)) from None
+        plan = self._with_places(plan)
         if self.golden:
             file = golden_file(self._written.file) if self._written.file else "golden"
             plan = replace(plan, remarks=(*plan.remarks, f"{file}: data are held to the schemas blessed there, too"))
@@ -135,6 +137,41 @@ class PipelineDAGResolver(Resolver):
             ]
             raise DocumentError(self._located(refused), hint="--strict: what AWS would refuse or lose is an error.")
         return plan
+
+    def _with_places(self, plan: PipelineExecutionPlan) -> PipelineExecutionPlan:
+        """The plan with the file and line that asks for each column of a channel, where that is known."""
+        steps = []
+        for step in plan.steps:
+            schemas = [*(one.table_schema for one in step.inputs), *(one.table_schema for one in step.outputs)]
+            if any(schemas):
+                inputs = tuple(replace(one, asked_in=self._asked_in(step, "inputs", one)) for one in step.inputs)
+                outputs = tuple(replace(one, asked_in=self._asked_in(step, "outputs", one)) for one in step.outputs)
+                steps.append(replace(step, inputs=inputs, outputs=outputs))
+            else:
+                steps.append(step)
+        return replace(plan, steps=tuple(steps))
+
+    def _asked_in(self, step: PlannedStep, part: str, channel: PlannedInput | PlannedOutput) -> dict[str, str]:
+        """Where a column's last word is: in the document, else in the contract, else in what was blessed."""
+        if channel.table_schema is None:
+            return {}
+        name = channel.channel
+        of_step = self._written.pipeline.steps.get(step.name, StepConfiguration()).schemas.get(name)
+        contract = self.contracts.get(step.step_type)
+        lines = contract.for_job_type(step.job_type).field_lines.get((part, name), {}) if contract else {}
+        places = {
+            **self._field_places(("golden", step.name, name), self.golden.get(step.name, {}).get(name)),
+            **{column: f"{step.contract_file}:{line}" for column, line in lines.items()},
+            **self._field_places(("steps", step.name, "schemas", name), of_step),
+        }
+        return {one.name: places[one.name] for one in channel.table_schema.fields if one.name in places}
+
+    def _field_places(self, at: tuple[str, ...], schema: TableSchema | None) -> dict[str, str]:
+        """The file and line of each field of a schema that is written there."""
+        places = self._written.places
+        fields = enumerate(schema.fields) if schema else ()
+        found = {one.name: places.get((*at, "fields", index)) for index, one in fields}
+        return {column: f"{place[0]}:{place[1]}" for column, place in found.items() if place}
 
     def _located(self, problems: Iterable[Problem]) -> list[Problem]:
         """All problems, each with its file and line, in the order of the lines."""

@@ -120,6 +120,7 @@ class StepRun:
                 reader=f"{step.name}:{one.channel}",
                 parts=one.parts,
                 schema_from=f"contract '{step.step_type}'",
+                asked_in=one.asked_in,
             )
             self._tell_of(report)
             reports.append(report)
@@ -185,6 +186,7 @@ class StepRun:
                 output.table_schema,
                 data=f"{step.name}:{output.channel}",
                 schema_from=f"contract '{step.step_type}'",
+                asked_in=output.asked_in,
             )
             self._tell_of(report)
             yield report

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from cursus_sandbox.documents.problems import shown, validated
 from cursus_sandbox.documents.reading import read_tree
 from cursus_sandbox.documents.tree import Place, Tree
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
-from cursus_sandbox.pipeline.contract import ScriptContract
+from cursus_sandbox.pipeline.contract import InputChannel, OutputChannel, ScriptContract
 from cursus_sandbox.pipeline.interface import contract_fields, places_of, section, variant
 
 _JOB_TYPE = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]*")  # it follows a step type in a node's name
@@ -59,6 +59,19 @@ def _contract(tree: Tree, content: dict[str, Any], inside: Place) -> tuple[Scrip
         return there[0] if there else places[-1]
 
     contract, problems = validated(ScriptContract, contract_fields(content), tree, lambda at: written(*places_of(at)))
+    if contract is not None:
+        ports: dict[str, Mapping[str, InputChannel | OutputChannel]]
+        ports = {"inputs": contract.inputs, "outputs": contract.outputs}
+        lines = {
+            (part, name): {
+                one.name: tree.line(written(("contract", part, name, "schema", "fields", index))) or 1
+                for index, one in enumerate(port.table_schema.fields)
+            }
+            for part, channels in ports.items()
+            for name, port in channels.items()
+            if port.table_schema
+        }
+        contract = contract.model_copy(update={"field_lines": lines})
     for what, place, hint in (*_undescribed(content), *_aliases_that_collide(content), *_unlike(content)):
         at = written(place)
         problems.append(tree.problem(f"{'.'.join(map(str, at))}: {what}", at, hint))

@@ -48,6 +48,7 @@ class PlannedInput:
     parts: tuple[str, ...] = ()
     distribution: Distribution = Distribution.REPLICATED
     table_schema: TableSchema | None = None
+    asked_in: Mapping[str, str] = field(default_factory=dict)  # the file and line that asks for a column
 
     def mounts(self) -> list[tuple[PurePosixPath, str]]:
         """Each container path and what shows there, in words."""
@@ -66,6 +67,7 @@ class PlannedOutput:
     bound: Path | None = None
     upload_mode: UploadMode = UploadMode.END_OF_JOB
     table_schema: TableSchema | None = None
+    asked_in: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

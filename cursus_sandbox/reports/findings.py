@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.reports.text import shown
 from cursus_sandbox.tables.mismatch import Mismatch, Severity
-from cursus_sandbox.tables.report import DataCompatibilityReport
+from cursus_sandbox.tables.report import Blame, DataCompatibilityReport
 
 
 def finding_lines(report: DataCompatibilityReport, finding: Mismatch, result: PipelineExecutionResult) -> Iterator[str]:
-    """The finding in one line, then what to do, then where the data come from."""
+    """The finding in one line, then samples, what to do, and who asks for it; at last where the data come from."""
     more = f" (and in {finding.files - 1} more)" if finding.files > 1 else ""
     yield f"{place(report, finding)}: {finding.message}{more}"
-    if finding.hint:
-        yield finding.hint
-    elif finding.severity is Severity.ERROR:
-        yield f"Correct what is written, or {report.schema_from or 'the schema'}."
+    yield from detail_lines(finding, otherwise=f"Correct what is written, or {report.schema_from or 'the schema'}.")
     yield origin(report, result)
+
+
+def detail_lines(finding: Mismatch, *, otherwise: str = "") -> Iterator[str]:
+    """What a finding has besides its message: values like it, what to do (`otherwise` of an error), who asks for it."""
+    if len(finding.samples) > 1:
+        yield f"such as {', '.join(map(repr, finding.samples))}"
+    if hint := finding.hint or (otherwise if finding.severity is Severity.ERROR else ""):
+        yield hint
+    if finding.asked_in:
+        file, _, line = finding.asked_in.rpartition(":")
+        yield f"Asked for in {shown(Path(file))}:{line}."
+
+
+def depth(report: DataCompatibilityReport) -> Iterator[str]:
+    """How much was looked at, as a sentence."""
+    if not report.depth:
+        return
+    rows = "" if report.rows is None else f", {report.rows:,} rows"
+    yield f"Looked at: {report.depth}; {report.tables:,} of {report.files:,} files are tables{rows}."
 
 
 def place(report: DataCompatibilityReport, finding: Mismatch) -> str:
@@ -34,4 +51,5 @@ def origin(report: DataCompatibilityReport, result: PipelineExecutionResult) -> 
     if written is None:
         return f"The data are {report.data}."
     log = f" (log: {shown(written.log)})" if written.log else f" ({written.why})" if written.why else ""
-    return f"Written by step '{step}'{log}."
+    kept = ", which breaks its own contract" if report.blame is Blame.PRODUCER else ", within its own contract"
+    return f"Written by step '{step}'{log}{kept}."

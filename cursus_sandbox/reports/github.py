@@ -24,7 +24,7 @@ def workflow_commands(result: PipelineExecutionResult) -> Iterator[str]:
     for step in result.steps:
         found = [finding_lines(report, one, result) for report in step.reports for one in report.errors]
         if step.status is StepStatus.FAILED:
-            details = ["\n".join(lines) for lines in found] or log_end(step.log, lines=5) if step.log else []
+            details = ["\n".join(lines) for lines in found] or (log_end(step.log, lines=5) if step.log else [])
             errors.append(_command("error", step.step, plain_lines("\n".join([step.why, *details]))))
         warnings += [_command("warning", step.step, one) for one in step.warnings]
     yield from errors[:_MOST]

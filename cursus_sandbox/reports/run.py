@@ -15,8 +15,8 @@ from rich.text import Text
 
 from cursus_sandbox.pipeline.events import Event, StepEnded, StepStarted
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
-from cursus_sandbox.reports.findings import finding_lines
-from cursus_sandbox.reports.text import log_end, number, printable, shown, size
+from cursus_sandbox.reports.findings import depth, finding_lines, origin
+from cursus_sandbox.reports.text import folded, log_end, number, printable, shown, size
 from cursus_sandbox.tables.mismatch import Severity
 
 _STYLES = {
@@ -82,7 +82,7 @@ def _summary(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
     yield from (_plain(f"note: {note}") for note in result.notes)
     yield from _steps(result, columns)
     for step in result.steps:
-        yield from _findings(step, result)
+        yield from _findings(step, result, columns)
         for warning in step.warnings:
             yield Text()
             yield _line(("warning:", _SEVERITIES[Severity.WARNING]), f"{step.step}: {warning}", indent=0)
@@ -122,16 +122,22 @@ def _attempts(step: StepExecutionResult) -> str:
     return f"{step.attempts} attempts{before}"
 
 
-def _findings(step: StepExecutionResult, result: PipelineExecutionResult) -> Iterator[Text]:
-    """The data findings, each with what to do and where to look."""
+def _findings(step: StepExecutionResult, result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
+    """The data findings, each with what to do; below those of one check, whose data they are and how deep it went."""
     for report in step.reports:
         for finding in report.findings[:_FINDINGS]:
-            first, *more = finding_lines(report, finding, result)
+            first, *more, _ = finding_lines(report, finding, result)
+            word = f"data {finding.severity}:"
+            said = folded(f"{word} {first}", "  ", columns)
             yield Text()
-            yield _line((f"data {finding.severity}:", _SEVERITIES[finding.severity]), first, indent=0)
-            yield from (_plain(f"  {line}") for line in more)
+            yield Text(word, _SEVERITIES[finding.severity]).append(said.removeprefix(word), "default")
+            yield from (Text(folded(f"  {line}", "    ", columns)) for line in more)
         if len(report.findings) > _FINDINGS:
+            yield Text()
             yield _plain(f"  and {len(report.findings) - _FINDINGS} findings more, all in result.json")
+        if report.findings:
+            yield Text()
+            yield from (Text(folded(f"  {line}", "    ", columns)) for line in (origin(report, result), *depth(report)))
 
 
 def _failure(step: StepExecutionResult) -> Iterator[Text]:

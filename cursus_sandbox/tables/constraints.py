@@ -14,6 +14,7 @@ from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
 from cursus_sandbox.tables.schema import Bound, Field
 
 _SAMPLES = 5
+_LOOKED_AT = 10_000  # of the broken values of a batch, for samples that differ
 _SHOWN = 80  # characters of a value
 
 Broken = Callable[[pa.Array], pa.Array]  # which values break a rule
@@ -38,7 +39,9 @@ class Tally:
         if found and len(self.rows) < _SAMPLES:
             places = pc.indices_nonzero(broken).slice(0, _SAMPLES - len(self.rows)).to_pylist()
             self.rows += [first_row + place for place in places]
-            self.samples += [_shown(values[place].as_py()) for place in places]
+        if found and len(self.samples) < _SAMPLES:
+            kinds = values.filter(broken).slice(0, _LOOKED_AT).unique().to_pylist()
+            self.samples = [*dict.fromkeys([*self.samples, *map(_shown, kinds)])][:_SAMPLES]
         self.count += found
 
     def mismatch(self, file: str, *, asks: str, line: int | None = None) -> Mismatch:

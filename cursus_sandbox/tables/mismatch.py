@@ -59,7 +59,8 @@ class Mismatch(BaseModel):
     name in `file` and their number in `files`. `count` is how many cells, rows or files the finding is about, where
     that is known; `example` is one of them, `samples` are up to five values. `row` counts the rows of the first such
     value's file from 1, without the header; `line` is where it begins in a text file, from 1. `message` is a sentence
-    without the file's name.
+    without the file's name. `split` is the part of the data the file belongs to, such as train; `asked_in` is the file
+    and line (`contracts/train.step.yaml:14`) that asks for the column.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,6 +70,7 @@ class Mismatch(BaseModel):
     message: str
     file: str | None = None
     files: int = 1
+    split: str | None = None
     column: str | None = None
     expected: str = ""
     found: str = ""
@@ -78,6 +80,7 @@ class Mismatch(BaseModel):
     row: int | None = None
     line: int | None = None
     hint: str = ""
+    asked_in: str = ""
 
     def without_values(self) -> Mismatch:
         """The same, but for what was in the data."""

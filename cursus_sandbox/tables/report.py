@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, computed_field, model_validator
 
 from cursus_sandbox.tables.mismatch import Mismatch, Severity
+
+
+class Blame(StrEnum):
+    """Where to look first: at who wrote the data, against its own contract, or at both sides of an edge."""
+
+    PRODUCER = "producer"
+    EDGE = "edge"
 
 
 class DataCompatibilityReport(BaseModel):
@@ -35,6 +43,12 @@ class DataCompatibilityReport(BaseModel):
         """Whether a reader may start: there are warnings at most."""
         return not self.errors
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def blame(self) -> Blame:
+        """Who is to blame for what was found: a producer that breaks its own contract, or one side of an edge."""
+        return Blame.PRODUCER if self.reader is None else Blame.EDGE
+
     @property
     def errors(self) -> tuple[Mismatch, ...]:
         """The findings that stop a reader."""
@@ -49,7 +63,8 @@ class DataCompatibilityReport(BaseModel):
     @classmethod
     def _computed_again(cls, raw: Any) -> Any:
         """Drop what is computed, so that a report can be read back from its own JSON."""
-        return {key: value for key, value in raw.items() if key != "compatible"} if isinstance(raw, dict) else raw
+        computed = cls.model_computed_fields
+        return {key: value for key, value in raw.items() if key not in computed} if isinstance(raw, dict) else raw
 
 
 def grouped(findings: list[Mismatch]) -> tuple[Mismatch, ...]:

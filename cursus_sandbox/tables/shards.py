@@ -12,7 +12,7 @@ from cursus_sandbox.tables.lattice import difference
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
 from cursus_sandbox.tables.observed import Format, ObservedTable
 
-_SPLITS = ("train", "val", "valid", "validation", "test", "calibration")
+SPLITS = ("train", "val", "valid", "validation", "test", "calibration")
 _NUMBER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+", re.IGNORECASE)
 
 
@@ -30,7 +30,7 @@ def split_findings(tables: list[ObservedTable], declared: tuple[str, ...], part:
 
     `declared` splits have to be there, and to agree; folders that are only called like splits are warned of.
     """
-    names = declared or _SPLITS
+    names = declared or SPLITS
     splits: dict[str, list[ObservedTable]] = {name: [] for name in names}
     for table in tables:
         folders = PurePosixPath(table.file).relative_to(part).parts

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from cursus_sandbox.tables.artifacts import (
     artifact_findings,
@@ -23,7 +25,7 @@ from cursus_sandbox.tables.promises import schema_mismatches
 from cursus_sandbox.tables.reading import observe
 from cursus_sandbox.tables.report import DataCompatibilityReport, grouped
 from cursus_sandbox.tables.schema import Depth, TableSchema
-from cursus_sandbox.tables.shards import disagreements, split_findings
+from cursus_sandbox.tables.shards import SPLITS, disagreements, split_findings
 from cursus_sandbox.tables.values import parquet_values, text_values, unsettled
 
 _SOME_READER_COPES = {Kind.ENCODING, Kind.DELIMITER, Kind.RAGGED}
@@ -57,21 +59,24 @@ class DataCompatibilityValidator:
         reader: str | None = None,
         parts: tuple[str, ...] = (),
         schema_from: str = "",
+        asked_in: Mapping[str, str] = MappingProxyType({}),
     ) -> DataCompatibilityReport:
         """Compare a folder, or a single file, with a schema.
 
         `parts` are folders inside it that must be there with files in them, such as train, val and test; the schema
         then holds in each, and other files are only counted. `schema_from` names the schema in messages, for instance
-        "contract 'XGBoostTraining'". `path` itself is not followed if it is a link: resolve it where one is meant.
+        "contract 'XGBoostTraining'", and `asked_in` gives the file and line that asks for a column. `path` itself is
+        not followed if it is a link: resolve it where one is meant.
         ValueError for a schema that is `like` another: only who knows that one can put it in its place.
         """
         if schema is not None and schema.like is not None:
             raise ValueError(f"the schema is like the one of '{schema.like.channel}', which isn't known here")
-        key = self.memo.key(path, schema, parts, schema_from, self.values) if self.memo else None
+        key = self.memo.key(path, schema, parts, schema_from, dict(asked_in), self.values) if self.memo else None
         if self.memo and key and (known := self.memo.recalled(key)):
             return known.model_copy(update={"data": data, "reader": reader})
         look = _Look(schema, schema_from or "the schema")
         look.at(path, parts)
+        splits = parts or (schema.splits if schema else ()) or SPLITS
         report = DataCompatibilityReport(
             data=data,
             reader=reader,
@@ -80,11 +85,19 @@ class DataCompatibilityValidator:
             tables=len(look.formats),
             rows=look.rows,
             depth=_depth(look),
-            findings=grouped(look.findings if self.values else [one.without_values() for one in look.findings]),
+            findings=grouped([self._told(one, splits, asked_in) for one in look.findings]),
         )
         if self.memo and key:
             self.memo.keep(key, report)
         return report
+
+    def _told(self, finding: Mismatch, splits: tuple[str, ...], asked_in: Mapping[str, str]) -> Mismatch:
+        """The finding with its split and with who asks for its column, and without values where none are to be told."""
+        told = finding if self.values else finding.without_values()
+        first = PurePosixPath(told.file).parts[:1] if told.file else ()
+        split = first[0] if first and first[0] in splits else None
+        asks = asked_in.get(told.column or "", "")
+        return told.model_copy(update={"split": split, "asked_in": asks}) if split or asks else told
 
     def check_schemas(
         self, producer: TableSchema, consumer: TableSchema, *, data: str, reader: str, schema_from: str = ""

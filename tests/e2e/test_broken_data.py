@@ -225,7 +225,8 @@ def test_everything_is_in_the_json(checked):
     rows = "".join(f"x{number},1,a\n" for number in range(9))
     _, said = checked({"train/a.csv": GOOD, "val/a.csv": GOOD + rows}, "--json")
     (found,) = json.loads(said)["findings"]
-    assert {key: found[key] for key in ("file", "column", "row", "line", "expected", "count", "samples")} == {
+    assert {key: found[key] for key in ("split", "file", "column", "row", "line", "expected", "count", "samples")} == {
+        "split": "val",
         "file": "val/a.csv",
         "column": "id",
         "row": 3,

@@ -81,7 +81,11 @@ def test_a_breach_of_one_reader_s_schema(anywhere):
     assert strict.why == "not started: its input data breaks the contract"
     assert (strict.log, strict.started_at, strict.attempts) == (None, None, 0)
     assert not (result.folder / "steps/strict/log.txt").exists()
-    assert [finding.column for finding in findings(strict)] == ["late"]
+    (finding,) = findings(strict)
+    lines = (anywhere.folder / "contracts/strict.step.yaml").read_text().splitlines()
+    asked = next(number for number, line in enumerate(lines, start=1) if "name: late" in line)
+    assert (finding.column, finding.asked_in) == ("late", f"{anywhere.folder}/contracts/strict.step.yaml:{asked}")
+    assert [report.blame.value for report in strict.reports] == ["edge"]
 
 
 def test_data_that_keep_every_contract(small):

@@ -115,21 +115,29 @@ failed: 1 failed, 1 skipped in 9.5 s
 
 
 def test_data_that_break_a_contract(shown):
-    """A finding names the reader, the channel, the file, who wrote it, and what to do."""
+    """A finding names reader, channel and file, what to do, and the line that asks for it; then who wrote the data."""
     report = DataCompatibilityReport(
         data="preprocess:processed_data",
         reader="train:input_path",
         schema_from="contract 'Train'",
+        files=5,
+        tables=4,
+        rows=1200,
+        depth="every row of CSV",
         findings=(
             finding(
                 file="train/part-0.parquet",
                 message="column 'label' is string; contract 'Train' asks for int64",
+                samples=("no", "yes"),
+                asked_in="/contracts/train.step.yaml:14",
             ),
             finding(file="val", files=3, severity=Severity.WARNING, hint="drop them", message="column 'x' has nulls"),
         ),
     )
     own = DataCompatibilityReport(
-        data="preprocess:report", findings=(finding(message="the folder is empty", hint="write it"),)
+        data="preprocess:report",
+        depth="an empty folder",
+        findings=(finding(message="the folder is empty", hint="write it"),),
     )
     outside = DataCompatibilityReport(data="/data/raw", reader="load:DATA", findings=(finding(),))
     why = "not started: its input data breaks the contract"
@@ -150,18 +158,27 @@ def test_data_that_break_a_contract(shown):
         == """\
 data error: preprocess › report: the folder is empty
   write it
-  Written by step 'preprocess' (log: /runs/7f3a/steps/preprocess/log.txt).
 
-data error: train › input_path › train/part-0.parquet: column 'label' is string; contract 'Train' asks for int64
+  Written by step 'preprocess' (log: /runs/7f3a/steps/preprocess/log.txt), which breaks
+    its own contract.
+  Looked at: an empty folder; 0 of 0 files are tables.
+
+data error: train › input_path › train/part-0.parquet: column 'label' is string; contract
+  'Train' asks for int64
+  such as 'no', 'yes'
   Correct what is written, or contract 'Train'.
-  Written by step 'preprocess' (log: /runs/7f3a/steps/preprocess/log.txt).
+  Asked for in /contracts/train.step.yaml:14.
 
 data warning: train › input_path › val: column 'x' has nulls (and in 2 more)
   drop them
-  Written by step 'preprocess' (log: /runs/7f3a/steps/preprocess/log.txt).
+
+  Written by step 'preprocess' (log: /runs/7f3a/steps/preprocess/log.txt), within its own
+    contract.
+  Looked at: every row of CSV; 4 of 5 files are tables, 1,200 rows.
 
 data error: load › DATA: column 'label' is string
   Correct what is written, or the schema.
+
   The data are /data/raw.
 
 failed: 3 failed in 9.5 s
