@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cursus_sandbox.engines.engine import Engine, Exit, Why
+from cursus_sandbox.engines.engine import Engine, Exit, Job, Why
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.events import Observer, Progress
 from cursus_sandbox.pipeline.models import model_of, records_of
@@ -16,7 +16,7 @@ from cursus_sandbox.run_folders import RunFolder
 from cursus_sandbox.sagemaker.exits import meaning, remarks
 from cursus_sandbox.sagemaker.hosts import INSTANCE_TYPE, hosts
 from cursus_sandbox.sagemaker.identity import JobIdentity
-from cursus_sandbox.sagemaker.layout import StepFolders, sagemaker_job
+from cursus_sandbox.sagemaker.layout import Staging, StepFolders, sagemaker_job
 from cursus_sandbox.sagemaker.model import ModelError, create_model, model_folder
 from cursus_sandbox.sagemaker.script_main import main_job
 from cursus_sandbox.sagemaker.serving import serving_job
@@ -32,7 +32,8 @@ _NOTHING_RAN = Exit(code=0, seconds=0.0)
 class AttemptEnd:
     """How an attempt ended. Of a server `done` is whether it had answered all; `failure` says why it won't do.
 
-    Of several hosts `host` is the one that failed; `unfit` says why what one of them left can't be taken.
+    Of several hosts `host` is the one that failed; `unfit` says why what one of them left can't be taken. `laid_out` is
+    the job and what was put on disk for it; None where there was none, or several.
     """
 
     exit: Exit
@@ -41,6 +42,7 @@ class AttemptEnd:
     host: str | None = None
     warnings: tuple[str, ...] = ()
     unfit: str | None = None
+    laid_out: tuple[Job, Staging] | None = None
 
     @property
     def code(self) -> int | None:
@@ -106,7 +108,7 @@ class Attempt:
         stage(staging)
         self._progress("starting")
         ended = self.engine.run(job, self._write, watcher=self.log.used)
-        return AttemptEnd(ended, warnings=remarks(step, ended))
+        return AttemptEnd(ended, warnings=remarks(step, ended), laid_out=(job, staging))
 
     def _modelled(self, identity: JobIdentity) -> AttemptEnd:
         """Make a model: nothing is run for it, its archive is unpacked."""
@@ -143,7 +145,7 @@ class Attempt:
             tell=lambda line: self._write(f"--- {line} ---\n".encode()),
         )
         ended = self.engine.run(job, self._write, transform.visit, self.log.used)
-        return AttemptEnd(ended, done=transform.done, failure=transform.failure)
+        return AttemptEnd(ended, done=transform.done, failure=transform.failure, laid_out=(job, staging))
 
     def _write(self, data: bytes) -> None:
         write(self.log, data)

@@ -11,6 +11,7 @@ from pathlib import Path
 from cursus_sandbox.attempt import Attempt, AttemptEnd
 from cursus_sandbox.capacity import this_machine
 from cursus_sandbox.engines.engine import Engine, Why
+from cursus_sandbox.masking import Mask
 from cursus_sandbox.pipeline.events import Observer, StepStarted
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.pipeline.result import FailedAttempt
@@ -46,7 +47,10 @@ class LastAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """The attempts at a step about to be made. `stopping` is set when no other is to be started."""
+    """The attempts at a step about to be made.
+
+    `stopping` is set when no other is to be started; `mask` hides secrets.
+    """
 
     step: PlannedStep
     sources: Mapping[str, Path]
@@ -54,6 +58,7 @@ class Attempts:
     engine: Engine
     tell: Observer
     stopping: threading.Event
+    mask: Mask
 
     def last(self) -> LastAttempt:
         """Make them, each in a folder of its own, until one is well or there may be no other."""
@@ -69,7 +74,7 @@ class Attempts:
                 if not self._goes_on(end, number):
                     break
                 cause = _cause(end)
-                before.append(_failed(step, end))
+                before.append(self._failed(step, end))
                 again = _with_memory(step, step.retries.memory(cause, step.resources.memory, this_machine().memory))
                 write(log, _between(before, again, step.retries.wait(number)))
                 if self.stopping.wait(step.retries.wait(number)):
@@ -89,19 +94,18 @@ class Attempts:
             return False
         return self.step.retries.allow(_cause(end), number)
 
+    def _failed(self, step: PlannedStep, end: AttemptEnd) -> FailedAttempt:
+        return FailedAttempt(
+            why=self.mask.text(end.sentence(step)),
+            exit_code=end.code,
+            seconds=end.exit.seconds,
+            peak_memory=end.exit.peak_memory,
+            memory_limit=step.resources.memory,
+        )
+
 
 def _cause(end: AttemptEnd) -> Cause:
     return _CAUSES.get(end.exit.why, Cause.EXIT) if end.exit.why else Cause.EXIT
-
-
-def _failed(step: PlannedStep, end: AttemptEnd) -> FailedAttempt:
-    return FailedAttempt(
-        why=end.sentence(step),
-        exit_code=end.code,
-        seconds=end.exit.seconds,
-        peak_memory=end.exit.peak_memory,
-        memory_limit=step.resources.memory,
-    )
 
 
 def _with_memory(step: PlannedStep, memory: int | None) -> PlannedStep:

@@ -339,6 +339,7 @@ class _Walk:
             self._tell,
             keep,
             self.stopping,
+            secrets.mask,
             strict=self.executor.strict,
         )
         result = run.result()

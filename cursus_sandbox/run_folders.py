@@ -1,7 +1,7 @@
 """The folders of one run, and the one rename that publishes a step's outputs.
 
 plan.json  events.jsonl  result.json
-steps/<step>/log.txt  step.json  outputs/<channel>/  attempt-1/
+steps/<step>/log.txt  step.json  outputs/<channel>/  attempt-1/  by-hand.sh
 """
 
 from __future__ import annotations
@@ -43,6 +43,11 @@ class StepFolder:
     def outputs(self) -> Path:
         """Its published outputs: a folder that exists is complete."""
         return self.path / "outputs"
+
+    @property
+    def by_hand(self) -> Path:
+        """Where a failed step runs again by hand; the script beside it, `by-hand.sh`, makes it."""
+        return self.path / "by-hand"
 
     def attempt(self, number: int) -> StepFolders:
         """Fresh folders for one attempt."""

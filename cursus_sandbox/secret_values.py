@@ -157,6 +157,9 @@ class _Handing:
     def reap(self, labels: Mapping[str, str], *, below: Path) -> None:
         self._engine.reap(labels, below=below)
 
+    def by_hand(self, job: Job) -> str | None:  # noqa: ARG002
+        return None  # it would have to hold them; and what it needs is taken away, for that might hold one
+
     def interrupt(self) -> None:
         self._engine.interrupt()
 

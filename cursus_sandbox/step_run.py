@@ -10,22 +10,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from cursus_sandbox.attempts import Attempts
+from cursus_sandbox.attempts import Attempts, LastAttempt
 from cursus_sandbox.engines.engine import Engine
+from cursus_sandbox.failure import with_particulars
+from cursus_sandbox.masking import Mask
 from cursus_sandbox.pipeline.events import DataChecked, Observer, Progress
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedOutput, PlannedStep
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
 from cursus_sandbox.run_folders import RunFolder, StepFolder
 from cursus_sandbox.sagemaker.artifacts import archive
 from cursus_sandbox.sagemaker.layout import StepFolders
-from cursus_sandbox.sagemaker.offline import pip_failure
-from cursus_sandbox.sagemaker.staging import exit_message
+from cursus_sandbox.sagemaker.staging import ExitMessage, exit_message
 from cursus_sandbox.sagemaker.strays import strays
 from cursus_sandbox.tables.report import DataCompatibilityReport
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
 from cursus_sandbox.untrusted import opened
 
-_TAIL = 64 * 1024  # bytes
 _LARGEST_METRICS = 1024 * 1024  # bytes
 
 Keeper = Callable[[StepFolder, Path, StepExecutionResult], None]
@@ -36,7 +36,7 @@ class StepRun:
     """A step about to run. `sources` gives the file or folder of each input; `tell` hears what happens.
 
     `keep` is told, just before its outputs are published, in which folder, what they are, and what came of the step.
-    `stopping` is set when it is not to be tried again.
+    `stopping` is set when it is not to be tried again; `mask` hides its secrets.
     """
 
     step: PlannedStep
@@ -47,6 +47,7 @@ class StepRun:
     tell: Observer
     keep: Keeper
     stopping: threading.Event
+    mask: Mask
     strict: bool = False
 
     def result(self) -> StepExecutionResult:
@@ -63,7 +64,7 @@ class StepRun:
                 reports=read,
             )
         started = datetime.now().astimezone()
-        last = Attempts(step, self.sources, self.run, self.engine, self.tell, self.stopping).last()
+        last = Attempts(step, self.sources, self.run, self.engine, self.tell, self.stopping, self.mask).last()
         ended, step, attempt = last.end, last.step, last.folders
         message = exit_message(step.kind, attempt, failed=not ended.well and not last.interrupted)
         result = StepExecutionResult(
@@ -84,20 +85,24 @@ class StepRun:
                 *(strays(step, attempt) if self.engine.makes_mounts and not ended.unfit else ()),
             ),
         )
-        if not ended.well:
+        result = self._judged(result, last, message, folder)
+        return with_particulars(result, last, self.engine, folder) if result.status is StepStatus.FAILED else result
+
+    def _judged(
+        self, result: StepExecutionResult, last: LastAttempt, message: ExitMessage, folder: StepFolder
+    ) -> StepExecutionResult:
+        """Say whether it is well; if so, its outputs are published."""
+        if not last.end.well:
             status = StepStatus.STOPPED if last.interrupted else StepStatus.FAILED
-            why = ended.sentence(step)
-            if step.pip_shim and not step.network and not ended.exit.why and (pip := pip_failure(_tail(folder.log))):
-                why = f"{why}: {pip}"
-            return result.model_copy(update={"status": status, "why": why})
-        if ended.unfit:
-            return result.model_copy(update={"why": ended.unfit, "data_broken": True})
+            return result.model_copy(update={"status": status, "why": self.mask.text(last.end.sentence(last.step))})
+        if last.end.unfit:
+            return result.model_copy(update={"why": last.end.unfit, "data_broken": True})
         if not message.readable:
             why = "/opt/ml/output/message is not UTF-8, and SageMaker fails a job for that"
             return result.model_copy(update={"why": why})
         if self.strict and result.warnings:
             return result.model_copy(update={"why": "it left warnings, and --strict takes them for errors"})
-        return self._finished(step, folder, attempt, result)
+        return self._finished(last.step, folder, last.folders, result)
 
     def _pass(self, reports: Iterable[DataCompatibilityReport]) -> bool:
         return all(report.compatible and not (self.strict and report.warnings) for report in reports)
@@ -190,13 +195,6 @@ class StepRun:
             )
             self._tell_of(report)
             yield report
-
-
-def _tail(log: Path) -> bytes:
-    """The last of a log."""
-    with log.open("rb") as opened:
-        opened.seek(max(log.stat().st_size - _TAIL, 0))
-        return opened.read()
 
 
 def _metrics(outputs: Path) -> dict[str, float]:

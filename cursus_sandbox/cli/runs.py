@@ -26,6 +26,7 @@ SHOW_EXAMPLE = """\b
 Examples:
   cursus-sandbox runs show
   cursus-sandbox runs show 20261123-2240 --json
+  cursus-sandbox runs show last:XGBoostTraining
 """
 LOGS_EXAMPLE = """\b
 Examples:
@@ -102,14 +103,24 @@ def list_runs(workspace: Workspace = KEPT, as_json: AsJson = False) -> None:
 
 @runs_app.command("show", epilog=SHOW_EXAMPLE)
 def show_run(
-    run: Annotated[str, typer.Argument(metavar="[RUN]", help="Its name, or how that begins.")] = "last",
+    run: Annotated[
+        str, typer.Argument(metavar="[RUN][:STEP]", help="Its name, or how that begins; and one of its steps.")
+    ] = "last",
     workspace: Workspace = KEPT,
     as_json: AsJson = False,
 ) -> None:
-    """Show what came of a run, as its end did."""
+    """Show what came of a run, as its end did; or all that is known of one step: its mounts, its log's end, a script.
+
+    The script runs a failed step again by hand: sh FILE.
+    """
     from cursus_sandbox.history import kept_run
 
-    result = _ended(kept_run(workspace, run))
+    name, colon, step = run.partition(":")
+    kept = kept_run(workspace, name or "last")
+    if colon:
+        _show_step(kept, step, as_json=as_json)
+        return
+    result = _ended(kept)
     if as_json:
         print_json(result.model_dump(mode="json"))
         return
@@ -118,6 +129,24 @@ def show_run(
     from cursus_sandbox.reports.run import print_summary
 
     print_summary(result, Console())
+
+
+def _show_step(run: KeptRun, name: str, *, as_json: bool) -> None:
+    """Show a step that has ended, though its run may go on."""
+    from cursus_sandbox.errors import did_you_mean
+
+    steps = {step.step: step for step in (run.result.steps if run.result else run.ended_steps())}
+    if name not in steps:
+        what = f"run {run.name} has no step '{name}' that has ended"
+        raise DocumentError([Problem(what, hint=did_you_mean(name, steps))])
+    if as_json:
+        print_json(steps[name].model_dump(mode="json"))
+        return
+    from rich.console import Console
+
+    from cursus_sandbox.reports.step import print_step
+
+    print_step(steps[name], Console())
 
 
 @runs_app.command("diff", epilog=DIFF_EXAMPLE)

@@ -20,11 +20,12 @@ from docker.errors import APIError
 
 from cursus_sandbox.engines.docker_create import creation, overlay_options
 from cursus_sandbox.engines.docker_daemon import LOST, Daemon, Refused
+from cursus_sandbox.engines.docker_line import docker_run
 from cursus_sandbox.engines.docker_log import ContainerLog
 from cursus_sandbox.engines.docker_relay import relay_creation
 from cursus_sandbox.engines.docker_usage import ContainerUsage, is_out_of_memory, oom_kills
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs
-from cursus_sandbox.engines.engine import Cluster, Door, Exit, Job, Visitor, Watcher, Why
+from cursus_sandbox.engines.engine import Cluster, Door, Exit, Job, Visitor, Watcher, Why, typed
 from cursus_sandbox.engines.mounts import Placed, Private, check, hosts_file, place
 from cursus_sandbox.engines.visit import Visit, Way, await_relay
 from cursus_sandbox.engines.watch import Watch
@@ -140,6 +141,22 @@ class DockerEngine:
     def reap(self, labels: Mapping[str, str], *, below: Path) -> None:  # noqa: ARG002 - a container has labels
         """Remove the containers, volumes and networks with these labels, and what overlays left of the daemon's own."""
         self._daemon.sweep(labels)
+
+    def by_hand(self, job: Job) -> str | None:
+        """A `docker run` line; Docker writes its own /etc/hosts, and a network is Docker's default one."""
+        if job.cluster:
+            return None
+        settings = creation(
+            job,
+            place(job, Private.COPY),
+            volumes={},
+            hosts=None,
+            network="bridge" if job.network else None,
+            user=f"{os.geteuid()}:{os.getegid()}",
+            labels={},
+            facts=self._daemon.facts,
+        )
+        return typed(["exec", *docker_run(settings)])
 
     def interrupt(self) -> None:
         """End every job: TERM, and KILL after the grace. A second call doesn't wait for the grace."""

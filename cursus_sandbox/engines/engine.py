@@ -6,6 +6,7 @@ Knows no pipeline, no step and no table: only a command, its mounts, its environ
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -215,5 +216,21 @@ class Engine(Protocol):
         For a caller who knows that nobody looks after them any more: who ran them is dead.
         """
 
+    def by_hand(self, job: Job) -> str | None:
+        """The shell command that does what `run` does with a job that has no private mounts, without this program.
+
+        `job.scratch` is an empty folder then. None where there is no such command.
+        """
+
     def interrupt(self) -> None:
         """End every running job; each `run` then returns with `why` interrupted. Later runs end at once likewise."""
+
+
+def typed(line: Sequence[str]) -> str:
+    """A command line for a shell and for a reader: each option on a line of its own."""
+    options: list[list[str]] = [[]]
+    for word in line:
+        if word.startswith("--"):
+            options.append([])
+        options[-1].append(shlex.quote(word))
+    return " \\\n  ".join(" ".join(words) for words in options)

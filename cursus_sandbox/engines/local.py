@@ -10,6 +10,7 @@ import math
 import os
 import re
 import selectors
+import shlex
 import shutil
 import subprocess
 import sys
@@ -24,9 +25,9 @@ from typing import Self
 
 from cursus_sandbox.engines.bwrap import bwrap_argv, system_options
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs, no_clusters
-from cursus_sandbox.engines.engine import Cluster, Exit, Job, MountMode, Visitor, Watcher, Why
+from cursus_sandbox.engines.engine import Cluster, Exit, Job, MountMode, Visitor, Watcher, Why, typed
 from cursus_sandbox.engines.machine import Machine, this_machine
-from cursus_sandbox.engines.mounts import Private, check, hosts_file, place
+from cursus_sandbox.engines.mounts import Private, check, hosts_file, hosts_text, place
 from cursus_sandbox.engines.processes import Memory, cpu_seconds
 from cursus_sandbox.engines.sandbox import Sandbox
 from cursus_sandbox.engines.visit import Visit, through_process
@@ -117,6 +118,20 @@ class LocalEngine:
 
     def reap(self, labels: Mapping[str, str], *, below: Path) -> None:
         """Do nothing: the kernel ends a sandbox with the process that made it (`--die-with-parent`)."""
+
+    def by_hand(self, job: Job) -> str | None:
+        """A `bwrap` line, after what makes its /tmp and /etc/hosts."""
+        tmp, hosts = job.scratch / "tmp", job.scratch / "hosts"
+        options = bwrap_argv(
+            job,
+            place(job, Private.COPY),
+            self._machine,
+            tmp=tmp,
+            hosts=None if job.network else hosts,
+            user=(os.geteuid(), os.getegid()),
+        )
+        made = [f"mkdir {shlex.quote(str(tmp))}", f"echo {shlex.quote(hosts_text(job))} > {shlex.quote(str(hosts))}"]
+        return "\n".join([*made, typed(["exec", str(self._bwrap), *options, "--", *job.entrypoint, *job.argv])])
 
     def interrupt(self) -> None:
         """End every job: TERM, and KILL after the grace. A second call doesn't wait for the grace."""

@@ -104,6 +104,10 @@ class ProcessEngine:
         """Kill the processes whose home or temporary folder is the scratch of a job below that folder."""
         reap_at_home(below, ("HOME", "TMPDIR"))
 
+    def by_hand(self, job: Job) -> str | None:  # noqa: ARG002
+        """None: a debugger steps through what this engine runs."""
+        return None
+
     def interrupt(self) -> None:
         """End every job: TERM, and KILL after the grace. A second call doesn't wait for the grace."""
         self._runs.interrupt()

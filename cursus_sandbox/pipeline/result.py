@@ -37,6 +37,14 @@ class FailedAttempt(_Value):
     memory_limit: int | None
 
 
+class MountRow(_Value):
+    """What a step saw at a path of its container: `mode` is read_only, private (a copy of its own), or writable."""
+
+    path: str
+    source: Path
+    mode: str
+
+
 class StepExecutionResult(_Value):
     """One step's end. `seconds` count the container only; `peak_memory` is in bytes, None if it could not be learned.
 
@@ -45,6 +53,7 @@ class StepExecutionResult(_Value):
     `why` is a sentence for people, `because` one that says of a step that ran why no earlier run's outputs would do;
     `outputs` gives each channel's folder; `reports` are the data checks before the step started and after it ended;
     `metrics` are the numbers of a `metrics.json` it left; `warnings` say what SageMaker would lose of what it wrote.
+    Of a failed step there are the last lines of its log, what was mounted where, and a script that runs it by hand.
     """
 
     step: str
@@ -61,6 +70,9 @@ class StepExecutionResult(_Value):
     earlier_attempts: tuple[FailedAttempt, ...] = ()
     message: str = ""
     log: Path | None = None
+    log_end: tuple[str, ...] = ()
+    mounts: tuple[MountRow, ...] = ()
+    by_hand: Path | None = None
     outputs: dict[str, Path] = Field(default_factory=dict)
     reports: tuple[DataCompatibilityReport, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict)

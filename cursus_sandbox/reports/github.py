@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepStatus
 from cursus_sandbox.reports.findings import finding_lines
-from cursus_sandbox.reports.text import log_end, number, plain_lines, printable, size
+from cursus_sandbox.reports.text import number, plain_lines, printable, size
 
 _MOST = 10  # annotations of a kind that GitHub shows of one step of a workflow
+_LINES, _MORE_LINES = 5, 15  # of a log, in an annotation and in the summary
 _SIGNS = {
     StepStatus.SUCCEEDED: "✅",
     StepStatus.FAILED: "❌",
@@ -24,7 +25,7 @@ def workflow_commands(result: PipelineExecutionResult) -> Iterator[str]:
     for step in result.steps:
         found = [finding_lines(report, one, result) for report in step.reports for one in report.errors]
         if step.status is StepStatus.FAILED:
-            details = ["\n".join(lines) for lines in found] or (log_end(step.log, lines=5) if step.log else [])
+            details = ["\n".join(lines) for lines in found] or list(step.log_end[-_LINES:])
             errors.append(_command("error", step.step, plain_lines("\n".join([step.why, *details]))))
         warnings += [_command("warning", step.step, one) for one in step.warnings]
     yield from errors[:_MOST]
@@ -49,7 +50,7 @@ def summary(result: PipelineExecutionResult) -> str:
         if step.status is not StepStatus.FAILED:
             continue
         found = ["\n".join(finding_lines(report, one, result)) for report in step.reports for one in report.errors]
-        text = "\n\n".join(found) or "\n".join(log_end(step.log) if step.log else [])
+        text = "\n\n".join(found) or "\n".join(step.log_end[-_MORE_LINES:])
         fence = "`" * 4
         lines += ["", f"**{_cell(step.step)}**: {_cell(step.why)}", "", fence, text.replace(fence, "'''"), fence]
     return "\n".join(lines) + "\n"

@@ -16,7 +16,7 @@ from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutio
 from cursus_sandbox.reports.difference import Difference, Plan, differences
 from cursus_sandbox.reports.findings import finding_lines
 from cursus_sandbox.reports.graph import Graph, graph
-from cursus_sandbox.reports.text import log_end, number, printable, size
+from cursus_sandbox.reports.text import number, printable, size
 from cursus_sandbox.tables.preview import TablePreview, table_preview
 
 _ALL_LOGS = 2_000_000  # bytes of all steps' logs together, so that a page stays below 5 MB
@@ -95,7 +95,6 @@ def html_report(
         bars=_bars(result, plan),
         statuses={step.step: step.status for step in result.steps},
         failed=[page for page in pages if page.result.status is StepStatus.FAILED],
-        log_end=log_end,
         previous=previous[0].run if previous else None,
         compared=compared,
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
+from cursus_sandbox.log_end import last_lines, tail
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.reports.findings import finding_lines
-from cursus_sandbox.reports.text import log_end, shown
+from cursus_sandbox.reports.text import shown
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LOG_LINES = 100
@@ -46,7 +47,7 @@ def _case(step: StepExecutionResult, result: PipelineExecutionResult) -> ET.Elem
             ET.SubElement(case, "skipped", message=_text(step.why))
         case _:
             pass
-    if step.log is not None and (lines := log_end(step.log, lines=_LOG_LINES)):
+    if step.log is not None and (lines := last_lines(tail(step.log), _LOG_LINES)):
         ET.SubElement(case, "system-out").text = _text("\n".join(lines))
     return case
 

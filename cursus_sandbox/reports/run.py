@@ -5,6 +5,7 @@ Lines are laid out here: rich's tables take seconds for a thousand steps.
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from rich.text import Text
 from cursus_sandbox.pipeline.events import Event, StepEnded, StepStarted
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.reports.findings import depth, finding_lines, origin
-from cursus_sandbox.reports.text import folded, log_end, number, printable, shown, size
+from cursus_sandbox.reports.text import folded, number, printable, shown, size
 from cursus_sandbox.tables.mismatch import Severity
 
 _STYLES = {
@@ -30,6 +31,7 @@ _SEVERITIES = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 _STATUS = max(len(status) for status in StepStatus)
 _FIGURES = 9 + 11 + 2 * 2  # columns of the seconds and of the peak memory, each after two spaces
 _FINDINGS = 20  # of one check
+_LOG_LINES = 15
 _NARROW = 30  # a reason in fewer columns is hard to read
 
 
@@ -147,10 +149,11 @@ def _failure(step: StepExecutionResult) -> Iterator[Text]:
         yield _plain(f"  its message: {step.message}")
     if step.log is None:
         return
-    lines = log_end(step.log)
-    yield _plain("  the end of its log:" if lines else "  its log is empty")
-    yield from (_plain(f"    {line}") for line in lines)
+    yield _plain("  the end of its log:" if step.log_end else "  its log is empty")
+    yield from (_plain(f"    {line}") for line in step.log_end[-_LOG_LINES:])
     yield _plain(f"  log: {shown(step.log)}")
+    if step.by_hand is not None:
+        yield _plain(f"  once more, by hand: sh {shlex.quote(shown(step.by_hand))}")
 
 
 def _metrics(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:

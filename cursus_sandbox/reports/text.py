@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from pathlib import Path
 
 _STEP = 1024
 _LARGEST_PLAIN = 1e15
-_TAIL = 64 * 1024
-_LINE = 1000  # characters
 
 
 def plain_lines(text: str) -> str:
@@ -53,19 +50,3 @@ def number(value: float) -> str:
 def shown(path: Path) -> str:
     """A path as short as it can be typed from here."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def log_end(log: Path, *, lines: int = 15) -> list[str]:
-    """The last lines of a log, without reading the rest of it; of a line drawn over and over, what was last drawn."""
-    try:
-        with log.open("rb") as opened:
-            length = opened.seek(0, os.SEEK_END)
-            opened.seek(max(0, length - _TAIL))
-            text = opened.read().decode("utf-8", "replace")
-    except OSError:
-        return []  # a result may outlive its log
-    found = text.rstrip().split("\n")
-    if length > _TAIL and len(found) > 1:
-        del found[0]  # its beginning is missing
-    drawn = [line.rstrip("\r").rpartition("\r")[2] for line in found[-lines:]]
-    return [line if len(line) <= _LINE else f"… {line[-_LINE:]}" for line in drawn] if text.strip() else []

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from signal import Signals
 
 from cursus_sandbox.engines.engine import SHM_SIZE, Exit, Why
 from cursus_sandbox.pipeline.plan import PlannedStep
 
+_NO_SPACE = re.compile(rb"No space left on device|\bENOSPC\b|Disk quota exceeded")
+_NEARLY_FULL, _LITTLE = 0.01, 1024**2  # of a disk; bytes
 _OF_SHELLS = {
     126: "the command could not be run: it is not executable",
     127: "the command was not found",
@@ -45,6 +49,27 @@ def remarks(step: PlannedStep, ended: Exit) -> tuple[str, ...]:
     if not ended.lost_a_process:
         return ()
     return (f"one of its processes was killed for want of memory{_limit(step)}, and it went on without it",)
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The disk that a step's outputs are on: its bytes, and those that are free."""
+
+    size: int
+    free: int
+
+
+def no_space(step: PlannedStep, end_of_log: bytes, disk: Disk) -> str | None:
+    """Which disk was full, of a step whose log says that one was; else None."""
+    if not _NO_SPACE.search(end_of_log):
+        return None
+    if disk.free < max(disk.size * _NEARLY_FULL, _LITTLE):
+        return f"no space: of the {_megabytes(disk.size)} of the workspace's disk {_megabytes(disk.free)} are free"
+    shared = _megabytes(step.resources.shm_size or SHM_SIZE)
+    return (
+        f"no space, and the workspace's disk has {_megabytes(disk.free)} free: it was /dev/shm, which has {shared} "
+        "(resources: {shm_size: …}), or the disk of the container's other folders"
+    )
 
 
 def _of_signal(step: PlannedStep, signal: Signals) -> str:

@@ -142,6 +142,9 @@ class Watched:
     def reap(self, labels: Mapping[str, str], *, below: Path) -> None:
         self.engine.reap(labels, below=below)
 
+    def by_hand(self, job: Job) -> str | None:
+        return self.engine.by_hand(job)
+
     def interrupt(self) -> None:
         self.engine.interrupt()
 

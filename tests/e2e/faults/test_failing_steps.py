@@ -14,7 +14,8 @@ def test_a_step_that_fails(box):
         "after": "skipped",
         "other": "succeeded",
     }
-    assert (ended.step("bad")["exit_code"], ended.log("bad")) == (7, "about to fail\n")
+    assert (ended.step("bad")["exit_code"], ended.step("bad")["log_end"]) == (7, ["about to fail"])
+    assert ended.log("bad").startswith("about to fail\n--- failed: exit code 7 ---\n")
 
 
 def test_out_of_memory(box):

@@ -5,6 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from cursus_sandbox import PipelineExecutionResult, StepExecutionResult
+from cursus_sandbox.log_end import last_lines, tail
 from cursus_sandbox.pipeline.result import StepStatus
 from cursus_sandbox.reports.difference import Difference, differences
 from cursus_sandbox.reports.github import summary, workflow_commands
@@ -35,7 +36,15 @@ def failed_run(tmp_path):
     log.write_bytes(b"fine\n\x1b[31mred\x00 <b>&\nline ]]> \xff last\n")
     return run(
         step("load"),
-        step("train", StepStatus.FAILED, why="exit code 1: 50%", exit_code=1, log=log, message="no, it's | broken"),
+        step(
+            "train",
+            StepStatus.FAILED,
+            why="exit code 1: 50%",
+            exit_code=1,
+            log=log,
+            log_end=last_lines(tail(log)),
+            message="no, it's | broken",
+        ),
         step(
             "score", StepStatus.FAILED, why="its input data breaks the contract", data_broken=True, reports=(broken(),)
         ),

@@ -67,7 +67,15 @@ def test_nothing_that_a_pipeline_says_is_taken_for_html(channel, tmp_path):
     """Names, reasons, logs and data are text on the page, and every tag that is opened is closed."""
     log = tmp_path.parent / "log.txt"
     log.write_bytes(HOSTILE.encode() + b"\x1b[31m red \x1b[0m \xff\n")
-    failed = step(HOSTILE, status=StepStatus.FAILED, why=HOSTILE, message=HOSTILE, log=log, outputs={"rows": channel})
+    failed = step(
+        HOSTILE,
+        status=StepStatus.FAILED,
+        why=HOSTILE,
+        message=HOSTILE,
+        log=log,
+        log_end=(HOSTILE,),
+        outputs={"rows": channel},
+    )
     planned = plan(
         HOSTILE,
         outputs=[{"channel": "rows", "path": "/opt/ml/" + HOSTILE}],

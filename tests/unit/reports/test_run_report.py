@@ -11,6 +11,7 @@ from rich.console import Console
 
 from cursus_sandbox import PipelineExecutionResult, StepExecutionResult
 from cursus_sandbox.errors import ExitCode
+from cursus_sandbox.log_end import last_lines, tail
 from cursus_sandbox.pipeline.events import StepEnded, StepStarted
 from cursus_sandbox.pipeline.result import StepStatus
 from cursus_sandbox.reports.run import ProgressLines, print_summary
@@ -19,6 +20,10 @@ from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
 
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 RUN = Path("/runs/7f3a")
+
+
+def logged(log):
+    return {"log": log, "log_end": last_lines(tail(log), 50)}
 
 
 def finding(**said) -> Mismatch:
@@ -88,7 +93,7 @@ def test_a_run_that_failed(shown, tmp_path):
     log = tmp_path / "log.txt"
     log.write_text("".join(f"line {number}\n" for number in range(100)) + "10%\r20%\r30%\n\x1b[31m[bold]red\x1b[0m\n")
     value = result(
-        ran("bad", 2.0, status=StepStatus.FAILED, why="exit code 1", message="no \x1b[2J rows", log=log),
+        ran("bad", 2.0, status=StepStatus.FAILED, why="exit code 1", message="no \x1b[2J rows", **logged(log)),
         StepExecutionResult(step="after", status=StepStatus.SKIPPED, why="it depends on 'bad', which failed"),
     )
     text = shown(value)
@@ -225,7 +230,7 @@ def test_a_long_line_in_a_log(shown, tmp_path):
     """Of a line of megabytes, the end is shown."""
     log = tmp_path / "log.txt"
     log.write_text("x" * 3_000_000 + " the end")
-    text = shown(result(ran("bad", 1.0, status=StepStatus.FAILED, why="exit code 1", log=log)))
+    text = shown(result(ran("bad", 1.0, status=StepStatus.FAILED, why="exit code 1", **logged(log))))
     assert "x the end\n" in text
     assert len(text) < 2000
 

@@ -1,0 +1,56 @@
+"""What is kept of a step that failed, for whoever looks for the reason: in its result, and at the end of its log."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from cursus_sandbox.attempts import LastAttempt
+from cursus_sandbox.engines.engine import Engine, Job
+from cursus_sandbox.log_end import last_lines, tail
+from cursus_sandbox.pipeline.plan import PlannedStep
+from cursus_sandbox.pipeline.result import MountRow, StepExecutionResult
+from cursus_sandbox.reproduction import reproduction
+from cursus_sandbox.run_folders import StepFolder
+from cursus_sandbox.sagemaker.exits import Disk, no_space
+from cursus_sandbox.sagemaker.offline import pip_failure
+
+_LINES = 50
+
+
+def with_particulars(
+    result: StepExecutionResult, last: LastAttempt, engine: Engine, folder: StepFolder
+) -> StepExecutionResult:
+    """The result with all that is to be told; a script to run the step by hand is written, and its log gets an end."""
+    end = tail(folder.log)
+    why = ": ".join([result.why, *_reasons(last.step, last, end, folder)])
+    told: dict[str, object] = {"why": why, "log_end": last_lines(end, _LINES)}
+    closing = f"--- {result.status}: {why} ---\n"
+    if last.end.laid_out:
+        job, staging = last.end.laid_out
+        told["mounts"] = mount_rows(job)
+        if script := reproduction(job, staging, engine, folder.by_hand):
+            file = folder.by_hand.with_suffix(".sh")
+            file.write_text(script, encoding="utf-8", errors="surrogateescape")
+            told["by_hand"] = file
+            closing += f"--- once more, by hand: sh {file} ---\n"
+    with folder.log.open("ab") as log:
+        log.write(("" if not end or end.endswith(b"\n") else "\n").encode() + closing.encode("utf-8", "replace"))
+    return result.model_copy(update=told)
+
+
+def mount_rows(job: Job) -> tuple[MountRow, ...]:
+    """What a job saw where."""
+    return tuple(MountRow(path=str(one.target), source=one.source, mode=one.mode) for one in job.mounts)
+
+
+def _reasons(step: PlannedStep, last: LastAttempt, end: bytes, folder: StepFolder) -> Iterator[str]:
+    """What the end of a log says about why, where the step itself failed."""
+    if last.end.well or last.end.exit.why:
+        return
+    if step.pip_shim and not step.network and (pip := pip_failure(end)):
+        yield pip
+    system = os.statvfs(folder.path)
+    disk = Disk(size=system.f_blocks * system.f_frsize, free=system.f_bavail * system.f_frsize)
+    if full := no_space(step, end, disk):
+        yield full

@@ -1,0 +1,62 @@
+"""What is told of a failed step, and the script that runs it again without us."""
+
+import json
+import subprocess
+
+FAILS = """
+print(sorted(os.environ.items()), os.getcwd(), sys.argv[1:], flush=True)
+print(json.dumps({str(path): path.read_text() for path in sorted(IN.glob('data/*'))}), flush=True)
+(IN / 'data/said').write_text('overwritten')
+(IN / 'data/new').write_text('new')
+print(tree(OUT), tree(ML / 'output'), flush=True)
+say('half')
+(ML / 'output/message').write_text('no rows')
+print('half of a line', end='', flush=True)
+sys.exit(7)
+"""
+
+
+def test_a_failed_step_runs_again_by_hand(box):
+    """The script of a failed step runs it as it was run, on copies: the same output and code, as often as one likes."""
+    box.step("load", "say('rows')")
+    box.step(
+        "bad",
+        FAILS,
+        reads={"data": "load:out"},
+        env={"WITH": "a 'quote', $HOME"},
+        arguments=["--x", "a b"],
+        resources={"memory": "256m", "cpus": 1},
+    )
+    ended = box.run(code=1)
+    bad = ended.step("bad")
+    log = ended.log("bad")
+    said, closing = log.split("\n--- failed: ", 1)
+    assert closing == f"exit code 7 ---\n--- once more, by hand: sh {bad['by_hand']} ---\n"
+    for _ in range(2):
+        again = subprocess.run(["sh", bad["by_hand"]], capture_output=True, text=True, check=False, timeout=60)
+        assert (again.returncode, again.stderr) == (7, "")
+        assert _without_host_name(again.stdout) == _without_host_name(said)
+    assert (ended.run / "steps/load/outputs/out/said").read_text() == "rows"
+    assert [path.read_text() for path in (ended.run / "steps/bad/by-hand").glob("*-out/said")] == ["half"]
+
+
+def _without_host_name(text):
+    return text.replace("'HOSTNAME'", "")
+
+
+def test_what_is_told_of_a_failed_step(box):
+    """Its exit code, message, the end of its log, its mounts and the script are in the result and in step.json."""
+    box.step("load", "say('rows')")
+    box.step("bad", FAILS, reads={"data": "load:out"})
+    ended = box.run(code=1)
+    bad = ended.step("bad")
+    assert bad == json.loads((ended.run / "steps/bad/step.json").read_text())
+    assert (bad["exit_code"], bad["why"], bad["message"]) == (7, "exit code 7", "no rows")
+    assert bad["log_end"][-2:] == ["['out'] []", "half of a line"]
+    mounts = {row["path"]: (row["mode"], row["source"]) for row in bad["mounts"]}
+    assert mounts["/opt/ml/processing/input/data"] == ("private", str(ended.run / "steps/load/outputs/out"))
+    assert mounts["/opt/ml/processing/output/out"][0] == "writable"
+    assert mounts["/opt/ml/config"][0] == "read_only"
+    text = box.run(code=1, as_json=False).stdout
+    for told in ("bad: exit code 7", "its message: no rows", "half of a line", "bad/log.txt", "by hand: sh "):
+        assert told in text
