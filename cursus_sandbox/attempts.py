@@ -16,23 +16,29 @@ from cursus_sandbox.pipeline.events import Observer, StepStarted
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.pipeline.result import FailedAttempt
 from cursus_sandbox.pipeline.retries import Cause
-from cursus_sandbox.run_folders import RunFolder
+from cursus_sandbox.run_folders import RunFolder, disk_of
+from cursus_sandbox.sagemaker.exits import Disk
 from cursus_sandbox.sagemaker.layout import StepFolders
 from cursus_sandbox.sagemaker.staging import keep_checkpoints
 from cursus_sandbox.sagemaker.survey import FILES, surveyed
 from cursus_sandbox.step_watch import StepWatch, write
+from cursus_sandbox.untrusted import empty
 
 _CAUSES = {Why.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY, Why.TIMEOUT: Cause.TIMEOUT}
 
 
 @dataclass(frozen=True, slots=True)
 class LastAttempt:
-    """The attempt that nothing came after. `step` has the memory it was given, `before` are the failed ones."""
+    """The attempt that nothing came after. `step` has the memory it was given, `before` are the failed ones.
+
+    `disk` is the workspace's, as the attempt left it. What a failed one left on a full disk is taken away.
+    """
 
     end: AttemptEnd
     step: PlannedStep
     folders: StepFolders
     before: tuple[FailedAttempt, ...]
+    disk: Disk
 
     @property
     def number(self) -> int:
@@ -86,7 +92,10 @@ class Attempts:
                 keep_checkpoints(step, earlier, folders)
                 folder.discard(earlier)
             log.end()
-        return LastAttempt(end, step, folders, tuple(before))
+            disk = disk_of(folder.path)
+            if disk.is_full and not end.well:
+                empty(folders.outputs)  # or nobody could write down what came of it
+        return LastAttempt(end, step, folders, tuple(before), disk)
 
     def _goes_on(self, end: AttemptEnd, number: int) -> bool:
         """Whether there is another attempt after this one."""

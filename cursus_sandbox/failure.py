@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from cursus_sandbox.attempts import LastAttempt
@@ -12,7 +11,7 @@ from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.pipeline.result import MountRow, StepExecutionResult
 from cursus_sandbox.reproduction import reproduction
 from cursus_sandbox.run_folders import StepFolder
-from cursus_sandbox.sagemaker.exits import Disk, no_space
+from cursus_sandbox.sagemaker.exits import no_space
 from cursus_sandbox.sagemaker.offline import pip_failure
 
 _LINES = 50
@@ -23,7 +22,7 @@ def with_particulars(
 ) -> StepExecutionResult:
     """The result with all that is to be told; a script to run the step by hand is written, and its log gets an end."""
     end = tail(folder.log)
-    why = ": ".join([result.why, *_reasons(last.step, last, end, folder)])
+    why = ": ".join([result.why, *_reasons(last.step, last, end)])
     told: dict[str, object] = {"why": why, "log_end": last_lines(end, _LINES)}
     closing = f"--- {result.status}: {why} ---\n"
     if last.end.laid_out:
@@ -44,13 +43,11 @@ def mount_rows(job: Job) -> tuple[MountRow, ...]:
     return tuple(MountRow(path=str(one.target), source=one.source, mode=one.mode) for one in job.mounts)
 
 
-def _reasons(step: PlannedStep, last: LastAttempt, end: bytes, folder: StepFolder) -> Iterator[str]:
+def _reasons(step: PlannedStep, last: LastAttempt, end: bytes) -> Iterator[str]:
     """What the end of a log says about why, where the step itself failed."""
     if last.end.well or last.end.exit.why:
         return
     if step.pip_shim and not step.network and (pip := pip_failure(end)):
         yield pip
-    system = os.statvfs(folder.path)
-    disk = Disk(size=system.f_blocks * system.f_frsize, free=system.f_bavail * system.f_frsize)
-    if full := no_space(step, end, disk):
+    if full := no_space(step, end, last.disk):
         yield full

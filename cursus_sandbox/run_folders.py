@@ -17,6 +17,7 @@ from typing import Any
 
 from cursus_sandbox.errors import WorkspaceError
 from cursus_sandbox.journal import Journal
+from cursus_sandbox.sagemaker.exits import Disk
 from cursus_sandbox.sagemaker.layout import StepFolders
 from cursus_sandbox.untrusted import remove
 
@@ -157,6 +158,12 @@ def write_json(file: Path, content: Any) -> None:
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise unwritable(error, f"write {file.name}") from error
+
+
+def disk_of(folder: Path) -> Disk:
+    """The disk a folder is on."""
+    system = os.statvfs(folder)
+    return Disk(size=system.f_blocks * system.f_frsize, free=system.f_bavail * system.f_frsize)
 
 
 def sync(folder: Path) -> None:

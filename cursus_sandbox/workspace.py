@@ -191,6 +191,8 @@ def _unusable(folder: Path, error: OSError) -> WorkspaceError:
             what = f"the workspace {folder} is a file, not a folder"
         case errno.EACCES | errno.EPERM | errno.EROFS:
             what = f"the workspace {folder} can't be written to: {error.strerror}"
+        case errno.ENOSPC | errno.EDQUOT | errno.EMFILE | errno.ENFILE:
+            return unwritable(error, f"use the workspace {folder}")
         case _:
             what = f"the workspace {folder} can't be used: {error.strerror}"
     return WorkspaceError(what, hint="Choose another folder:  --workspace DIR")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -133,6 +134,7 @@ def run(
     source = data_source_of(data_source, rows, seed, nasty=nasty)
     if pdb:
         _check_pdb(engine, only or [])
+    _allow_many_files()
     with interruptible(ctrl_c=not pdb):
         from rich.console import Console
 
@@ -179,6 +181,17 @@ def run(
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(result)
     raise typer.Exit(result.exit_code)
+
+
+_OPEN_FILES = 65_536
+
+
+def _allow_many_files() -> None:
+    """Raise a low limit of open files, as far as that is allowed: every step that runs takes some."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _tell_github(result: PipelineExecutionResult) -> None:

@@ -10,7 +10,7 @@ from cursus_sandbox.engines.engine import SHM_SIZE, Exit, Why
 from cursus_sandbox.pipeline.plan import PlannedStep
 
 _NO_SPACE = re.compile(rb"No space left on device|\bENOSPC\b|Disk quota exceeded")
-_NEARLY_FULL, _LITTLE = 0.01, 1024**2  # of a disk; bytes
+_NEARLY_FULL, _LITTLE = 0.01, 64 * 1024**2  # of a disk; bytes
 _OF_SHELLS = {
     126: "the command could not be run: it is not executable",
     127: "the command was not found",
@@ -58,12 +58,17 @@ class Disk:
     size: int
     free: int
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is as good as nothing left."""
+        return self.free < min(self.size * _NEARLY_FULL, _LITTLE)
+
 
 def no_space(step: PlannedStep, end_of_log: bytes, disk: Disk) -> str | None:
     """Which disk was full, of a step whose log says that one was; else None."""
     if not _NO_SPACE.search(end_of_log):
         return None
-    if disk.free < max(disk.size * _NEARLY_FULL, _LITTLE):
+    if disk.is_full:
         return f"no space: of the {_megabytes(disk.size)} of the workspace's disk {_megabytes(disk.free)} are free"
     shared = _megabytes(step.resources.shm_size or SHM_SIZE)
     return (

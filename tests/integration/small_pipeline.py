@@ -44,6 +44,7 @@ class SmallPipeline:
     engine: str | Engine
     image: str | None = None
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    workspace_folder: Path | None = None
 
     def step(
         self,
@@ -93,7 +94,7 @@ class SmallPipeline:
 
     @property
     def workspace(self) -> Path:
-        return self.folder / "workspace"
+        return self.workspace_folder or self.folder / "workspace"
 
     def run(self, **options: Any) -> PipelineExecutionResult:
         options = {"engine": self.engine, "image": self.image, "workspace": self.workspace} | options

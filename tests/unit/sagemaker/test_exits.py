@@ -8,7 +8,7 @@ from cursus_sandbox.engines.engine import Exit, Why
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.dag import Resources
 from cursus_sandbox.pipeline.plan import PlannedStep
-from cursus_sandbox.sagemaker.exits import meaning, remarks
+from cursus_sandbox.sagemaker.exits import Disk, meaning, no_space, remarks
 
 STEP = PlannedStep(name="train", step_type="Train", kind=StepKind.TRAINING, source_dir=Path(), timeout=90.0)
 SMALL = PlannedStep(
@@ -50,4 +50,34 @@ def test_what_is_odd_about_a_good_end():
     assert remarks(STEP, Exit(0, 1.0)) == ()
     assert remarks(SMALL, Exit(0, 1.0, lost_a_process=True)) == (
         "one of its processes was killed for want of memory, the limit is 64 MB, and it went on without it",
+    )
+
+
+GB = 1024**3
+
+
+@pytest.mark.parametrize(
+    ("disk", "full"),
+    [
+        (Disk(size=40 << 20, free=0), True),
+        (Disk(size=40 << 20, free=1 << 20), False),
+        (Disk(size=250 * GB, free=10 << 20), True),
+        (Disk(size=250 * GB, free=GB), False),
+    ],
+)
+def test_a_full_disk(disk, full):
+    """A disk is full when as good as nothing is left of it."""
+    assert disk.is_full is full
+
+
+def test_no_space():
+    """Where a log says that there was no space, the full disk is named; where it doesn't, nothing is said."""
+    said = b"OSError: [Errno 28] No space left on device\n"
+    assert no_space(STEP, b"all well\n", Disk(size=40 << 20, free=0)) is None
+    assert no_space(STEP, said, Disk(size=40 << 20, free=0)) == (
+        "no space: of the 40 MB of the workspace's disk 0 MB are free"
+    )
+    assert no_space(SMALL, said, Disk(size=250 * GB, free=GB)) == (
+        "no space, and the workspace's disk has 1,024 MB free: it was /dev/shm, which has 64 MB "
+        "(resources: {shm_size: …}), or the disk of the container's other folders"
     )
