@@ -21,6 +21,7 @@ from cursus_sandbox.pipeline.retries import NEVER
 from cursus_sandbox.pipeline.secrets import Secret, secret
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.pipeline.values import duration, size
+from cursus_sandbox.pipeline.values import user as user_of
 from cursus_sandbox.planning import AnyPath, DataSource, Document, Overrides, PipelineDAGResolver, synthetic_of
 
 WORKSPACE = Path(".cursus-sandbox")
@@ -39,6 +40,7 @@ def plan(
     grace: float | str | None = None,
     network: bool | None = None,
     pip_shim: bool | None = None,
+    user: str | None = None,
     memory: int | str | None = None,
     secrets: Mapping[str, str] | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
@@ -53,15 +55,18 @@ def plan(
     `contracts` are contracts, or folders of `*.step.yaml` and `*_contract.py`, searched before those of
     CURSUS_SANDBOX_CONTRACTS, of the document, of an installed Cursus and the shipped ones. `image`, `source_dir`,
     `timeout` (seconds, or `10m`), `grace` (from TERM to KILL when that is over) and `memory` (bytes, or `2g`) hold for
-    the steps that don't say otherwise, as do `network` (none, unless it is True) and `pip_shim`. `inputs` binds root
-    inputs: `{"step:channel": path}`, `secrets` says where those for all steps are kept: `{"NAME": "env:VARIABLE"}`.
-    `config` is Cursus'
+    the steps that don't say otherwise, as do `network` (none, unless it is True), `pip_shim` and `user` (`root`,
+    `image`, `uid[:gid]`; the caller). `inputs` binds root inputs: `{"step:channel": path}`, `secrets` says where those
+    for all steps are kept: `{"NAME": "env:VARIABLE"}`. `config` is Cursus'
     configuration file, instead of the document's; with `explain_config` each step's `config` holds all that might be
     its own. With `lenient` a required input that nothing fits takes the first output there is.
     Raises DocumentError with everything that is wrong.
     """
     overrides = replace(
-        _overrides(image, source_dir, timeout, grace, memory, inputs, secrets), network=network, pip_shim=pip_shim
+        _overrides(image, source_dir, timeout, grace, memory, inputs, secrets),
+        network=network,
+        pip_shim=pip_shim,
+        user=None if user is None else user_of(user),
     )
     planned = PipelineDAGResolver(
         document,
@@ -110,6 +115,7 @@ def run(
     grace: float | str | None = None,
     network: bool | None = None,
     pip_shim: bool | None = None,
+    user: str | None = None,
     memory: int | str | None = None,
     secrets: Mapping[str, str] | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
@@ -142,7 +148,10 @@ def run(
     """
     blessed_before = _blessed_before(document) if update_schemas else None
     overrides = replace(
-        _overrides(image, source_dir, timeout, grace, memory, inputs, secrets), network=network, pip_shim=pip_shim
+        _overrides(image, source_dir, timeout, grace, memory, inputs, secrets),
+        network=network,
+        pip_shim=pip_shim,
+        user=None if user is None else user_of(user),
     )
     planned = PipelineDAGResolver(
         document,

@@ -49,6 +49,7 @@ class Overrides:
     grace: float | None = None
     network: bool | None = None
     pip_shim: bool | None = None
+    user: str | None = None
     memory: int | None = None
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     inputs: Mapping[str, Path] = field(default_factory=dict)
@@ -285,6 +286,7 @@ def _overridden(pipeline: Pipeline, overrides: Overrides) -> tuple[Pipeline, lis
         "grace": overrides.grace,
         "network": overrides.network,
         "pip_shim": overrides.pip_shim,
+        "user": overrides.user,
         "memory": overrides.memory,
     }
     defaults = pipeline.defaults.model_copy(update={key: value for key, value in given.items() if value is not None})

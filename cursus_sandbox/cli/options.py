@@ -81,6 +81,12 @@ Network = Annotated[
 NoPipShim = Annotated[
     bool, typer.Option("--no-pip-shim", help="Leave pip alone where it has no network: it tries until it gives up.")
 ]
+User = Annotated[
+    str | None,
+    typer.Option(
+        "--user", metavar="USER", help="Who steps run as: root, image (as it says), UID or UID:GID. Default: you."
+    ),
+]
 Memory = Annotated[str | None, typer.Option("--memory", metavar="SIZE", help="Most memory of a step: 512m, 2g.")]
 Config = Annotated[
     Path | None,
@@ -133,6 +139,13 @@ def limits_of(timeout: str | None, grace: str | None, memory: str | None) -> Lim
         "grace": _parsed("--grace", grace, duration),
         "memory": _parsed("--memory", memory, size),
     }
+
+
+def user_of(user: str | None) -> str | None:
+    """What `--user` says."""
+    from cursus_sandbox.pipeline.values import user as parsed
+
+    return _parsed("--user", user, parsed)
 
 
 def _parsed(option: str, value: str | None, parse: Callable[[str], Value]) -> Value | None:

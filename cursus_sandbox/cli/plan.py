@@ -31,11 +31,13 @@ from cursus_sandbox.cli.options import (
     SourceDir,
     Strict,
     Timeout,
+    User,
     bindings_of,
     data_source_of,
     limits_of,
     print_json,
     secrets_of,
+    user_of,
 )
 from cursus_sandbox.errors import DocumentError
 
@@ -75,6 +77,7 @@ def plan(
     grace: Grace = None,
     network: Network = None,
     no_pip_shim: NoPipShim = False,
+    user: User = None,
     memory: Memory = None,
     drawn: Annotated[
         PlanFormat, typer.Option("--format", help="As text, or drawn for Mermaid or Graphviz.")
@@ -107,6 +110,7 @@ def plan(
             **limits,
             network=None if network is None else network is NetworkChoice.BRIDGE,
             pip_shim=False if no_pip_shim else None,
+            user=user_of(user),
             inputs=bindings,
             secrets=given_secrets,
             lenient=lenient,

@@ -35,11 +35,13 @@ from cursus_sandbox.cli.options import (
     SourceDir,
     Strict,
     Timeout,
+    User,
     bindings_of,
     data_source_of,
     limits_of,
     print_json,
     secrets_of,
+    user_of,
 )
 from cursus_sandbox.cli.runs import written
 
@@ -89,6 +91,7 @@ def run(
     grace: Grace = None,
     network: Network = None,
     no_pip_shim: NoPipShim = False,
+    user: User = None,
     memory: Memory = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop everything at the first failure.")] = False,
     only: Annotated[
@@ -152,6 +155,7 @@ def run(
             **limits,
             network=None if network is None else network is NetworkChoice.BRIDGE,
             pip_shim=False if no_pip_shim else None,
+            user=user_of(user),
             inputs=bindings,
             secrets=given_secrets,
             lenient=lenient,

@@ -23,7 +23,7 @@ from cursus_sandbox.pipeline.dag import (
     StepConfiguration,
 )
 from cursus_sandbox.pipeline.secrets import SecretWritten
-from cursus_sandbox.pipeline.values import Duration, EnvironmentName, HostPath, Size, StepName, Text
+from cursus_sandbox.pipeline.values import Duration, EnvironmentName, HostPath, Size, StepName, Text, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ class Document(BaseModel):
     instance_types: dict[Text, Resources] = Field(default_factory=dict)
     network: Network | None = None
     pip_shim: bool | None = None
+    user: User | None = None
     steps: dict[StepName, StepConfiguration] = Field(default_factory=dict)
 
 
@@ -181,6 +182,7 @@ def _ours(tree: Tree) -> Written:
             instance_types=document.instance_types,
             network=document.network,
             pip_shim=document.pip_shim,
+            user=document.user,
         ),
     )
     config = folder / document.config if document.config else None

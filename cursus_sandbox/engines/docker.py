@@ -18,15 +18,18 @@ from typing import Any, Self
 import requests
 from docker.errors import APIError
 
-from cursus_sandbox.engines.docker_create import creation, overlay_options
+from cursus_sandbox.engines.docker_create import creation
 from cursus_sandbox.engines.docker_daemon import LOST, Daemon, Refused
+from cursus_sandbox.engines.docker_exec import through_exec
+from cursus_sandbox.engines.docker_files import Files, files_of
 from cursus_sandbox.engines.docker_line import docker_run
 from cursus_sandbox.engines.docker_log import ContainerLog
-from cursus_sandbox.engines.docker_relay import relay_creation
+from cursus_sandbox.engines.docker_places import Places
+from cursus_sandbox.engines.docker_relay import relay_creation, relay_sources
 from cursus_sandbox.engines.docker_usage import ContainerUsage, is_out_of_memory, oom_kills
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs
 from cursus_sandbox.engines.engine import Cluster, Door, Exit, Job, Visitor, Watcher, Why, typed
-from cursus_sandbox.engines.mounts import Placed, Private, check, hosts_file, place
+from cursus_sandbox.engines.mounts import Private, check, place
 from cursus_sandbox.engines.visit import Visit, Way, await_relay
 from cursus_sandbox.engines.watch import Watch
 from cursus_sandbox.errors import EngineError
@@ -40,10 +43,11 @@ EXEC_FAILED = (126, 127)
 
 
 class DockerEngine:
-    """Runs jobs in containers of a Docker daemon on this machine.
+    """Runs jobs in containers of a Docker daemon, on this machine or elsewhere.
 
-    A container runs as the calling user, without capabilities, without network, and is removed as soon as its exit code
-    is in hand. It shares the kernel: this limits damage, it is no wall against an attack on the kernel or the daemon.
+    A job's files are mounted where the daemon sees them, and carried there and back where it doesn't. A container runs
+    as the calling user, without capabilities, without network, and is removed as soon as its exit code is in hand. It
+    shares the kernel: this limits damage, it is no wall against an attack on the kernel or the daemon.
     """
 
     name = "docker"
@@ -51,21 +55,25 @@ class DockerEngine:
     makes_mounts = True
     makes_clusters = True
 
-    def __init__(self, daemon: Daemon, *, grace: float = 10.0) -> None:
+    def __init__(self, daemon: Daemon, *, grace: float = 10.0, carries: bool = False) -> None:
         self.id = uuid.uuid4().hex
         self.private_folders: Private | None = None  # how they are made; None until the first one was
         self._daemon = daemon
         self._grace = grace
+        self._places = None if carries else Places(daemon, labels={LABEL: self.id})
         self._runs = Runs()
 
     @classmethod
-    def connect(cls, *base_urls: str | None, grace: float = 10.0, patience: float = 10.0) -> Self:
+    def connect(
+        cls, *base_urls: str | None, grace: float = 10.0, patience: float = 10.0, carries: bool = False
+    ) -> Self:
         """Give an engine on the first daemon that answers; without addresses, the one DOCKER_HOST or the default gives.
 
         None among `base_urls` stands for that too. `grace` is the seconds between TERM and KILL, `patience` those to
-        wait for a daemon that went away during a job. EngineError names each address that was tried and what to do.
+        wait for a daemon that went away during a job. What `carries` does so with files that the daemon sees, too.
+        EngineError names each address that was tried and what to do.
         """
-        return cls(Daemon.first(*(base_urls or (None,)), patience=patience), grace=grace)
+        return cls(Daemon.first(*(base_urls or (None,)), patience=patience), grace=grace, carries=carries)
 
     def __enter__(self) -> Self:
         self._runs = Runs()  # it may be entered again: what ran before was told to end
@@ -122,8 +130,7 @@ class DockerEngine:
                     self.private_folders = Private.COPY
                     return self._run(job, log, visitor, watcher, Private.COPY)
             finally:
-                with suppress(PermissionError):  # what an image's own user left there
-                    empty(job.scratch)
+                empty(job.scratch)
 
     @contextmanager
     def cluster(self, hosts: Sequence[str], *, outside: bool, labels: Mapping[str, str]) -> Iterator[Cluster]:
@@ -170,25 +177,25 @@ class DockerEngine:
         watcher: Watcher | None,
         private: Private,
     ) -> Exit:
-        placed = place(job, private, user=job.user)
+        labels = {**job.labels, LABEL: self.id}
         with ExitStack() as cleanup:  # the container goes first, which ends the threads that listen to it
             threads = cleanup.enter_context(ThreadPoolExecutor(2, thread_name_prefix=f"job-{job.name}"))
             with self._daemon.asking(f"create the container of job '{job.name}'"):
-                container = self._created(job, placed, cleanup)
+                files = files_of(job, self._daemon, self._places, private, labels=labels)
+                container = self._created(job, files, cleanup, labels=labels)
             try:
                 with self._daemon.asking(f"start the container of job '{job.name}'"):
                     self._daemon.client.start(container)
             except Refused as refused:
-                return self._judged(refused, container, log, overlaid=any(mount.overlay for mount in placed))
-            if any(mount.overlay for mount in placed):
+                return self._judged(refused, container, log, overlaid=files.overlaid)
+            if files.overlaid:
                 self.private_folders = private
             visit = cleanup.enter_context(Visit(job, visitor))
             visit.begin(self._way(container))
             ended = self._supervised(job, container, log, visit, watcher, threads=threads)
             visit.leave(job_ended_itself=ended.why is None)
-            if any(_is_occupied(mount.work) for mount in placed):
-                with self._daemon.asking(f"tidy up after job '{job.name}'"):
-                    self._daemon.mount_again(container)
+            with self._daemon.asking(f"bring back what job '{job.name}' left"):
+                files.bring_back(container)
             return ended
 
     def _network(self, cleanup: ExitStack, *, outside: bool, labels: Mapping[str, str]) -> str:
@@ -198,30 +205,27 @@ class DockerEngine:
         cleanup.push(_removal(self._daemon.remove_network, network))
         return name
 
-    def _created(self, job: Job, placed: Sequence[Placed], cleanup: ExitStack) -> str:
-        labels = {**job.labels, LABEL: self.id}
-        client = self._daemon.client
-        volumes = {}
-        for mount in placed:
-            if mount.overlay:
-                volume = client.create_volume(driver="local", driver_opts=overlay_options(mount), labels=labels)["Name"]
-                cleanup.push(_removal(self._daemon.remove_volume, volume))
-                volumes[mount.target] = volume
+    def _created(self, job: Job, files: Files, cleanup: ExitStack, *, labels: Mapping[str, str]) -> str:
+        def removed(remove: Callable[[str], None], thing: str) -> None:
+            cleanup.push(_removal(remove, thing))
+
+        files.lay_out(removed)
         network = job.cluster.network if job.cluster else None
         if network is None and job.network:
             network = self._network(cleanup, outside=True, labels=job.labels)
         settings = creation(
             job,
-            placed,
-            volumes=volumes,
-            hosts=None if network else hosts_file(job),
+            files.placed,
+            volumes=files.volumes,
+            hosts=files.hosts,
             network=network,
             user=f"{os.geteuid()}:{os.getegid()}",
             labels=labels,
             facts=self._daemon.facts,
         )
-        container: str = client.create_container_from_config(settings)["Id"]  # type: ignore[no-untyped-call]
+        container: str = self._daemon.client.create_container_from_config(settings)["Id"]  # type: ignore[no-untyped-call]
         cleanup.push(_removal(self._daemon.remove_container, container))
+        files.fill(container)
         return container
 
     def _judged(self, refused: Refused, container: str, log: Callable[[bytes], None], *, overlaid: bool) -> Exit:
@@ -236,10 +240,15 @@ class DockerEngine:
         raise refused
 
     def _way(self, container: str) -> Way:
-        """Give the way to a port of a container: a second one in its network, with this machine's Python."""
+        """Give the way to a port of a container: a second one in its network, with this machine's Python, if seen."""
 
         @contextmanager
         def way(job: Job, door: Door) -> Iterator[None]:
+            places = self._places
+            if places is None or not all(places.is_seen(one, job) for one in relay_sources()):
+                with through_exec(self._daemon, container)(job, door):
+                    yield
+                return
             user = f"{os.geteuid()}:{os.getegid()}"
             settings = relay_creation(job, container, door, user=user, labels={**job.labels, LABEL: self.id})
             with ExitStack() as cleanup:
@@ -347,17 +356,6 @@ def podman_sockets(runtime_dir: Path | None) -> tuple[str, ...]:
     """Give the addresses of Podman's service, to try after Docker's; `runtime_dir` is the user's XDG_RUNTIME_DIR."""
     folders = (runtime_dir, Path("/run")) if runtime_dir else (Path("/run"),)
     return tuple(f"unix://{folder}/podman/podman.sock" for folder in folders)
-
-
-def _is_occupied(work: Path | None) -> bool:
-    """Tell whether an overlay left something in its working folder that this user can't delete."""
-    if work is None:
-        return False
-    try:
-        empty(work)
-    except PermissionError:
-        return True
-    return False
 
 
 def _removal(

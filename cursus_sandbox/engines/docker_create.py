@@ -11,8 +11,8 @@ from cursus_sandbox.engines.mounts import Placed
 
 PIDS = 1024
 
-# What images that start as root need to hand their folders over and step down to a user of their own.
-IMAGE_USER_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID")
+# What root needs in a container to be root over its files, and to step down to another user as some images do.
+ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID")
 
 # One file that doesn't rotate: a rotation under way takes lines from whoever follows the log. With 10m x 2 the follower
 # of 200 MB got 70 MB of it and an error (Engine 20.10); with one file of 1g, all of it.
@@ -21,10 +21,15 @@ LOG_OPTIONS = {"max-size": "1g", "max-file": "1", "compress": "false"}
 
 @dataclass(frozen=True, slots=True)
 class DaemonFacts:
-    """What of a daemon shapes a container: its number of processors, and whether it has the `local` log driver."""
+    """What of a daemon shapes a container.
+
+    Its number of processors, whether it has the `local` log driver, and whether a user of a container is another one
+    outside of it (rootless, userns-remap).
+    """
 
     cpus: int
     local_log: bool
+    maps_users: bool = False
 
 
 def creation(
@@ -73,8 +78,13 @@ def creation(
 def environment(job: Job, user: str) -> dict[str, str]:
     """Give the job's variables, and a HOME that can be written where a bare number would get `/`."""
     runs_as = job.user or user
-    home = {} if runs_as == "image" or runs_as.split(":")[0] in ("0", "root") else {"HOME": "/tmp"}  # noqa: S108
+    home = {} if runs_as == "image" or is_root(runs_as) else {"HOME": "/tmp"}  # noqa: S108
     return home | dict(job.environment)
+
+
+def is_root(user: str) -> bool:
+    """Whether a user of a container, as `uid[:gid]` or by name, is root."""
+    return user.partition(":")[0] in ("0", "root")
 
 
 def overlay_options(placed: Placed) -> dict[str, str]:
@@ -105,8 +115,8 @@ def _host(
         "ShmSize": job.limits.shm_size or SHM_SIZE,
         "AutoRemove": False,
     }
-    if job.user == "image":
-        host["CapAdd"] = list(IMAGE_USER_CAPABILITIES)
+    if job.user is not None and (job.user == "image" or is_root(job.user)):
+        host["CapAdd"] = list(ROOT_CAPABILITIES)
     host["NetworkMode"] = network or "none"
     if job.cluster:
         others = job.cluster.addresses.items()
@@ -128,6 +138,7 @@ def _mount(placed: Placed, volume: str | None) -> dict[str, object]:
             "Type": "volume",
             "Source": volume,
             "Target": str(placed.target),
+            "ReadOnly": not placed.writable,
             "VolumeOptions": {"NoCopy": True},  # the image's own files at that path are not wanted
         }
     return {"Type": "bind", "Source": str(placed.source), "Target": str(placed.target), "ReadOnly": not placed.writable}

@@ -76,7 +76,12 @@ class Daemon:
                 continue
             with cls(client, DaemonFacts(cpus=1, local_log=False), address=address).asking("say what it is"):
                 info = client.info()
-            facts = DaemonFacts(cpus=info["NCPU"], local_log="local" in (info.get("Plugins") or {}).get("Log", ()))
+            security = [option.split(",")[0] for option in info.get("SecurityOptions") or ()]
+            facts = DaemonFacts(
+                cpus=info["NCPU"],
+                local_log="local" in (info.get("Plugins") or {}).get("Log", ()),
+                maps_users=not {"name=rootless", "name=userns"}.isdisjoint(security),
+            )
             return cls(client, facts, address=address, patience=patience)
         raise EngineError(
             "no Docker daemon answers at " + ", nor at ".join(tried),
@@ -144,6 +149,11 @@ class Daemon:
             return str(self.client.inspect_image(image)["Id"])  # type: ignore[no-untyped-call]
         except ImageNotFound:
             return None
+
+    def image_user(self, image: str) -> str:
+        """Give the user that an image starts as, as it names it; root where it names none."""
+        config = self.client.inspect_image(image).get("Config") or {}  # type: ignore[no-untyped-call]
+        return str(config.get("User") or "0")
 
     def pull(self, image: str) -> str:
         """Pull an image; the registry's complaint when that failed, else an empty text."""

@@ -45,6 +45,11 @@ def relay_creation(job: Job, container: str, door: Door, *, user: str, labels: M
     }
 
 
+def relay_sources() -> tuple[Path, ...]:
+    """Give the folders of this machine that a relay needs to see."""
+    return (*_python(this_machine()).values(), RELAY)
+
+
 def _python(machine: Machine) -> dict[Path, Path]:
     """Give the folders an interpreter needs by where they show; where this machine has a link, what it leads to."""
     folders = {folder: folder for folder in machine.folders if folder.parts[1] not in _NOT_WANTED}

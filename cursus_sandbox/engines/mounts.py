@@ -75,7 +75,7 @@ def place(job: Job, private: Private, *, user: str | None = None) -> tuple[Place
 
 
 def hosts_file(job: Job) -> Path:
-    """Write the `/etc/hosts` of a job without network: its own name is the loopback."""
+    """Write the `/etc/hosts` of a job without network."""
     path = job.scratch / "hosts"
     path.write_text(hosts_text(job))
     path.chmod(0o644)
@@ -83,7 +83,7 @@ def hosts_file(job: Job) -> Path:
 
 
 def hosts_text(job: Job) -> str:
-    """What that file holds."""
+    """Give the `/etc/hosts` of a job without network: its own name is the loopback."""
     return f"127.0.0.1 localhost {job.hostname}\n::1 localhost ip6-localhost ip6-loopback\n"
 
 

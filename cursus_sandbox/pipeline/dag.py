@@ -21,6 +21,7 @@ from cursus_sandbox.pipeline.values import (
     Size,
     StepName,
     Text,
+    User,
     host_path,
     text,
 )
@@ -236,7 +237,7 @@ class StepConfiguration(_Ours):
     resources: Resources = Resources()
     network: Network | None = None
     pip_shim: bool | None = None
-    user: Text | None = None
+    user: User | None = None
     skip: bool = False
     cache: bool = True
     transform: TransformSettings | None = None
@@ -255,6 +256,7 @@ class PipelineDefaults(_Ours):
     instance_type: Text | None = None
     instance_types: dict[Text, Resources] = Field(default_factory=dict)
     network: Network | None = None
+    user: User | None = None
     pip_shim: bool | None = None
 
 

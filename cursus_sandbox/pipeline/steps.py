@@ -89,7 +89,7 @@ def planned_step(
         resources=on.resources,
         network=bool(step.network if step.network is not None else defaults.network),
         pip_shim=next((one for one in (step.pip_shim, defaults.pip_shim) if one is not None), True),
-        user=step.user,
+        user=step.user or defaults.user,
         cache=step.cache,
         transform=step.transform or TransformSettings() if contract.kind is StepKind.TRANSFORM else None,
     )

@@ -12,6 +12,7 @@ _STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _STEP_NAME_LENGTH = 128
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _ENVIRONMENT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_USER = re.compile(r"[0-9]{1,10}(:[0-9]{1,10})?")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h|d)?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
@@ -117,6 +118,16 @@ def _environment_name(name: str) -> str:
     return name
 
 
+def user(value: Any) -> str:
+    """Who a step runs as: a number, or two with the group's; `root`, which is 0:0; `image`, who the image says."""
+    written = text(value)
+    if written == "root":
+        return "0:0"
+    if written != "image" and not _USER.fullmatch(written):
+        raise ValueError(f"{written!r} is no user: root, image, UID or UID:GID are meant here")
+    return written
+
+
 def host_path(value: Any) -> Path:
     """A path of this machine; `~` is a home folder."""
     written = value if isinstance(value, Path) else Path(text(value)) if value != "" else None
@@ -164,6 +175,7 @@ ContainerPath = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^/opt/ml/."}),
 ]
 Size = Annotated[int, BeforeValidator(size), WithJsonSchema({"type": ["string", "integer"], "examples": ["2g"]})]
+User = Annotated[str, BeforeValidator(user), WithJsonSchema({"type": ["string", "integer"], "examples": ["image"]})]
 Duration = Annotated[
     float, BeforeValidator(duration), WithJsonSchema({"type": ["string", "number"], "examples": ["15m"]})
 ]

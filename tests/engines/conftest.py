@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,14 +17,25 @@ import docker
 import pytest
 from image import test_image as image_for
 
-from cursus_sandbox.engines.docker import DockerEngine
+from cursus_sandbox.engines.docker import LABEL, DockerEngine
 from cursus_sandbox.engines.engine import Engine, Exit, Job, Mount, MountMode, Visitor
 from cursus_sandbox.engines.local import LocalEngine
 from cursus_sandbox.engines.process import ProcessEngine
 from cursus_sandbox.errors import EngineError
 
 REQUIRED = os.environ.get("CURSUS_SANDBOX_REQUIRE", "").replace(" ", "").split(",")
-ENGINES = ["local", pytest.param("docker", marks=pytest.mark.docker)]
+CARRIED = "docker with files carried"
+ENGINES = ["local", *(pytest.param(name, marks=pytest.mark.docker) for name in ("docker", CARRIED))]
+
+
+def _archive_of_an_empty_file(name: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    return buffer.getvalue()
+
+
+EMPTY_FILE = _archive_of_an_empty_file("go")
 
 
 @dataclass
@@ -44,12 +57,18 @@ class Bench:
     def run(self, script: str, *, visitor: Visitor | None = None, **settings: Any) -> Exit:
         return self.engine.run(self.job(script, **settings), self.log.extend, visitor)
 
-    def reach(self, folder: Path) -> tuple[tuple[Mount, ...], PurePath]:
+    def _reach(self, folder: Path) -> tuple[tuple[Mount, ...], PurePath]:
         """What a job needs to write to a folder of the host, and where it sees it."""
         if not self.engine.makes_mounts:
             return (), folder
         there = PurePosixPath("/opt/ml/processing/output/data")
         return (Mount(folder, there, MountMode.WRITABLE),), there
+
+    def gate(self) -> Gate:
+        """What jobs can wait for while they run."""
+        folder = self.folder / "gate"
+        folder.mkdir()
+        return Gate(self.engine, folder, *self._reach(folder))
 
     def output(self, script: str, **settings: Any) -> str:
         """What a script that must succeed writes."""
@@ -60,14 +79,40 @@ class Bench:
         return said
 
 
+@dataclass(frozen=True)
+class Gate:
+    """A file that jobs wait for, in a mount that they need for it; `opened` makes it."""
+
+    engine: Engine
+    folder: Path
+    mounts: tuple[Mount, ...]
+    there: PurePath
+
+    @property
+    def wait(self) -> str:
+        """The line of shell that waits for it."""
+        return f"until [ -e {self.there}/go ]; do sleep 0.02; done"
+
+    def opened(self) -> None:
+        """Make the file where the jobs see it, now."""
+        if not isinstance(self.engine, DockerEngine):
+            (self.folder / "go").touch()
+            return
+        with closing(docker.from_env().api) as client:
+            for container in client.containers(filters={"label": f"{LABEL}={self.engine.id}"}):
+                client.put_archive(container["Id"], str(self.there), EMPTY_FILE)
+
+
 def engine_or_skip(name: str, **settings: Any) -> Engine:
     """The engine of that name; skips with the sentence that says how to get it, or fails where it is required."""
     if name == "process":
         return ProcessEngine(**settings)
     try:
-        return LocalEngine.connect(**settings) if name == "local" else DockerEngine.connect(**settings)
+        if name == "local":
+            return LocalEngine.connect(**settings)
+        return DockerEngine.connect(**settings, carries=name == CARRIED)
     except EngineError as error:
-        if name in REQUIRED:
+        if name.partition(" ")[0] in REQUIRED:
             raise
         pytest.skip(str(error))
 

@@ -7,6 +7,7 @@ import io
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -15,6 +16,10 @@ import docker
 TOOLS = (
     *("sh", "cat", "chmod", "echo", "env", "getent", "grep", "head", "hostname", "id", "ln", "ls"),
     *("mkdir", "mv", "perl", "rm", "rmdir", "sleep", "stat", "tail", "touch", "wc"),
+)
+PYTHON = Path(sys.executable).resolve()
+MODULES_OF_PYTHON = (
+    "import os, socket, sys, threading; print(*(m.__file__ for m in sys.modules.values() if '__file__' in vars(m)))"
 )
 
 
@@ -31,9 +36,17 @@ def test_image(client: docker.APIClient) -> str:
 
 
 def _root_file_system() -> bytes:
-    """A tar of the tools, of the libraries `ldd` names for them, and of the few folders a container expects."""
+    """A tar of the tools, of the libraries `ldd` names for them, and of the few folders a container expects.
+
+    Of Python, it is the interpreter that runs this, with the few modules that a program of sockets and threads needs.
+    """
     programs = {f"bin/{tool}": Path(path) for tool in TOOLS if (path := shutil.which(tool, path="/usr/bin:/bin"))}
-    listing = subprocess.run(["ldd", *map(str, programs.values())], capture_output=True, text=True, check=False).stdout
+    programs["usr/bin/python3"] = PYTHON
+    asked = subprocess.run([PYTHON, "-I", "-S", "-c", MODULES_OF_PYTHON], capture_output=True, text=True, check=True)
+    modules = {str("usr" / Path(name).relative_to(sys.base_prefix)): Path(name) for name in asked.stdout.split()}
+    listing = subprocess.run(
+        ["ldd", *map(str, (programs | modules).values())], capture_output=True, text=True, check=False
+    ).stdout
     libraries = {path.lstrip("/"): Path(path) for path in re.findall(r"\s(/\S+) \(0x", listing)}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -43,7 +56,7 @@ def _root_file_system() -> bytes:
             archive.addfile(folder)
         passwd = b"root:x:0:0:root:/root:/bin/sh\n"
         for name, content in [("etc/passwd", passwd)] + [
-            (name, path.read_bytes()) for name, path in sorted((programs | libraries).items())
+            (name, path.read_bytes()) for name, path in sorted((programs | modules | libraries).items())
         ]:
             file = tarfile.TarInfo(name)
             file.size, file.mode = len(content), 0o755

@@ -99,7 +99,13 @@ class TestCreation:
         overlay = Placed(Path("/a"), IN, writable=True, overlay=Private.OVERLAY, upper=Path("/u"), work=Path("/w"))
         bound = Placed(Path("/b"), IN / "b", writable=False)
         assert settings(job(), overlay, bound)["HostConfig"]["Mounts"][:2] == [
-            {"Type": "volume", "Source": "v1", "Target": "/opt/ml/in", "VolumeOptions": {"NoCopy": True}},
+            {
+                "Type": "volume",
+                "Source": "v1",
+                "Target": "/opt/ml/in",
+                "ReadOnly": False,
+                "VolumeOptions": {"NoCopy": True},
+            },
             {"Type": "bind", "Source": "/b", "Target": "/opt/ml/in/b", "ReadOnly": True},
         ]
 
@@ -272,7 +278,7 @@ class TestImages:
     def test_an_overlay_the_daemon_refuses_becomes_a_copy(self, docker_bench, tmp_path, monkeypatch):
         """Where the daemon can't overlay, inputs are copied from then on, and the engine says so."""
         refused = {"type": "nonesuch", "device": "nonesuch", "o": ""}
-        monkeypatch.setattr("cursus_sandbox.engines.docker.overlay_options", lambda placed: refused)
+        monkeypatch.setattr("cursus_sandbox.engines.docker_files.overlay_options", lambda placed: refused)
         (tmp_path / "in").mkdir()
         (tmp_path / "in/f").write_text("a\n")
         mounts = (Mount(tmp_path / "in", IN, MountMode.PRIVATE),)

@@ -294,20 +294,15 @@ class TestLog:
         assert [line for line in said.split() if line.isdigit()] == ["1", "2"]
         assert [line for line in said.split() if line.isalpha()] == ["a", "b"]
 
-    def test_output_arrives_while_the_step_runs(self, bench, tmp_path):
+    def test_output_arrives_while_the_step_runs(self, bench):
         """A line is delivered before the step goes on: the step waits for a file that its own output brings about."""
-        gate = folder(tmp_path / "gate")
-        mounts, out = bench.reach(gate)
-        job = bench.job(
-            f"echo ready; until [ -e {out}/go ]; do sleep 0.01; done; echo on",
-            mounts=mounts,
-            limits=Limits(timeout=20),
-        )
+        gate = bench.gate()
+        job = bench.job(f"echo ready; {gate.wait}; echo on", mounts=gate.mounts, limits=Limits(timeout=20))
         log = bytearray()
 
         def hear(data: bytes) -> None:
             log.extend(data)
-            (gate / "go").touch()
+            gate.opened()
 
         assert bench.engine.run(job, hear).why is None
         assert bytes(log) == b"ready\non\n"
@@ -446,18 +441,29 @@ class TestHonesty:
 class TestThreads:
     """7. `run` may be called from several threads at once."""
 
-    def test_jobs_run_at_the_same_time(self, bench, tmp_path):
+    def test_jobs_run_at_the_same_time(self, bench):
         """Four jobs that wait for one another all end, each with its own code and log."""
-        mounts, out = bench.reach(folder(tmp_path / "meeting"))
-        script = f"touch {out}/$N; until [ $(ls {out} | wc -l) = 4 ]; do sleep 0.02; done; echo $N; exit $N"
+        gate = bench.gate()
+        here = threading.Barrier(4, action=gate.opened, timeout=30)
+        script = f"echo here; {gate.wait}; echo $N; exit $N"
         jobs = [
-            bench.job(script, environment={"N": str(n)}, mounts=mounts, limits=Limits(timeout=30)) for n in range(4)
+            bench.job(script, environment={"N": str(n)}, mounts=gate.mounts, limits=Limits(timeout=60))
+            for n in range(4)
         ]
         logs = [bytearray() for _ in jobs]
+
+        def run(n: int) -> Exit:
+            def hear(data: bytes) -> None:
+                logs[n].extend(data)
+                if data == b"here\n":
+                    here.wait()
+
+            return bench.engine.run(jobs[n], hear)
+
         with ThreadPoolExecutor(4) as threads:
-            exits = list(threads.map(lambda job, log: bench.engine.run(job, log.extend), jobs, logs))
+            exits = list(threads.map(run, range(4)))
         assert [ended.code for ended in exits] == [0, 1, 2, 3]
-        assert [bytes(log) for log in logs] == [b"0\n", b"1\n", b"2\n", b"3\n"]
+        assert [bytes(log) for log in logs] == [f"here\n{n}\n".encode() for n in range(4)]
 
     def test_an_interruption_ends_them_all(self, bench):
         """One call ends every job that runs."""
