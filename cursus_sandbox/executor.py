@@ -21,7 +21,7 @@ from cursus_sandbox.ingredients import Ingredients, Surroundings
 from cursus_sandbox.journal import Journal
 from cursus_sandbox.manifests import gathered
 from cursus_sandbox.pipeline.dag import Located, Start, StepOutput, Synthetic
-from cursus_sandbox.pipeline.events import Event, Observer, Progress, RunEnded, RunStarted, StepEnded
+from cursus_sandbox.pipeline.events import Event, Observer, Progress, RunEnded, RunStarted, RunStopping, StepEnded
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.ready_queue import ReadyQueue, demand, seconds_to_go
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
@@ -274,8 +274,11 @@ class _Walk:
     def _stop(self, why: str) -> None:
         """Start nothing more and end what runs; a second time, at once."""
         self.stopped = self.stopped or why
+        first = not self.stopping.is_set()
         self.stopping.set()
         self.engine.interrupt()
+        if first:  # told in a thread of its own: a second signal strikes this one
+            threading.Thread(target=self._tell, args=(RunStopping(why=why),), daemon=True).start()
 
     @contextmanager
     def _unbroken(self, doing: str) -> Iterator[None]:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import typer
 
+from cursus_sandbox.cli.output import put
 from cursus_sandbox.errors import ExitCode, Terminated
 
 
@@ -45,5 +46,5 @@ def say_error(text: str) -> None:
     """Write an error to stderr, after what went to stdout."""
     from cursus_sandbox.reports.text import plain_lines
 
-    sys.stdout.flush()
-    sys.stderr.write(f"error: {plain_lines(text)}\n")
+    put("", sys.stdout)
+    put(f"error: {plain_lines(text)}\n", sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from io import TextIOWrapper
 from typing import Annotated
@@ -46,6 +47,7 @@ def _top(
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours, as NO_COLOR in the environment.")] = False,
 ) -> None:
     pass
 
@@ -64,7 +66,9 @@ app.command("schema-json", epilog=SCHEMA_EXAMPLE)(schema_json)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and end the process with a documented exit code; no traceback unless `--debug`."""
     given = sys.argv[1:] if arguments is None else arguments
-    words = [word for word in given if word != "--debug"]  # wherever it stands
+    words = [word for word in given if word not in ("--debug", "--no-color")]  # wherever they stand
+    if "--no-color" in given:
+        os.environ["NO_COLOR"] = "1"
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name from a document may be more than it can write

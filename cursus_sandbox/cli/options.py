@@ -119,7 +119,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 
 def print_json(content: Any) -> None:
     """Print a value as JSON on stdout."""
-    sys.stdout.write(json.dumps(content, indent=2, default=str) + "\n")
+    sys.stdout.write(json_of(content))
+
+
+def json_of(content: Any) -> str:
+    """A value as JSON, as commands print it."""
+    return json.dumps(content, indent=2, default=str) + "\n"
 
 
 class Limits(TypedDict):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,11 +39,12 @@ from cursus_sandbox.cli.options import (
     User,
     bindings_of,
     data_source_of,
+    json_of,
     limits_of,
-    print_json,
     secrets_of,
     user_of,
 )
+from cursus_sandbox.cli.output import put
 from cursus_sandbox.cli.runs import written
 
 if TYPE_CHECKING:
@@ -126,6 +128,13 @@ def run(
         bool,
         typer.Option("--update-schemas", help="Write what was seen beside the document, for later runs to be held to."),
     ] = False,
+    events: Annotated[
+        str | None, typer.Option("--events", metavar="FILE", help="Write what happens as lines of JSON; - is stdout.")
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say what is checked and what steps write, line by line.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say what failed and how it ended, no more.")] = False,
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write the result as JUnit XML, too.")
     ] = None,
@@ -138,12 +147,18 @@ def run(
     if pdb:
         _check_pdb(engine, only or [])
     _allow_many_files()
-    with interruptible(ctrl_c=not pdb):
+    if verbose and quiet:
+        raise typer.BadParameter("it is the opposite of --verbose", param_hint="--quiet")
+    if as_json and events == "-":
+        raise typer.BadParameter("stdout can hold the events or the result", param_hint="--json")
+    with interruptible(ctrl_c=not pdb), ExitStack() as shown:
         from rich.console import Console
 
         from cursus_sandbox import api
-        from cursus_sandbox.reports.run import ProgressLines, print_summary
+        from cursus_sandbox.cli.watching import observer_of
+        from cursus_sandbox.reports.run import print_summary
 
+        observer = shown.enter_context(observer_of(events, verbose=verbose, quiet=quiet, on_terminal=not pdb))
         result = api.run(
             document,
             engine=engine.value,
@@ -170,14 +185,17 @@ def run(
             until=until,
             cache=not no_cache,
             force=force or (),
-            observer=ProgressLines(Console(stderr=True)),
+            observer=observer,
             pdb=pdb,
             update_schemas=update_schemas,
         )
+    stream = sys.stderr if events == "-" else sys.stdout
     if as_json:
-        print_json(result.model_dump(mode="json"))
+        put(json_of(result.model_dump(mode="json")), stream)
     else:
-        print_summary(result, Console())
+        there, summary = Console(file=stream), StringIO()
+        print_summary(result, Console(file=summary, width=there.width, force_terminal=there.is_terminal), quiet=quiet)
+        put(summary.getvalue(), stream)
     if junit is not None:
         from cursus_sandbox.reports.junit import junit as junit_xml
 

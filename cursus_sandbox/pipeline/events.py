@@ -94,6 +94,13 @@ class StepEnded(_Event):
     result: StepExecutionResult
 
 
+class RunStopping(_Event):
+    """Nothing more is started, and what runs is told to end."""
+
+    event: Literal["run_stopping"] = "run_stopping"
+    why: str
+
+
 class RunEnded(_Event):
     """A run has come to its end."""
 
@@ -105,7 +112,7 @@ class RunEnded(_Event):
 
 
 Event = Annotated[
-    RunStarted | Progress | StepStarted | StepSampled | StepLogged | DataChecked | StepEnded | RunEnded,
+    RunStarted | Progress | StepStarted | StepSampled | StepLogged | DataChecked | StepEnded | RunStopping | RunEnded,
     Field(discriminator="event"),
 ]
 Observer = Callable[[Event], None]

@@ -1,4 +1,4 @@
-"""A run in a terminal: a line as each step starts and ends, then the summary.
+"""What came of a run, in a terminal.
 
 Lines are laid out here: rich's tables take seconds for a thousand steps.
 """
@@ -9,24 +9,17 @@ import shlex
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
-from threading import Lock
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from cursus_sandbox.pipeline.events import Event, StepEnded, StepStarted
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
+from cursus_sandbox.reports.board import OTHER_STYLE, STYLES
 from cursus_sandbox.reports.findings import depth, finding_lines, origin
 from cursus_sandbox.reports.text import folded, number, printable, shown, size
 from cursus_sandbox.tables.mismatch import Severity
 
-_STYLES = {
-    StepStatus.SUCCEEDED: "green",
-    StepStatus.FAILED: "bold red",
-    StepStatus.STOPPED: "yellow",
-    StepStatus.SKIPPED: "dim",
-    StepStatus.REUSED: "cyan",
-}
 _SEVERITIES = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 _STATUS = max(len(status) for status in StepStatus)
 _FIGURES = 9 + 11 + 2 * 2  # columns of the seconds and of the peak memory, each after two spaces
@@ -35,54 +28,21 @@ _LOG_LINES = 15
 _NARROW = 30  # a reason in fewer columns is hard to read
 
 
-class ProgressLines:
-    """An observer that says a line at each event; called from several threads.
+def print_summary(result: PipelineExecutionResult, console: Console, *, quiet: bool = False) -> None:
+    """Every step's status, seconds and peak memory; what failed and why; the metrics; where things are; what to type.
 
-    When nobody reads its lines any more (`2>&1 | head`), it falls silent, and the run goes on.
+    With `quiet` only what failed, and the last lines.
     """
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.lock = Lock()
-        self.silent = False
-
-    def __call__(self, event: Event) -> None:
-        """Say it."""
-        match event:
-            case StepStarted():
-                line = _line(("started", "dim"), event.step)
-            case StepEnded():
-                ended = event.result
-                said = ended.why or f"{ended.seconds:.1f} s"
-                line = _line((str(ended.status), _STYLES[ended.status]), f"{ended.step}  {said}")
-            case _:
-                return
-        with self.lock:
-            if not self.silent:
-                self._say(line)
-
-    def _say(self, line: Text) -> None:
-        """Write it ourselves: for a broken pipe, rich closes stdout, whichever stream it was, and raises SystemExit."""
-        with self.console.capture() as printed:
-            self.console.print(line, soft_wrap=True)
-        try:
-            self.console.file.write(printed.get())
-            self.console.file.flush()
-        except OSError:  # a broken pipe, or a terminal that was closed
-            self.silent = True
-
-
-def print_summary(result: PipelineExecutionResult, console: Console) -> None:
-    """Every step's status, seconds and peak memory; what failed and why; the metrics; where things are."""
     columns = console.width  # asks the system each time
-    console.print(Text("\n").join(_summary(result, columns)), soft_wrap=True)
+    console.print(Text("\n").join(_summary(result, columns, quiet=quiet)), soft_wrap=True)
 
 
-def _summary(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
-    yield Text()
-    yield _bold(f"{result.pipeline} on the {result.engine} engine")
-    yield from (_plain(f"note: {note}") for note in result.notes)
-    yield from _steps(result, columns)
+def _summary(result: PipelineExecutionResult, columns: int, *, quiet: bool) -> Iterator[Text]:
+    if not quiet:
+        yield Text()
+        yield _bold(f"{result.pipeline} on the {result.engine} engine")
+        yield from (_plain(f"note: {note}") for note in result.notes)
+        yield from _steps(result, columns)
     for step in result.steps:
         yield from _findings(step, result, columns)
         for warning in step.warnings:
@@ -91,10 +51,13 @@ def _summary(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
     for step in result.steps:
         if step.status is StepStatus.FAILED and not step.data_broken:
             yield from _failure(step)
-    yield from _metrics(result, columns)
-    yield Text()
+    if not quiet:
+        yield from _metrics(result, columns)
+        yield Text()
     yield _outcome(result)
     yield _plain(f"outputs and logs: {shown(result.folder)}")
+    if not quiet:
+        yield from (_plain(f"next: {command}") for command in _next(result))
 
 
 def _steps(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
@@ -105,7 +68,7 @@ def _steps(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
     for step in result.steps:
         seconds = f"{step.seconds:.1f}" if step.started_at is not None else "-"
         line = Text(f"{printable(step.step):<{width}}  ")
-        line.append(f"{step.status:<{_STATUS}}", _STYLES[step.status])
+        line.append(f"{step.status:<{_STATUS}}", STYLES.get(step.status, OTHER_STYLE))
         line.append(f"  {seconds:>9}  {size(step.peak_memory):>11}")
         why = step.why or _attempts(step)
         if why and columns - beside >= min(len(why), _NARROW):
@@ -177,7 +140,23 @@ def _outcome(result: PipelineExecutionResult) -> Text:
     counts = Counter(step.status for step in result.steps)
     said = ", ".join(f"{times} {status}" for status, times in counts.items())
     line = Text(result.outcome, "bold green" if result.success else "bold red")
-    return line.append(f": {said} in {result.seconds:.1f} s", "not bold default")
+    together = sum(step.seconds for step in result.steps)
+    cost = f" in {result.seconds:.1f} s"
+    if len([step for step in result.steps if step.seconds]) > 1:
+        cost += f" (its steps {together:.1f} s together)"
+    if result.memory_peak is not None:
+        cost += f", peak memory {size(result.memory_peak)}"
+    return line.append(f": {said}{cost}", "not bold default")
+
+
+def _next(result: PipelineExecutionResult) -> Iterator[str]:
+    """The commands to type next: the log of what failed first, and the whole run as a page."""
+    workspace = result.folder.parent.parent
+    where = "" if workspace == Path.cwd() / ".cursus-sandbox" else f" --workspace {shlex.quote(shown(workspace))}"
+    failed = next((step for step in result.steps if step.status is StepStatus.FAILED and step.log), None)
+    if failed is not None:
+        yield f"cursus-sandbox logs {shlex.quote(f'{result.run}:{failed.step}')}{where}"
+    yield f"cursus-sandbox report {result.run}{where}"
 
 
 def _line(word: tuple[str, str], said: str, *, indent: int = 2) -> Text:

@@ -1,7 +1,6 @@
 """What a run says in a terminal."""
 
 import io
-import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,14 +11,13 @@ from rich.console import Console
 from cursus_sandbox import PipelineExecutionResult, StepExecutionResult
 from cursus_sandbox.errors import ExitCode
 from cursus_sandbox.log_end import last_lines, tail
-from cursus_sandbox.pipeline.events import StepEnded, StepStarted
 from cursus_sandbox.pipeline.result import StepStatus
-from cursus_sandbox.reports.run import ProgressLines, print_summary
+from cursus_sandbox.reports.run import print_summary
 from cursus_sandbox.tables import DataCompatibilityReport
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
 
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-RUN = Path("/runs/7f3a")
+RUN = Path("/w/runs/7f3a")
 
 
 def logged(log):
@@ -82,8 +80,9 @@ register  skipped            -            -  Registration has no script to run h
 metrics of train
   auc_roc   0.7312   rows       11820   loss     1.2e-07   huge       1e+21
 
-ok: 2 succeeded, 1 skipped in 9.5 s
-outputs and logs: /runs/7f3a
+ok: 2 succeeded, 1 skipped in 9.5 s (its steps 62.3 s together), peak memory 1.5 GB
+outputs and logs: /w/runs/7f3a
+next: cursus-sandbox report 7f3a --workspace /w
 """
     )
 
@@ -164,7 +163,7 @@ def test_data_that_break_a_contract(shown):
 data error: preprocess › report: the folder is empty
   write it
 
-  Written by step 'preprocess' (log: /runs/7f3a/steps/preprocess/log.txt), which breaks
+  Written by step 'preprocess' (log: /w/runs/7f3a/steps/preprocess/log.txt), which breaks
     its own contract.
   Looked at: an empty folder; 0 of 0 files are tables.
 
@@ -177,8 +176,8 @@ data error: train › input_path › train/part-0.parquet: column 'label' is str
 data warning: train › input_path › val: column 'x' has nulls (and in 2 more)
   drop them
 
-  Written by step 'preprocess' (log: /runs/7f3a/steps/preprocess/log.txt), within its own
-    contract.
+  Written by step 'preprocess' (log: /w/runs/7f3a/steps/preprocess/log.txt), within its
+    own contract.
   Looked at: every row of CSV; 4 of 5 files are tables, 1,200 rows.
 
 data error: load › DATA: column 'label' is string
@@ -187,7 +186,9 @@ data error: load › DATA: column 'label' is string
   The data are /data/raw.
 
 failed: 3 failed in 9.5 s
-outputs and logs: /runs/7f3a
+outputs and logs: /w/runs/7f3a
+next: cursus-sandbox logs 7f3a:preprocess --workspace /w
+next: cursus-sandbox report 7f3a --workspace /w
 """
     )
 
@@ -250,33 +251,17 @@ def test_a_thousand_steps_are_shown_quickly(shown):
     assert time.process_time() - before < 0.5
 
 
-def test_progress():
-    """A step has a line when it starts and one when it ends; a line is never folded."""
+def test_a_quiet_summary(shown):
+    """What failed and why, and how it ended: nothing of what went well, nothing to type next."""
+    value = result(
+        ran("load", 1.26, metrics={"auc": 1.0}), ran("bad", 1.0, status=StepStatus.FAILED, why="exit code 1")
+    )
     stream = io.StringIO()
-    lines = ProgressLines(Console(file=stream, width=40))
-    lines(StepStarted(step="load"))
-    lines(StepEnded(result=ran("load", 1.26)))
-    lines(
-        StepEnded(
-            result=StepExecutionResult(step="[bold]x", status=StepStatus.SKIPPED, why="because of \x1b " + "y" * 50)
-        )
-    )
+    print_summary(value, Console(file=stream, width=100), quiet=True)
     assert stream.getvalue() == (
-        "  started    load\n  succeeded  load  1.3 s\n  skipped    [bold]x  because of \\x1b " + "y" * 50 + "\n"
+        "\nbad: exit code 1\n  its log is empty\n  log: /w/runs/7f3a/steps/bad/log.txt\n"
+        "failed: 1 succeeded, 1 failed in 9.5 s (its steps 2.3 s together)\noutputs and logs: /w/runs/7f3a\n"
     )
-
-
-def test_progress_that_nobody_reads():
-    """A reader that goes away doesn't end the run: the lines after that are not written."""
-    reading, writing = os.pipe()
-    os.close(reading)
-    stream = os.fdopen(writing, "w")
-    lines = ProgressLines(Console(file=stream))
-    for _ in range(3):
-        lines(StepStarted(step="load"))
-    assert lines.silent
-    with pytest.raises(BrokenPipeError):
-        stream.close()
 
 
 def test_a_log_that_is_gone(shown):
