@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
@@ -34,13 +35,15 @@ class Tally:
 
     def take(self, values: pa.Array, broken: pa.Array, first_row: int) -> None:
         """Count the broken ones of a batch whose first value is in that row."""
+        if not pc.any(broken).as_py():
+            return
         broken = pc.fill_null(broken, fill_value=False)
-        found = pc.sum(broken).as_py() or 0
-        if found and len(self.rows) < _SAMPLES:
+        found = pc.sum(broken).as_py()
+        if len(self.rows) < _SAMPLES:
             places = pc.indices_nonzero(broken).slice(0, _SAMPLES - len(self.rows)).to_pylist()
             self.rows += [first_row + place for place in places]
-        if found and len(self.samples) < _SAMPLES:
-            kinds = values.filter(broken).slice(0, _LOOKED_AT).unique().to_pylist()
+        if len(self.samples) < _SAMPLES:
+            kinds = values.filter(broken).slice(0, _LOOKED_AT).unique().slice(0, 2 * _SAMPLES)
             self.samples = [*dict.fromkeys([*self.samples, *map(_shown, kinds)])][:_SAMPLES]
         self.count += found
 
@@ -77,6 +80,7 @@ class ColumnCheck:
     def __init__(self, declared: Field, *, key: bool = False) -> None:
         self.field = declared
         self.nulls = Tally(Kind.NULL, declared.name, "no nulls", "fill or drop them where the column is written")
+        self.bounds = [(Tally(Kind.VALUE, declared.name, one.words), one) for one in _bounds(declared)]
         self.rules = [(Tally(Kind.VALUE, declared.name, words), broken) for words, broken in _rules(declared)]
         self.is_unique = declared.constraints.unique or key
         self._kept: list[pa.Array] = []
@@ -88,6 +92,10 @@ class ColumnCheck:
         if self.field.constraints.required and values.null_count:
             nulls = values.is_null() if misfits is None else pc.and_(values.is_null(), pc.invert(misfits))
             self.nulls.take(values, nulls, first_row)
+        ends = _ends(values) if self.bounds else ()
+        for tally, bound in self.bounds:
+            if bound.may_be_broken(ends):  # by the smallest or the largest: to look at all takes far longer
+                tally.take(values, bound.broken(values), first_row)
         for tally, broken in self.rules:
             tally.take(values, broken(values), first_row)
         if self.is_unique:
@@ -95,7 +103,8 @@ class ColumnCheck:
 
     def tallies(self) -> Iterator[Tally]:
         """What was broken."""
-        yield from (tally for tally in (self.nulls, *(tally for tally, _ in self.rules)) if tally.count)
+        rules = (tally for tally, _ in (*self.bounds, *self.rules))
+        yield from (tally for tally in (self.nulls, *rules) if tally.count)
         if self.is_unique and self._kept:
             twice = repeated(pa.chunked_array(self._kept), self.field.name, "values that differ")
             if twice.count:
@@ -114,24 +123,51 @@ def repeated(values: pa.ChunkedArray, column: str, expected: str) -> Tally:
     return tally
 
 
-def _rules(declared: Field) -> Iterator[tuple[str, Broken]]:
-    """Each rule in words, and the function that says which values break it."""
-    asked = declared.constraints
+def _ends(values: pa.Array) -> tuple[Any, ...] | None:
+    """The smallest and the largest value, NaN left out; None where Python can't compare them."""
+    try:
+        found = pc.min_max(values)
+        return found["min"].as_py(), found["max"].as_py()
+    except (pa.ArrowNotImplementedError, ValueError):  # no order; nanoseconds without pandas
+        return None
+
+
+class _Bound(NamedTuple):
+    """A rule of order: in words, which values break it, and the same of two values of Python's."""
+
+    words: str
+    broken: Broken
+    beyond: Callable[[Any, Any], bool]
+    bound: Bound
+
+    def may_be_broken(self, ends: tuple[Any, ...] | None) -> bool:
+        try:
+            return ends is None or any(one is not None and self.beyond(one, self.bound) for one in ends)
+        except TypeError:  # of another kind: a day and a moment, a moment with a time zone and one without
+            return True
+
+
+def _bounds(declared: Field) -> Iterator[_Bound]:
     compare = {
-        "minimum": ("at least", pc.less),
-        "maximum": ("at most", pc.greater),
-        "exclusiveMinimum": ("more than", pc.less_equal),
-        "exclusiveMaximum": ("less than", pc.greater_equal),
+        "minimum": ("at least", pc.less, operator.lt),
+        "maximum": ("at most", pc.greater, operator.gt),
+        "exclusiveMinimum": ("more than", pc.less_equal, operator.le),
+        "exclusiveMaximum": ("less than", pc.greater_equal, operator.ge),
     }
-    for word, bound in asked.of_order.items():
-        said, beyond = compare[word]
-        yield f"{said} {bound}", _compared(beyond, bound)
+    for word, bound in declared.constraints.of_order.items():
+        said, beyond, beyond_one = compare[word]
+        yield _Bound(f"{said} {bound}", _compared(beyond, bound), beyond_one, bound)
+
+
+def _rules(declared: Field) -> Iterator[tuple[str, Broken]]:
+    """Each other rule in words, and the function that says which values break it."""
+    asked = declared.constraints
     if asked.enum:
         yield f"one of {', '.join(map(str, asked.enum))}", lambda values: _outside(values, asked.enum)
     if asked.pattern is not None:
         yield f"text like {asked.pattern}", lambda values: _unlike(values, asked.pattern or "")
     if asked.min_length is not None:
-        yield f"at least {asked.min_length} characters", lambda values: pc.less(_length(values), asked.min_length)
+        yield f"at least {asked.min_length} characters", lambda values: _shorter(values, asked.min_length or 0)
     if asked.max_length is not None:
         yield f"at most {asked.max_length} characters", lambda values: pc.greater(_length(values), asked.max_length)
     if asked.finite:
@@ -169,6 +205,15 @@ def _unlike(values: pa.Array, pattern: str) -> pa.Array:
         return pa.array([one is not None and whole.fullmatch(one) is None for one in values.to_pylist()], pa.bool_())
 
 
+def _shorter(values: pa.Array, least: int) -> pa.Array:
+    """Which texts have fewer characters. Their bytes are counted far quicker: a character has four at most."""
+    if _is_text(values):
+        shortest = pc.min_max(pc.binary_length(values))["min"].as_py()
+        if shortest is None or shortest > 4 * (least - 1):
+            return _nothing(values)
+    return pc.less(_length(values), least)
+
+
 def _length(values: pa.Array) -> pa.Array:
     return pc.utf8_length(values) if _is_text(values) else pa.nulls(len(values), pa.int32())
 
@@ -189,6 +234,9 @@ def _place(row: int | None, line: int | None) -> str:
     return f"row {row:,}, line {line:,}" if row and line else f"row {row:,}" if row else "somewhere"
 
 
-def _shown(value: object) -> str:
-    text = str(value)
+def _shown(value: pa.Scalar) -> str:
+    try:
+        text = str(value.as_py())
+    except ValueError:  # nanoseconds, which Python has only with pandas
+        text = str(value.cast(pa.string()))
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
