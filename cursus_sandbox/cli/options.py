@@ -43,6 +43,10 @@ class EngineChoice(StrEnum):
 Document = Annotated[
     Path, typer.Argument(metavar="DOCUMENT", help="dag.yaml, dag.json or a Cursus *.dag.json.", show_default=False)
 ]
+Documents = Annotated[
+    list[Path],
+    typer.Argument(metavar="DOCUMENT...", help="dag.yaml, dag.json or a Cursus *.dag.json.", show_default=False),
+]
 Image = Annotated[
     str | None, typer.Option("--image", metavar="NAME", help="The image of every step that names none of its own.")
 ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from cursus_sandbox.cli.interruption import interruptible
+from cursus_sandbox.cli.interruption import interruptible, say_error
 from cursus_sandbox.cli.options import (
     AsJson,
     Config,
@@ -16,6 +16,7 @@ from cursus_sandbox.cli.options import (
     DataSourceName,
     DataSourceOption,
     Document,
+    Documents,
     Grace,
     Image,
     Inputs,
@@ -140,7 +141,7 @@ def plan(
 
 
 def check(
-    document: Document,
+    documents: Documents,
     contracts: Contracts = None,
     config: Config = None,
     source_dir: SourceDir = None,
@@ -160,35 +161,43 @@ def check(
     """
     bindings, given_secrets = bindings_of(inputs), secrets_of(secrets)
     source = data_source_of(data_source, rows, seed, nasty=nasty)
+    told: list[dict[str, Any]] = []
+    wrong: list[DocumentError] = []
     with interruptible():
         from cursus_sandbox import api
         from cursus_sandbox.reports.text import plain_lines
 
-        try:
-            planned = api.check(
-                document,
-                contracts=contracts or (),
-                config=config,
-                source_dir=source_dir,
-                inputs=bindings,
-                secrets=given_secrets,
-                lenient=lenient,
-                data_source=source,
-                strict=strict,
-            )
-        except DocumentError as error:
-            if as_json:
+        for document in documents:
+            try:
+                planned = api.check(
+                    document,
+                    contracts=contracts or (),
+                    config=config,
+                    source_dir=source_dir,
+                    inputs=bindings,
+                    secrets=given_secrets,
+                    lenient=lenient,
+                    data_source=source,
+                    strict=strict,
+                )
+            except DocumentError as error:
+                wrong.append(error)
                 problems = [
                     {"file": one.file, "line": one.line, "what": one.what, "hint": one.hint} for one in error.problems
                 ]
-                print_json({"ok": False, "problems": problems})
-            raise
-        if as_json:
+                told.append({"ok": False, "problems": problems})
+                continue
             counted = {"ok": True, "name": planned.name, "steps": len(planned.steps)}
-            print_json({**counted, "warnings": planned.warnings, "notes": (*planned.remarks, *planned.notes)})
-        else:
-            typer.echo(f"{document}: ok, {len(planned.steps)} step{'s' * (len(planned.steps) != 1)}")
-            for warning in planned.warnings:
-                typer.echo(plain_lines(f"warning: {warning}"))
-            for note in (*planned.remarks, *planned.notes):
-                typer.echo(plain_lines(f"note: {note}"))
+            told.append({**counted, "warnings": planned.warnings, "notes": (*planned.remarks, *planned.notes)})
+            if not as_json:
+                typer.echo(f"{document}: ok, {len(planned.steps)} step{'s' * (len(planned.steps) != 1)}")
+                for warning in planned.warnings:
+                    typer.echo(plain_lines(f"warning: {warning}"))
+                for note in (*planned.remarks, *planned.notes):
+                    typer.echo(plain_lines(f"note: {note}"))
+        if as_json:
+            print_json(told[0] if len(documents) == 1 else told)
+    for one in wrong[:-1]:
+        say_error(str(one))
+    if wrong:
+        raise wrong[-1]

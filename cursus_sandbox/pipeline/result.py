@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
 from cursus_sandbox.errors import ExitCode
+from cursus_sandbox.pipeline.notebook import table
 from cursus_sandbox.tables.report import DataCompatibilityReport
 
 
@@ -143,6 +144,10 @@ class PipelineExecutionResult(_Value):
         """Drop what is computed, so that a result can be read back from its own JSON."""
         computed = cls.model_computed_fields
         return {key: value for key, value in raw.items() if key not in computed} if isinstance(raw, dict) else raw
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        return table(self)
 
     @property
     def step_results(self) -> dict[str, StepExecutionResult]:

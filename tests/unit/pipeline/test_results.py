@@ -126,3 +126,16 @@ def test_step_read_back():
     """A step's result read back from its own JSON is the same."""
     for step in full_result().steps:
         assert StepExecutionResult.model_validate(json.loads(step.model_dump_json())) == step
+
+
+def test_a_notebook_shows_a_table():
+    """A row a step, names and reasons as text; of a large pipeline first what failed, and how many more there are."""
+    hostile = {**FAILED, "step": "<script>x</script>", "why": "a & b", "started_at": NOON, "peak_memory": 5 << 20}
+    shown = result(hostile, WELL)._repr_html_()
+    assert "<script>" not in shown
+    assert "a &amp; b" in shown
+    assert shown.count("<tr>") == 3
+    many = result(*[WELL] * 499, FAILED)._repr_html_()
+    assert many.count("<tr>") == 201
+    assert "exit code 3" in many
+    assert "and 300 steps more" in many
