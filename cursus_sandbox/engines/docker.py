@@ -150,8 +150,13 @@ class DockerEngine:
         self._daemon.sweep(labels)
 
     def by_hand(self, job: Job) -> str | None:
-        """A `docker run` line; Docker writes its own /etc/hosts, and a network is Docker's default one."""
-        if job.cluster:
+        """A `docker run` line; Docker writes its own /etc/hosts, and a network is Docker's default one.
+
+        None for a job on several hosts, and where the daemon doesn't find the job's files at their own paths.
+        """
+        with self._daemon.asking(f"look for the files of job '{job.name}'"):
+            seen = self._places and self._places.is_seen(_existing(job.scratch), job)
+        if job.cluster or not seen or self._daemon.facts.maps_users:
             return None
         settings = creation(
             job,
@@ -350,6 +355,11 @@ def why_absent(*base_urls: str | None) -> str | None:
             return None
     except EngineError as error:
         return error.what
+
+
+def _existing(path: Path) -> Path:
+    """A path, or the nearest folder around it that is there."""
+    return path if path.exists() else _existing(path.parent)
 
 
 def podman_sockets(runtime_dir: Path | None) -> tuple[str, ...]:
