@@ -224,7 +224,7 @@ def choose_engine(name: str, images: Iterable[str], *, pdb: bool = False) -> tup
             except EngineError as error:
                 raise EngineError(
                     f"{named} was asked for, and nothing here can run an image: {error.what}",
-                    hint="Start Docker, or run the steps with this machine's own Python:  --engine local",
+                    hint=error.hint,
                 ) from error
         case "auto":
             try:

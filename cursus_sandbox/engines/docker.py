@@ -19,7 +19,7 @@ import requests
 from docker.errors import APIError
 
 from cursus_sandbox.engines.docker_create import creation
-from cursus_sandbox.engines.docker_daemon import LOST, Daemon, Refused
+from cursus_sandbox.engines.docker_daemon import LOST, SECONDS_TO_RECONNECT, Daemon, Refused
 from cursus_sandbox.engines.docker_exec import through_exec
 from cursus_sandbox.engines.docker_files import Files, files_of
 from cursus_sandbox.engines.docker_line import docker_run
@@ -65,7 +65,7 @@ class DockerEngine:
 
     @classmethod
     def connect(
-        cls, *base_urls: str | None, grace: float = 10.0, patience: float = 10.0, carries: bool = False
+        cls, *base_urls: str | None, grace: float = 10.0, patience: float = SECONDS_TO_RECONNECT, carries: bool = False
     ) -> Self:
         """Give an engine on the first daemon that answers; without addresses, the one DOCKER_HOST or the default gives.
 

@@ -23,13 +23,14 @@ LOG_OPTIONS = {"max-size": "1g", "max-file": "1", "compress": "false"}
 class DaemonFacts:
     """What of a daemon shapes a container.
 
-    Its number of processors, whether it has the `local` log driver, and whether a user of a container is another one
-    outside of it (rootless, userns-remap).
+    Its number of processors, whether it has the `local` log driver, whether a user of a container is another one
+    outside of it (rootless, userns-remap), and whether containers live on while it is away (live-restore).
     """
 
     cpus: int
     local_log: bool
     maps_users: bool = False
+    keeps_containers: bool = False
 
 
 def creation(

@@ -5,19 +5,26 @@ An answer that says no is `Refused`; silence is an EngineError that says the con
 
 from __future__ import annotations
 
+import grp
 import ipaddress
+import json
+import os
+import pwd
 import socket
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import docker
 import requests
 import urllib3
 from docker.constants import DEFAULT_UNIX_SOCKET
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, DockerException, ImageNotFound, InvalidVersion, NotFound
 from docker.types import IPAMConfig, IPAMPool
 from docker.utils import kwargs_from_env
 
@@ -33,8 +40,11 @@ LOST = (
     TimeoutError,
 )
 SECONDS_TO_ANSWER = 120
-SECONDS_TO_RECONNECT = 10.0
-KILLED = 128 + 9
+SECONDS_TO_RECONNECT = 30.0
+SECONDS_TO_KNOCK = 10.0
+SECONDS_BETWEEN_KNOCKS = (0.1, 2.0)  # the first pause, then twice as long each time, up to the second
+ENDED_FROM_OUTSIDE = (128 + 9, 128 + 15)
+EVENTS_REMEMBERED = 256
 GONE_OR_GOING = (404, 409)
 _TRIES = 5
 
@@ -57,6 +67,7 @@ class Daemon:
         self.facts = facts
         self.address = address
         self._patience = patience
+        self._away_since: float | None = None
 
     @classmethod
     def first(cls, *base_urls: str | None, patience: float = SECONDS_TO_RECONNECT) -> Self:
@@ -65,7 +76,7 @@ class Daemon:
         EngineError names each address that was tried, why it didn't answer, and what to do. `patience`
         is the seconds to wait for a daemon that went away.
         """
-        tried = []
+        tried, remedies = [], []
         for base_url in base_urls:
             address = _address(base_url)
             try:
@@ -73,6 +84,7 @@ class Daemon:
                 client = _client(base_url)
             except (DockerException, requests.exceptions.RequestException, ValueError, TypeError, OSError) as error:
                 tried.append(f"{address} ({_cause(error)})")
+                remedies.append(_remedy(address, error))
                 continue
             with cls(client, DaemonFacts(cpus=1, local_log=False), address=address).asking("say what it is"):
                 info = client.info()
@@ -80,20 +92,22 @@ class Daemon:
             facts = DaemonFacts(
                 cpus=info["NCPU"],
                 local_log="local" in (info.get("Plugins") or {}).get("Log", ()),
+                keeps_containers=bool(info.get("LiveRestoreEnabled")),
                 maps_users=not {"name=rootless", "name=userns"}.isdisjoint(security),
             )
             return cls(client, facts, address=address, patience=patience)
         raise EngineError(
             "no Docker daemon answers at " + ", nor at ".join(tried),
-            hint="Start the daemon, join the group that owns its socket, or set DOCKER_HOST; "
-            "--engine local needs no daemon.",
+            hint="\n".join(
+                [*dict.fromkeys(remedies), "Or run the steps with this machine's own Python:  --engine local"]
+            ),
         )
 
     @contextmanager
     def asking(self, what: str) -> Iterator[None]:
         """Turn what goes wrong while asking into an EngineError that says what was asked."""
         try:
-            _knock(self.address)
+            self._reach()
         except OSError as error:
             raise self._lost(what, error) from error
         try:
@@ -120,8 +134,9 @@ class Daemon:
     def end_of(self, container: str) -> dict[str, Any]:
         """Wait for a *started* container and give its last state.
 
-        A connection that breaks is not an end: the daemon is asked again for a while. A daemon that stops kills
-        its containers, so 137 after a lost connection says nothing about the job.
+        A connection that breaks is not an end: the daemon is asked again for a while. A daemon that stops ends its
+        containers with TERM and KILL, unless they live on without it, so what it says of one after it was started
+        again tells nothing of the job.
         """
         lost = False
         with self.asking(f"wait for container {container[:12]}"):
@@ -136,7 +151,11 @@ class Daemon:
                 lost = lost or again
                 if not state["Running"]:
                     break
-        if lost and state["ExitCode"] == KILLED and not state["OOMKilled"]:
+            if not state["OOMKilled"] and (lost or state["ExitCode"] in ENDED_FROM_OUTSIDE):
+                lost = not self._remembers(container, state)
+            else:
+                lost = False
+        if lost and not self.facts.keeps_containers:
             raise EngineError(
                 f"the connection to the Docker daemon at {self.address} was lost, and it killed the container",
                 hint="Run it again; nothing is known about the job itself.",
@@ -251,8 +270,45 @@ class Daemon:
     def _lost(self, what: str, error: Exception) -> EngineError:
         return EngineError(
             f"the connection to the Docker daemon at {self.address} was lost: could not {what} ({_cause(error)})",
-            hint="Look after the daemon, then run it again.",
+            hint=f"{_remedy(self.address, error)} Then run it again: what had ended by then is kept.",
         )
+
+    def _remembers(self, container: str, state: Mapping[str, Any]) -> bool:
+        """Whether the daemon is still the one that started a container: it remembers the last 256 events of its life.
+
+        A connection of ours may still be to the one before, so a new one is made.
+        """
+        for adapter in self.client.adapters.values():
+            adapter.close()
+        started, finished = _seconds(state["StartedAt"]), _seconds(state["FinishedAt"])
+        span = {"since": f"{started - 1:.6f}", "until": f"{max(finished, started) + 1e-3:.6f}"}
+        start = json.dumps({"container": [container], "event": ["start"]})
+        return self._happened(span, start) > 0 or self._happened(span, "{}") >= EVENTS_REMEMBERED
+
+    def _happened(self, span: Mapping[str, str], filters: str) -> int:
+        """How many events of `GET /events` a daemon knows of."""
+        url = f"{self.client.base_url}/v{self.client.api_version}/events"
+        parameters = {**span, "filters": filters}
+        with closing(self.client.get(url, params=parameters, timeout=SECONDS_TO_ANSWER, stream=True)) as answer:
+            return sum(1 for line in answer.iter_lines() if line)
+
+    def _reach(self) -> None:
+        """Knock, again for a while where the daemon is away; once that was in vain, until it is back only once."""
+        pause, longest = SECONDS_BETWEEN_KNOCKS
+        while True:
+            try:
+                _knock(self.address)
+            except (ConnectionError, FileNotFoundError, TimeoutError):
+                now = time.monotonic()
+                self._away_since = self._away_since or now
+                left = self._away_since + self._patience - now
+                if left <= 0:
+                    raise
+                time.sleep(min(pause, left))
+                pause = min(2 * pause, longest)
+            else:
+                self._away_since = None
+                return
 
     def _state_in_the_end(self, container: str) -> tuple[dict[str, Any], bool]:
         """Give the state of a container, and whether the daemon had to be asked again for it."""
@@ -262,11 +318,14 @@ class Daemon:
             try:
                 _knock(self.address)
                 return self.state(container), again
-            except (*LOST, FileNotFoundError) as error:
+            except (*LOST, OSError):
+                again = True
+                try:
+                    self._reach()
+                except OSError as away:
+                    error = away
                 if time.monotonic() > give_up:
                     raise self._lost(f"learn how container {container[:12]} ended", error) from error
-                again = True
-                time.sleep(0.2)
 
 
 @contextmanager
@@ -279,10 +338,32 @@ def _gone_is_fine() -> Iterator[None]:
 
 
 def _knock(address: str) -> None:
-    """Connect to a socket file once: the SDK leaves its own socket open when nobody is there."""
+    """Connect to a daemon's socket once: the SDK leaves its own open when nobody is there, or has one from before."""
     if address.startswith("unix://"):
         with socket.socket(socket.AF_UNIX) as knocking:
             knocking.connect(address.removeprefix("unix://"))
+    elif (url := urlsplit(address)).scheme in ("tcp", "http", "https") and url.hostname and url.port:
+        socket.create_connection((url.hostname, url.port), SECONDS_TO_KNOCK).close()
+
+
+def _seconds(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()
+
+
+def _remedy(address: str, error: Exception) -> str:
+    """What to do about a daemon that can't be asked."""
+    path = Path(address.removeprefix("unix://"))
+    if isinstance(error, PermissionError):
+        with suppress(OSError, KeyError):
+            group = grp.getgrgid(path.stat().st_gid).gr_name
+            user = pwd.getpwuid(os.geteuid()).pw_name
+            return f"{path} is for the group '{group}': sudo usermod -aG {group} {user}, and log in again."
+        return f"Ask for the right to open {path}."
+    if isinstance(error, InvalidVersion):
+        return "Docker Engine 20.10 or later is needed, or Podman's service of its API."
+    if isinstance(error, OSError | requests.exceptions.ConnectionError):
+        return "Start the daemon (Linux: sudo systemctl start docker), or set DOCKER_HOST to one that runs."
+    return "Set DOCKER_HOST to a Docker daemon: unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST."
 
 
 def _client(base_url: str | None) -> docker.APIClient:

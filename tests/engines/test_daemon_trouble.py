@@ -1,0 +1,189 @@
+"""A daemon that is away, killed, started again or not to be talked to is this machine's trouble, never a step's."""
+
+from __future__ import annotations
+
+import json
+import os
+import socketserver
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+
+import pytest
+from own_daemon import OwnDaemon, own_daemon
+
+from cursus_sandbox.engines.docker import DockerEngine
+from cursus_sandbox.engines.engine import Job, Mount, MountMode
+from cursus_sandbox.errors import EngineError, ExitCode
+
+# The SDK leaves a socket open that could not be connected, which the engine can't help while its daemon is away.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+IN = Path("/opt/ml/processing/input/data")
+
+
+@pytest.fixture
+def daemon() -> Iterator[OwnDaemon]:
+    with own_daemon() as started:
+        yield started
+
+
+@pytest.fixture
+def surviving() -> Iterator[OwnDaemon]:
+    """A daemon whose containers live on when it is away."""
+    with own_daemon("--live-restore") as started:
+        yield started
+
+
+def job(daemon: OwnDaemon, script: str, **settings) -> Job:
+    scratch = daemon.folder / "scratch"
+    scratch.mkdir(exist_ok=True)
+    return Job(name="test", scratch=scratch, image=daemon.image(), argv=("sh", "-c", script), **settings)
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("signal", [SIGTERM, SIGKILL])
+def test_a_daemon_that_does_not_come_back(daemon, signal):
+    """A step whose daemon is stopped or killed has no exit code: the error names the socket and what to do."""
+    engine = DockerEngine.connect(daemon.address, patience=0.5)
+    once = threading.Event()
+
+    def hear(_: bytes) -> None:
+        if not once.is_set():
+            once.set()
+            daemon.end(signal)
+
+    lost = r"connection to the Docker daemon at unix://.*docker.sock was lost"
+    with pytest.raises(EngineError, match=lost) as caught, engine:
+        engine.run(job(daemon, "echo ready; sleep 4331"), hear)
+    assert caught.value.exit_code is ExitCode.MACHINE
+    assert "Start the daemon" in caught.value.hint
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("signal", [SIGTERM, SIGKILL])
+def test_a_daemon_that_comes_back_has_killed_the_step(daemon, signal):
+    """That a daemon which was started again finds the container killed says nothing of the step."""
+    once = threading.Event()
+
+    def hear(_: bytes) -> None:
+        if not once.is_set():
+            once.set()
+            daemon.end(signal)
+            daemon.start()
+
+    with DockerEngine.connect(daemon.address, patience=60) as engine:
+        with pytest.raises(EngineError, match="was lost, and it killed the container"):
+            engine.run(job(daemon, "echo ready; sleep 4332"), hear)
+        assert engine.run(job(daemon, "exit 5"), lambda _: None).code == 5
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("signal", [SIGTERM, SIGKILL])
+def test_a_step_outlives_its_daemon(surviving, signal):
+    """Where containers live on, the step goes on too: its own exit code comes, and all of its log."""
+    gate = surviving.folder / "gate"
+    gate.mkdir()
+    log = bytearray()
+
+    def hear(data: bytes) -> None:
+        log.extend(data)
+        if b"ready" in data:
+            surviving.end(signal)
+            surviving.start()
+            (gate / "go").touch()
+
+    script = f"echo ready; until [ -e {IN}/go ]; do sleep 0.02; done; echo on; exit 7"
+    mounts = (Mount(gate, IN, MountMode.WRITABLE),)
+    with DockerEngine.connect(surviving.address, patience=60) as engine:
+        assert engine.run(job(surviving, script, mounts=mounts), hear).code == 7
+    assert bytes(log) == b"ready\non\n"
+
+
+@pytest.mark.docker
+def test_a_daemon_that_is_away_between_two_steps(daemon):
+    """A step that is to start while the daemon is started again waits for it."""
+    with DockerEngine.connect(daemon.address, patience=60) as engine:
+        assert engine.run(job(daemon, "exit 3"), lambda _: None).code == 3
+        daemon.end(SIGTERM)
+        restarting = threading.Timer(1, daemon.start)
+        image = Job(name="test", scratch=daemon.folder / "scratch", image="none", argv=("true",))
+        restarting.start()
+        with pytest.raises(EngineError, match="No such image"):  # which only a daemon can say
+            engine.run(image, lambda _: None)
+        restarting.join()
+
+
+def test_a_socket_that_is_not_for_us():
+    """Who may not open the socket is told its path, and which group to join."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with serving(folder, {}) as address, nobody(folder / "d.sock"), pytest.raises(EngineError) as caught:
+            DockerEngine.connect(address)
+    assert f"{address} (Permission denied)" in caught.value.what
+    assert "usermod -aG" in caught.value.hint
+    assert caught.value.exit_code is ExitCode.MACHINE
+
+
+def test_a_daemon_that_is_too_old(tmp_path):
+    """The version of the API that a daemon speaks is told where it is too old, with the one that is needed."""
+    with (
+        serving(tmp_path, {"ApiVersion": "1.12"}) as address,
+        pytest.raises(EngineError, match="API versions") as caught,
+    ):
+        DockerEngine.connect(address)
+    assert "20.10" in caught.value.hint
+
+
+def test_a_server_that_is_no_daemon(tmp_path):
+    """What answers and is no Docker daemon is named, with the forms that an address has."""
+    with serving(tmp_path, {"hello": "world"}) as address, pytest.raises(EngineError, match="ApiVersion") as caught:
+        DockerEngine.connect(address)
+    assert "unix:///PATH" in caught.value.hint
+
+
+@contextmanager
+def nobody(socket: Path) -> Iterator[None]:
+    """Who may not open a socket: root has the rights of an ordinary user, for others it is closed."""
+    before = os.geteuid()
+    socket.chmod(0o600 if before == 0 else 0)
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+@contextmanager
+def serving(folder: Path, version: dict[str, str]) -> Iterator[str]:
+    """A server on a unix socket that answers every question with one JSON."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(version).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def address_string(self) -> str:
+            return "unix"
+
+    with socketserver.ThreadingUnixStreamServer(str(folder / "d.sock"), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"unix://{folder}/d.sock"
+        finally:
+            server.shutdown()
+            thread.join()
