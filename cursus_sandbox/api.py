@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
@@ -20,13 +20,15 @@ from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.pipeline.retries import NEVER
 from cursus_sandbox.pipeline.secrets import Secret, secret
 from cursus_sandbox.pipeline.selection import Selection
+from cursus_sandbox.pipeline.source import S3Settings
 from cursus_sandbox.pipeline.values import duration, size
 from cursus_sandbox.pipeline.values import user as user_of
-from cursus_sandbox.planning import AnyPath, DataSource, Document, Overrides, PipelineDAGResolver, synthetic_of
+from cursus_sandbox.planning import AnyPath, DataSource, Document, Overrides, PipelineDAGResolver, unfed_of
 
 WORKSPACE = Path(".cursus-sandbox")
 CONTRACTS_VARIABLE = "CURSUS_SANDBOX_CONTRACTS"
 
+S3Given = S3Settings | Mapping[str, Any]
 EngineName = Literal["auto", "docker", "local", "process"]
 
 
@@ -44,6 +46,7 @@ def plan(
     memory: int | str | None = None,
     secrets: Mapping[str, str] | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
+    s3: S3Given | None = None,
     config: AnyPath | None = None,
     lenient: bool = False,
     data_source: DataSource = "local",
@@ -56,14 +59,15 @@ def plan(
     CURSUS_SANDBOX_CONTRACTS, of the document, of an installed Cursus and the shipped ones. `image`, `source_dir`,
     `timeout` (seconds, or `10m`), `grace` (from TERM to KILL when that is over) and `memory` (bytes, or `2g`) hold for
     the steps that don't say otherwise, as do `network` (none, unless it is True), `pip_shim` and `user` (`root`,
-    `image`, `uid[:gid]`; the caller). `inputs` binds root inputs: `{"step:channel": path}`, `secrets` says where those
-    for all steps are kept: `{"NAME": "env:VARIABLE"}`. `config` is Cursus'
+    `image`, `uid[:gid]`; the caller). `inputs` binds root inputs: `{"step:channel": path}`, where a path may be
+    a pattern or `s3://bucket/prefix`; `s3` says how that is reached: `{"endpoint_url": …, "max_objects": 10}`.
+    `secrets` says where those for all steps are kept: `{"NAME": "env:VARIABLE"}`. `config` is Cursus'
     configuration file, instead of the document's; with `explain_config` each step's `config` holds all that might be
     its own. With `lenient` a required input that nothing fits takes the first output there is.
     Raises DocumentError with everything that is wrong.
     """
     overrides = replace(
-        _overrides(image, source_dir, timeout, grace, memory, inputs, secrets),
+        _overrides(image, source_dir, timeout, grace, memory, inputs, secrets, s3),
         network=network,
         pip_shim=pip_shim,
         user=None if user is None else user_of(user),
@@ -74,7 +78,7 @@ def plan(
         contracts=with_environment(contracts),
         overrides=overrides,
         lenient=lenient,
-        synthetic=synthetic_of(data_source),
+        unfed=unfed_of(data_source),
     ).create_execution_plan(explain_config=explain_config, strict=strict)
     return fitted_to_this_machine(planned)
 
@@ -86,6 +90,7 @@ def check(
     source_dir: AnyPath | None = None,
     secrets: Mapping[str, str] | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
+    s3: S3Given | None = None,
     config: AnyPath | None = None,
     lenient: bool = False,
     data_source: DataSource = "local",
@@ -96,9 +101,9 @@ def check(
         document,
         config_path=config,
         contracts=with_environment(contracts),
-        overrides=_overrides(None, source_dir, None, None, None, inputs, secrets),
+        overrides=_overrides(None, source_dir, None, None, None, inputs, secrets, s3),
         lenient=lenient,
-        synthetic=synthetic_of(data_source),
+        unfed=unfed_of(data_source),
     ).create_execution_plan(runnable=True, strict=strict)
     return fitted_to_this_machine(planned)
 
@@ -119,6 +124,7 @@ def run(
     memory: int | str | None = None,
     secrets: Mapping[str, str] | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
+    s3: S3Given | None = None,
     config: AnyPath | None = None,
     lenient: bool = False,
     data_source: DataSource = "local",
@@ -148,7 +154,7 @@ def run(
     """
     blessed_before = _blessed_before(document) if update_schemas else None
     overrides = replace(
-        _overrides(image, source_dir, timeout, grace, memory, inputs, secrets),
+        _overrides(image, source_dir, timeout, grace, memory, inputs, secrets, s3),
         network=network,
         pip_shim=pip_shim,
         user=None if user is None else user_of(user),
@@ -159,7 +165,7 @@ def run(
         contracts=with_environment(contracts),
         overrides=overrides,
         lenient=lenient,
-        synthetic=synthetic_of(data_source),
+        unfed=unfed_of(data_source),
         golden=not update_schemas,
     ).create_execution_plan(runnable=True, strict=strict)
     if pdb:
@@ -285,6 +291,7 @@ def _overrides(
     memory: int | str | None,
     inputs: Mapping[str, AnyPath] | None,
     secrets: Mapping[str, str] | None,
+    s3: S3Given | None,
 ) -> Overrides:
     return Overrides(
         image=image,
@@ -292,7 +299,8 @@ def _overrides(
         timeout=duration(timeout) if timeout is not None else None,
         grace=duration(grace) if grace is not None else None,
         memory=size(memory) if memory is not None else None,
-        inputs={name: Path(path) for name, path in (inputs or {}).items()},
+        inputs=dict(inputs or {}),
+        s3=s3 if isinstance(s3, S3Settings) else S3Settings.model_validate(s3 or {}),
         secrets={name: _secret(name, kept) for name, kept in (secrets or {}).items()},
     )
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from uuid import uuid4
 
 from cursus_sandbox.documents.golden import golden_file, golden_text
-from cursus_sandbox.pipeline.dag import Located
 from cursus_sandbox.pipeline.golden import GoldenSchemas
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepStatus
+from cursus_sandbox.pipeline.source import Located
 from cursus_sandbox.run_folders import unwritable
 from cursus_sandbox.tables.inference import NoSingleTableError, seen
 from cursus_sandbox.tables.schema import TableSchema
@@ -53,7 +53,11 @@ def _seen(
         if ended.status is not StepStatus.SUCCEEDED:
             continue
         for one in step.inputs:
-            if isinstance(one.source, Located) and not one.source.is_manifest and one.source.path.exists():
+            if (
+                isinstance(one.source, Located)
+                and not (one.source.is_manifest or one.source.pattern)
+                and one.source.path.exists()
+            ):
                 yield step.name, one.channel, one.source.path, one.table_schema
         for output in step.outputs:
             if output.channel in ended.outputs:

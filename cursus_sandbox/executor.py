@@ -19,21 +19,21 @@ from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import DocumentError, EngineError, ExitCode, Problem, SandboxError, Terminated
 from cursus_sandbox.ingredients import Ingredients, Surroundings
 from cursus_sandbox.journal import Journal
-from cursus_sandbox.manifests import gathered
-from cursus_sandbox.pipeline.dag import Located, Start, StepOutput, Synthetic
+from cursus_sandbox.pipeline.dag import Start
 from cursus_sandbox.pipeline.events import Event, Observer, Progress, RunEnded, RunStarted, RunStopping, StepEnded
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.ready_queue import ReadyQueue, demand, seconds_to_go
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.pipeline.schedule import Schedule
 from cursus_sandbox.pipeline.selection import Selection
-from cursus_sandbox.planning import DataSource, Document, Overrides, PipelineDAGResolver, synthetic_of
+from cursus_sandbox.pipeline.source import StepOutput, Unfed
+from cursus_sandbox.planning import DataSource, Document, Overrides, PipelineDAGResolver, unfed_of
 from cursus_sandbox.records import set_aside
 from cursus_sandbox.recovery import recovery
 from cursus_sandbox.run_folders import RunFolder, StepFolder, unwritable
 from cursus_sandbox.sagemaker.script_main import NOT_EXERCISED
 from cursus_sandbox.secret_values import SecretValues, fingerprints, secret_values
-from cursus_sandbox.sources import made_up
+from cursus_sandbox.sources import Fetched, brought, fetch
 from cursus_sandbox.step_run import StepRun
 from cursus_sandbox.tables.memo import Memo
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
@@ -106,8 +106,8 @@ class PipelineExecutor:
         A failed step is in the result. Raises DocumentError when nothing could be started for what the documents say,
         MachineError when this machine could not go on; what had ended by then is in the run's folder.
         """
-        synthetic = synthetic_of(data_source)
-        planned = dag if isinstance(dag, PipelineExecutionPlan) else self._planned(dag, synthetic)
+        unfed = unfed_of(data_source)
+        planned = dag if isinstance(dag, PipelineExecutionPlan) else self._planned(dag, unfed)
         plan = fitted_to_this_machine(planned)
         chosen = selection.steps(plan)
         Selection(only=self.force).steps(plan)  # they must be there
@@ -125,6 +125,9 @@ class PipelineExecutor:
                 recovered = recovery(workspace, [engine])
                 reused = _earlier_outputs(plan, chosen, workspace)
                 seconds = workspace.seconds_of(plan.name)
+                fetched = fetch(
+                    plan, chosen, workspace.folder / "downloads", lambda what: self.observer(Progress(what=what))
+                )
                 started = datetime.now().astimezone()
                 folder = workspace.new_run(started, engine.name)
                 Memo(folder.checks).forget()
@@ -141,15 +144,16 @@ class PipelineExecutor:
                         reused=reused,
                         seconds=seconds,
                         secrets=secrets,
+                        fetched=fetched,
                         started=started,
                     )
-                    walk.notes += (*alone, *recovered)
+                    walk.notes += (*alone, *recovered, *fetched.notes)
                     result = walk.result()
                 workspace.finished(folder.name)
                 return result
 
-    def _planned(self, dag: Document, synthetic: Synthetic | None) -> PipelineExecutionPlan:
-        resolver = PipelineDAGResolver(dag, contracts=self.contracts, overrides=self.overrides, synthetic=synthetic)
+    def _planned(self, dag: Document, unfed: Unfed | None) -> PipelineExecutionPlan:
+        resolver = PipelineDAGResolver(dag, contracts=self.contracts, overrides=self.overrides, unfed=unfed)
         return resolver.create_execution_plan(runnable=True)
 
 
@@ -173,6 +177,7 @@ class _Walk:
         reused: Mapping[str, StepFolder],
         seconds: Mapping[str, float],
         secrets: Mapping[str, SecretValues],
+        fetched: Fetched,
         started: datetime,
     ) -> None:
         self.executor = executor
@@ -184,6 +189,7 @@ class _Walk:
         self.chosen = chosen
         self.reused = reused
         self.secrets = secrets
+        self.fetched = fetched
         self.started = started
         self.validator = DataCompatibilityValidator(values=executor.values, memo=Memo(folder.checks))
         self.cache = Cache(
@@ -195,6 +201,7 @@ class _Walk:
                 images=images,
                 workspace=folder.path.parents[1],
                 secrets=fingerprints(secrets),
+                fetched=fetched,
             ),
             strict=executor.strict,
             values=executor.values,
@@ -403,18 +410,11 @@ class _Walk:
 
     def _source(self, step: PlannedStep, one: PlannedInput) -> Path:
         """Where an input's file or folder is; a folder that an optional output did not leave is not there."""
-        match source := one.source:
-            case Located(is_manifest=True):
-                return gathered(source.path, self.folder.path / "inputs" / step.name / one.channel)
-            case Located():
-                return source.path.resolve()
-            case Synthetic():
-                return made_up(step, one, source, self.folder.path / "inputs" / step.name / one.channel)
-            case StepOutput():
-                outputs = self.results[source.step].outputs
-                return outputs.get(
-                    source.channel, self.folder.path / "steps" / source.step / "outputs" / source.channel
-                )
+        source = one.source
+        if isinstance(source, StepOutput):
+            outputs = self.results[source.step].outputs
+            return outputs.get(source.channel, self.folder.path / "steps" / source.step / "outputs" / source.channel)
+        return brought(step, one, source, self.folder.path / "inputs" / step.name / one.channel, fetched=self.fetched)
 
 
 def _on_one_host(

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from cursus_sandbox import __version__
 from cursus_sandbox.contents import Contents
-from cursus_sandbox.manifests import listed
-from cursus_sandbox.pipeline.dag import Located, StepOutput, Synthetic
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep, step_as_json
+from cursus_sandbox.pipeline.source import Located, S3Objects, StepOutput, Synthetic
+from cursus_sandbox.sources import Fetched, named
 
 Ingredients = Mapping[str, Mapping[str, str]]
 
@@ -49,6 +49,7 @@ class Surroundings:
     images: Mapping[str, str]
     workspace: Path
     secrets: Mapping[str, str] = field(default_factory=dict)
+    fetched: Fetched = field(default_factory=Fetched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +107,15 @@ class Cook:
         match one.source:
             case StepOutput():
                 return _shortened(self.left(one.source))
-            case Located(is_manifest=True):
-                files = listed(one.source.path)
-                return _shortened({key: self.contents.file(file, linked=linked).sha256 for key, file in files.items()})
-            case Located():
-                tree = self.contents.tree(one.source.path.resolve(), but_not=self.around.workspace, linked=linked)
-                return _shortened(tree)
+            case Located() | S3Objects():
+                found: dict[str, str] = {}
+                for name, path in named(one.source, self.around.fetched).items():
+                    if path.is_dir():
+                        tree = self.contents.tree(path.resolve(), but_not=self.around.workspace, linked=linked)
+                        found |= {f"{name}/{inside}".removeprefix("/"): content for inside, content in tree.items()}
+                    else:
+                        found[name or path.name] = self.contents.file(path.resolve(), linked=linked).sha256
+                return _shortened(found)
             case Synthetic():
                 # What is made depends on the channel's schema and on these, besides our version.
                 recipe = [one.source.model_dump(mode="json"), step.name, one.channel, step.hyperparameters]

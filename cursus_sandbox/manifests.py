@@ -7,8 +7,6 @@ key (ProcessingS3Input.S3DataType, S3DataSource.S3DataType). Here the prefix is 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -35,18 +33,6 @@ def listed(manifest: Path) -> dict[str, Path]:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         raise ValueError(f"it lists {', '.join(missing[:_NAMED])}{more}, and there is no such file")
     return found
-
-
-def gathered(manifest: Path, folder: Path) -> Path:
-    """The folder, with the files that a manifest lists in it: links, where there can be."""
-    for key, file in listed(manifest).items():
-        target = folder / key
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(file.resolve(), target)
-        except OSError:  # another file system
-            shutil.copyfile(file, target)
-    return folder
 
 
 def _content(manifest: Path) -> Sequence[Any]:

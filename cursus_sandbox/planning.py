@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from cursus_sandbox.documents import (
     ContractLibrary,
     Contracts,
@@ -19,28 +21,30 @@ from cursus_sandbox.documents import (
 )
 from cursus_sandbox.documents.golden import WrittenGolden, golden_file, read_golden
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
+from cursus_sandbox.missing import missing_sources
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.cursus_config import CursusConfigs
-from cursus_sandbox.pipeline.dag import Located, Pipeline, PipelineDAG, StepConfiguration, Synthetic
+from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepConfiguration
 from cursus_sandbox.pipeline.names import StepTypes
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedOutput, PlannedStep
 from cursus_sandbox.pipeline.resolver import Resolver
 from cursus_sandbox.pipeline.secrets import Secret
+from cursus_sandbox.pipeline.source import S3Settings, Synthetic, Unfed, given
 from cursus_sandbox.pipeline.step_contracts import named_type
 from cursus_sandbox.sagemaker.lint import linted
-from cursus_sandbox.sources import missing_sources
 from cursus_sandbox.tables.schema import TableSchema
 
 AnyPath = str | os.PathLike[str]
 Document = AnyPath | Pipeline | PipelineDAG
-DataSource = Literal["local", "synthetic"] | Synthetic
+DataSource = Literal["local", "synthetic", "s3"] | Unfed
 
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
     """What the caller says over the document's defaults; what a step says for itself stays.
 
-    `inputs` bind root inputs: `{"step:channel": file or folder}`.
+    `inputs` bind root inputs: `{"step:channel": file, folder, pattern or s3://bucket/prefix}`; `s3` says how S3 is
+    reached.
     """
 
     image: str | None = None
@@ -52,7 +56,8 @@ class Overrides:
     user: str | None = None
     memory: int | None = None
     secrets: Mapping[str, Secret] = field(default_factory=dict)
-    inputs: Mapping[str, Path] = field(default_factory=dict)
+    inputs: Mapping[str, AnyPath] = field(default_factory=dict)
+    s3: S3Settings = field(default_factory=S3Settings)
 
 
 class PipelineDAGResolver(Resolver):
@@ -63,7 +68,7 @@ class PipelineDAGResolver(Resolver):
     keys. `contracts` are contracts, or folders of them, that come before all that are found: where the document says,
     beside it, in an installed Cursus, the shipped ones. (CURSUS_SANDBOX_CONTRACTS is for the command line and for
     `plan`, `check` and `run`.) `lenient` is Cursus' last resort: a required input that nothing fits takes the first
-    output there is, and a note says so. `synthetic` is what inputs are made up by that nothing feeds. Without
+    output there is, and a note says so. `unfed` is what feeds the inputs that nothing feeds. Without
     `golden`, data are not held to the schemas that were blessed beside the document.
 
     Raises DocumentError with every problem, each with its file and line.
@@ -79,7 +84,7 @@ class PipelineDAGResolver(Resolver):
         contracts: Contracts = (),
         overrides: Overrides = Overrides(),
         lenient: bool = False,
-        synthetic: Synthetic | None = None,
+        unfed: Unfed | None = None,
         golden: bool = True,
     ) -> None:
         written = _in_memory(dag) if isinstance(dag, Pipeline | PipelineDAG) else read_pipeline(Path(dag))
@@ -108,7 +113,7 @@ class PipelineDAGResolver(Resolver):
             contracts={**unread, **found},
             available_configs=_overlaid(configs.configs if configs else None, available_configs, metadata),
             lenient=lenient,
-            synthetic=synthetic,
+            unfed=unfed,
             golden=blessed.schemas,
         )
 
@@ -190,17 +195,19 @@ class PipelineDAGResolver(Resolver):
         return sorted(dict.fromkeys(located), key=lambda one: (str(one.file or ""), one.line or 0))
 
 
-def synthetic_of(data_source: DataSource) -> Synthetic | None:
-    """What inputs are made up by that nothing feeds; DocumentError for a source that isn't known."""
+def unfed_of(data_source: DataSource) -> Unfed | None:
+    """What feeds the inputs that nothing feeds; DocumentError for a source that isn't known."""
     match data_source:
         case "local":
             return None
         case "synthetic":
             return Synthetic()
-        case Synthetic():
+        case "s3":
+            return S3Settings()
+        case Synthetic() | S3Settings():
             return data_source
         case _:
-            hint = "There is: local (files and folders), synthetic (made up from the schemas)."
+            hint = "There is: local (files and folders), synthetic (made up from the schemas), s3 (below a prefix)."
             raise DocumentError([Problem(f"there is no data source '{data_source}'", hint=hint)])
 
 
@@ -279,7 +286,7 @@ def _step_types(pipeline: Pipeline, library: ContractLibrary) -> list[str]:
 
 
 def _overridden(pipeline: Pipeline, overrides: Overrides) -> tuple[Pipeline, list[Problem]]:
-    given = {
+    said = {
         "image": overrides.image,
         "source_dir": overrides.source_dir,
         "timeout": overrides.timeout,
@@ -289,7 +296,12 @@ def _overridden(pipeline: Pipeline, overrides: Overrides) -> tuple[Pipeline, lis
         "user": overrides.user,
         "memory": overrides.memory,
     }
-    defaults = pipeline.defaults.model_copy(update={key: value for key, value in given.items() if value is not None})
+    defaults = pipeline.defaults.model_copy(
+        update={
+            **{key: value for key, value in said.items() if value is not None},
+            "s3": overrides.s3.over(pipeline.defaults.s3),
+        }
+    )
     defaults = defaults.model_copy(update={"secrets": {**defaults.secrets, **overrides.secrets}})
     steps = dict(pipeline.steps)
     problems = []
@@ -297,7 +309,10 @@ def _overridden(pipeline: Pipeline, overrides: Overrides) -> tuple[Pipeline, lis
         name, colon, channel = target.partition(":")
         if colon and channel and name in pipeline.dag.nodes:
             step = steps.get(name, StepConfiguration())
-            steps[name] = step.model_copy(update={"inputs": {**step.inputs, channel: Located(path=path)}})
+            try:
+                steps[name] = step.model_copy(update={"inputs": {**step.inputs, channel: given(path)}})
+            except ValueError as error:
+                problems.append(Problem(f"the input {target}={path}: {_reason(error)}"))
             continue
         what = (
             f"the input '{target}' names no step of the pipeline" if colon else f"the input '{target}' has no channel"
@@ -305,3 +320,12 @@ def _overridden(pipeline: Pipeline, overrides: Overrides) -> tuple[Pipeline, lis
         hint = (did_you_mean(name, pipeline.dag.nodes) if colon and channel else "") or "Write it as STEP:CHANNEL=PATH."
         problems.append(Problem(what, hint=hint))
     return pipeline.model_copy(update={"defaults": defaults, "steps": steps}), problems
+
+
+def _reason(error: ValueError) -> str:
+    """What is wrong, without pydantic's words around it."""
+    return (
+        "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
+        if isinstance(error, ValidationError)
+        else str(error)
+    )

@@ -1,53 +1,137 @@
-"""Where root inputs and code come from: files and folders of this machine, or nowhere, made up from a schema."""
+"""Brings a root input to where a step can read it: files that are here, or from S3, or made up from a schema."""
 
 from __future__ import annotations
 
-import stat
+import glob
+import os
+import shutil
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import assert_never
 
-from cursus_sandbox.errors import Problem, did_you_mean
+from cursus_sandbox.errors import DocumentError, Problem
 from cursus_sandbox.manifests import listed
-from cursus_sandbox.pipeline.dag import Located, Synthetic
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
-from cursus_sandbox.sagemaker.layout import script_of
+from cursus_sandbox.pipeline.source import Located, S3Objects, Synthetic
+from cursus_sandbox.s3 import fetched, listing
+from cursus_sandbox.s3_access import NoSuchObjectsError
 from cursus_sandbox.tables.schema import TableSchema
 
 _LABELS = ("LABEL_FIELD", "LABEL_NAME", "label_name")
 _KEYS = ("ID_FIELD", "id_name")
 
-
-def missing_sources(plan: PipelineExecutionPlan) -> list[Problem]:
-    """Every script, input and stand-in folder the plan names that can't be used, before anything is started."""
-    problems = _missing_folders(plan)
-    for step in plan.steps:
-        if step.runs:
-            problems += _script(step)
-            problems += [
-                problem
-                for one in step.inputs
-                if isinstance(one.source, Located)
-                for problem in _given(step, one, one.source)
-            ]
-            problems += [
-                problem
-                for one in step.inputs
-                if isinstance(one.source, Synthetic)
-                for problem in _unmakeable(step, one)
-            ]
-        problems += [
-            problem
-            for output in step.outputs
-            if output.bound
-            for problem in _unusable(
-                f"output '{output.channel}' of step '{step.name}'",
-                output.bound,
-                ("steps", step.name, "outputs", output.channel),
-            )
-        ]
-    return problems
+Files = Mapping[str, Path]  # where below an input's folder each file or folder shows, and where it is
 
 
-def made_up(step: PlannedStep, one: PlannedInput, source: Synthetic, folder: Path) -> Path:
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What was brought from S3, and what to say of it."""
+
+    files: Mapping[S3Objects, Files] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def fetch(plan: PipelineExecutionPlan, chosen: Container[str], folder: Path, tell: Callable[[str], None]) -> Fetched:
+    """All that the chosen steps read from S3, kept below the folder. `tell` hears what is being done.
+
+    DocumentError for sources with nothing there; MachineError where S3 can't be asked or the disk is too small.
+    """
+    readers = {
+        one.source: (step.name, one.channel)
+        for step in plan.steps
+        if step.runs and step.name in chosen
+        for one in step.inputs
+        if isinstance(one.source, S3Objects)
+    }
+    if not readers:
+        return Fetched()
+
+    listings, problems = [], []
+    for source, (step, channel) in readers.items():
+        tell(f"listing {source.uri}")
+        try:
+            listings.append(listing(source))
+        except NoSuchObjectsError as error:
+            what = f"input '{channel}' of step '{step}': {error}"
+            problems.append(Problem(what, ("steps", step, "inputs", channel), error.hint))
+    if problems:
+        raise DocumentError(problems)
+    notes = [f"{':'.join(readers[one.source])} is {one.note}" for one in listings if one.note]
+    taken = [each.size for one in listings for each in one.taken]
+    tell(f"fetching {len(taken):,} objects from S3, {sum(taken):,} bytes, but for those that are here")
+    return Fetched(fetched(listings, folder), tuple(notes))
+
+
+def brought(
+    step: PlannedStep,
+    one: PlannedInput,
+    source: Located | Synthetic | S3Objects,
+    folder: Path,
+    *,
+    fetched: Fetched,
+) -> Path:
+    """The file or folder that an input reads: its own, or `folder`, with what is made for it."""
+    if isinstance(source, Synthetic):
+        return _made_up(step, one, source, folder)
+    files = named(source, fetched)
+    return files[""].resolve() if "" in files else _linked(files, folder)
+
+
+def named(source: Located | S3Objects, fetched: Fetched) -> Files:
+    """The files and folders that a source names, by where they show; the input's own file or folder has no name."""
+    match source:
+        case Located(is_manifest=True):
+            return listed(source.path)
+        case Located():
+            whole = itself(source)
+            return {"": whole} if whole else matches(source)
+        case S3Objects():
+            return fetched.files[source]
+        case _:
+            assert_never(source)
+
+
+def itself(source: Located) -> Path | None:
+    """The file or folder that is named, there or not; None where a pattern has to be matched.
+
+    A file that has a name with `*`, `?` or `[` in it is meant by that.
+    """
+    plain = source.path / (source.pattern or "")
+    return plain if source.pattern is None or os.path.lexists(plain) else None
+
+
+def matches(source: Located) -> dict[str, Path]:
+    """What a pattern matches, by its path below the source's folder; as in a shell, `*` leaves hidden files alone."""
+    found = glob.glob(source.pattern or "", root_dir=source.path, recursive=True)  # noqa: PTH207 -- Path.glob sees them
+    return {name: source.path / name for name in sorted(found)}
+
+
+def _linked(files: Files, folder: Path) -> Path:
+    """The folder, with links to all the files in it, or copies where there can be no links."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, file in files.items():
+        _link(file.resolve(), folder / name)
+    return folder
+
+
+def _link(source: Path, target: Path) -> None:
+    if source.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        for one in source.iterdir():
+            if not source.is_relative_to(inside := one.resolve()):  # a link to what it lies in
+                _link(inside, target / one.name)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():  # `**` matches a folder and what is in it
+        return
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copyfile(source, target)
+
+
+def _made_up(step: PlannedStep, one: PlannedInput, source: Synthetic, folder: Path) -> Path:
     """The folder, with data for the input in it: of each of its parts a table."""
     from cursus_sandbox.tables.synthetic import Recipe, write_table  # noqa: PLC0415 -- numpy, only where data are made
 
@@ -59,103 +143,3 @@ def made_up(step: PlannedStep, one: PlannedInput, source: Synthetic, folder: Pat
         recipe = Recipe(source.rows, source.seed, place, label=label, key=key, nasty=source.nasty)
         write_table(one.table_schema or TableSchema(), folder / part, recipe)
     return folder
-
-
-def _given(step: PlannedStep, one: PlannedInput, source: Located) -> list[Problem]:
-    """What is wrong with a file or folder that an input is bound to, or with the manifest that lists it."""
-    at = ("steps", step.name, "inputs", one.channel)
-    what = f"input '{one.channel}' of step '{step.name}'"
-    wrong = _unusable(what, source.path, at, folder=bool(one.parts) and not source.is_manifest)
-    if wrong or not source.is_manifest:
-        return wrong
-    if source.path.is_dir():
-        return [Problem(f"{what} is the folder {source.path}, where a manifest is meant", at)]
-    try:
-        listed(source.path)
-    except (ValueError, OSError) as error:
-        return [Problem(f"{what} is what {source.path} lists, but {error}", at)]
-    return []
-
-
-def _unmakeable(step: PlannedStep, one: PlannedInput) -> list[Problem]:
-    """Why no data can be made up for an input, if so: a table without rows tells."""
-    from cursus_sandbox.tables.synthetic import Recipe, batches  # noqa: PLC0415
-
-    at = ("steps", step.name, "inputs", one.channel)
-    what = f"input '{one.channel}' of step '{step.name}' is synthetic, and"
-    if one.table_schema is None or not one.table_schema.fields:
-        hint = f"Say what is in it:  schemas: {{{one.channel}: {{fields: [{{name: …, type: …}}]}}}}"
-        return [Problem(f"{what} it has no schema to make data from", at, hint)]
-    try:
-        next(batches(one.table_schema, Recipe(rows=0)))
-    except ValueError as error:
-        return [Problem(f"{what} {error}", at)]
-    return []
-
-
-def _missing_folders(plan: PipelineExecutionPlan) -> list[Problem]:
-    """Source folders that aren't there, each said once however many steps run scripts from it."""
-    users: dict[Path, list[str]] = {}
-    for step in plan.steps:
-        if step.runs and step.entry_point and step.source_dir and not _is_folder(step.source_dir):
-            users.setdefault(step.source_dir, []).append(step.name)
-    problems = []
-    for folder, steps in users.items():
-        which = f"step '{steps[0]}'" if len(steps) == 1 else f"{len(steps)} steps"
-        at: tuple[str, ...] = ("steps", steps[0], "source_dir") if len(steps) == 1 else ("source_dir",)
-        what = f"the scripts of {which} are looked for in {folder}, and there is no such folder"
-        problems.append(Problem(what, at, _nearest(folder)))
-    return problems
-
-
-def _script(step: PlannedStep) -> list[Problem]:
-    if step.entry_point is None:  # its image starts itself
-        return []
-    script = script_of(step)
-    at = ("steps", step.name)
-    if script is None:
-        what = f"step '{step.name}' runs {step.entry_point}, and no source folder says where that is"
-        hint = "Give the folder of your scripts:  --source-dir DIR, or  source_dir:  in the document."
-        return [Problem(what, at, hint)]
-    try:
-        if (step.source_dir and not _is_folder(step.source_dir)) or script.is_file():
-            return []
-        is_what = "is a folder" if script.is_dir() else "is no file" if script.exists() else "does not exist"
-    except OSError as error:
-        is_what = f"can't be looked at: {error.strerror}"
-    hint = _nearest(script) or "Check its source_dir and entry_point."
-    return [Problem(f"step '{step.name}' runs the script {script}, which {is_what}", at, hint)]
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
-
-
-def _nearest(path: Path) -> str:
-    """A hint that names what is there and called nearly the same, if something is."""
-    try:
-        hint = did_you_mean(path.name, [one.name for one in path.parent.iterdir()])
-    except OSError:
-        return ""
-    return hint if hint.startswith("Did") else ""
-
-
-def _unusable(what: str, path: Path, at: tuple[str, ...], *, folder: bool = False) -> list[Problem]:
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return [Problem(f"{what} is {path}, and there is no such file or folder", at, _nearest(path))]
-    except OSError as error:
-        return [Problem(f"{what} is {path}, which can't be looked at: {error.strerror}", at)]
-    if stat.S_ISDIR(mode):
-        return []
-    if not stat.S_ISREG(mode):
-        return [
-            Problem(f"{what} is {path}, which is no file or folder", at, "Sockets, pipes and devices can't be read.")
-        ]
-    if folder:
-        return [Problem(f"{what} is the file {path}; a folder with its training channels is meant", at)]
-    return []

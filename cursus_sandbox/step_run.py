@@ -149,7 +149,7 @@ class StepRun:
     def _is_news(self, one: PlannedInput) -> bool:
         """Whether nobody has looked at it in this run: it comes from outside, or an optional output was not left."""
         source = self.sources[one.channel]
-        return not source.is_relative_to(self.run.path) or not source.exists()
+        return not source.is_relative_to(self.run.path / "steps") or not source.exists()
 
     def _finished(
         self, step: PlannedStep, folder: StepFolder, attempt: StepFolders, result: StepExecutionResult

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from cursus_sandbox.pipeline.dag import Synthetic
+    from cursus_sandbox.pipeline.source import S3Settings, Synthetic
 
 Value = TypeVar("Value")
 
@@ -22,6 +22,7 @@ class DataSourceName(StrEnum):
 
     LOCAL = "local"
     SYNTHETIC = "synthetic"
+    S3 = "s3"
 
 
 class NetworkChoice(StrEnum):
@@ -59,7 +60,7 @@ Inputs = Annotated[
     typer.Option(
         "--input",
         metavar="STEP:CHANNEL=PATH",
-        help="Bind an input to a file or folder. Repeatable.",
+        help="Bind an input to a file, a folder, a pattern ('data/2024-*.csv') or s3://bucket/prefix. Repeatable.",
         show_default=False,
     ),
 ]
@@ -102,7 +103,18 @@ Lenient = Annotated[
 DataSourceOption = Annotated[
     DataSourceName,
     typer.Option(
-        "--data-source", help="What feeds inputs that nothing feeds: files named, or data made up from schemas."
+        "--data-source",
+        help="What feeds inputs that nothing feeds: files named, data made up from schemas, or a prefix of S3.",
+    ),
+]
+S3 = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--s3",
+        metavar="KEY=VALUE",
+        help="How S3 is reached, and how much is taken: endpoint_url, region, profile, anonymous, prefix, max_objects, "
+        "max_bytes. Repeatable.",
+        show_default=False,
     ),
 ]
 Rows = Annotated[int | None, typer.Option("--rows", min=0, help="Rows of a synthetic table. Default: 1000.")]
@@ -169,16 +181,16 @@ def _parsed(option: str, value: str | None, parse: Callable[[str], Value]) -> Va
 
 def data_source_of(
     name: DataSourceName, rows: int | None, seed: int | None, *, nasty: bool
-) -> Literal["local"] | Synthetic:
+) -> Literal["local", "s3"] | Synthetic:
     """The source that the options name; those of synthetic data say nothing of another."""
     if name is DataSourceName.SYNTHETIC:
-        from cursus_sandbox.pipeline.dag import Synthetic
+        from cursus_sandbox.pipeline.source import Synthetic
 
         return Synthetic(rows=1000 if rows is None else rows, seed=seed or 0, nasty=nasty)
     for option, given in (("--rows", rows is not None), ("--seed", seed is not None), ("--nasty", nasty)):
         if given:
             raise typer.BadParameter("it is for --data-source synthetic", param_hint=option)
-    return "local"
+    return "s3" if name is DataSourceName.S3 else "local"
 
 
 def secrets_of(secrets: list[str] | None) -> dict[str, str]:
@@ -192,9 +204,27 @@ def secrets_of(secrets: list[str] | None) -> dict[str, str]:
     return given
 
 
-def bindings_of(inputs: list[str] | None) -> dict[str, Path]:
+def s3_of(settings: list[str] | None) -> S3Settings:
+    """What `--s3 KEY=VALUE` options say."""
+    from pydantic import ValidationError
+
+    from cursus_sandbox.pipeline.source import S3Settings
+
+    said = dict(one.partition("=")[::2] for one in settings or ())
+    try:
+        return S3Settings.model_validate(said)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name, known = str(first["loc"][0]), ", ".join(S3Settings.model_fields)
+        wrong = (
+            f"there is: {known}" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        )
+        raise typer.BadParameter(f"{name}: {wrong}", param_hint="--s3") from None
+
+
+def bindings_of(inputs: list[str] | None) -> dict[str, str]:
     """`STEP:CHANNEL=PATH` options as a mapping."""
-    bindings: dict[str, Path] = {}
+    bindings: dict[str, str] = {}
     for one in inputs or ():
         target, _, path = one.partition("=")
         step, _, channel = target.partition(":")
@@ -202,5 +232,5 @@ def bindings_of(inputs: list[str] | None) -> dict[str, Path]:
             raise typer.BadParameter(f"{one!r} is not STEP:CHANNEL=PATH", param_hint="--input")
         if target in bindings:
             raise typer.BadParameter(f"{target} is bound twice", param_hint="--input")
-        bindings[target] = Path(path).expanduser()
+        bindings[target] = path
     return bindings

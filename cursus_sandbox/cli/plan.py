@@ -10,6 +10,7 @@ import typer
 
 from cursus_sandbox.cli.interruption import interruptible, say_error
 from cursus_sandbox.cli.options import (
+    S3,
     AsJson,
     Config,
     Contracts,
@@ -37,6 +38,7 @@ from cursus_sandbox.cli.options import (
     data_source_of,
     limits_of,
     print_json,
+    s3_of,
     secrets_of,
     user_of,
 )
@@ -70,6 +72,7 @@ def plan(
     secrets: Secrets = None,
     lenient: Lenient = False,
     data_source: DataSourceOption = DataSourceName.LOCAL,
+    s3: S3 = None,
     rows: Rows = None,
     seed: Seed = None,
     nasty: Nasty = False,
@@ -94,6 +97,7 @@ def plan(
     """
     limits = limits_of(timeout, grace, memory)
     bindings, given_secrets = bindings_of(inputs), secrets_of(secrets)
+    s3_settings = s3_of(s3)
     source = data_source_of(data_source, rows, seed, nasty=nasty)
     if explain_config and drawn is not PlanFormat.TEXT:
         raise typer.BadParameter(
@@ -114,6 +118,7 @@ def plan(
             user=user_of(user),
             inputs=bindings,
             secrets=given_secrets,
+            s3=s3_settings,
             lenient=lenient,
             data_source=source,
             strict=strict,
@@ -149,6 +154,7 @@ def check(
     secrets: Secrets = None,
     lenient: Lenient = False,
     data_source: DataSourceOption = DataSourceName.LOCAL,
+    s3: S3 = None,
     rows: Rows = None,
     seed: Seed = None,
     nasty: Nasty = False,
@@ -160,6 +166,7 @@ def check(
     The scripts, files and folders that the documents name must be there, too.
     """
     bindings, given_secrets = bindings_of(inputs), secrets_of(secrets)
+    s3_settings = s3_of(s3)
     source = data_source_of(data_source, rows, seed, nasty=nasty)
     told: list[dict[str, Any]] = []
     wrong: list[DocumentError] = []
@@ -176,6 +183,7 @@ def check(
                     source_dir=source_dir,
                     inputs=bindings,
                     secrets=given_secrets,
+                    s3=s3_settings,
                     lenient=lenient,
                     data_source=source,
                     strict=strict,

@@ -14,6 +14,7 @@ import typer
 
 from cursus_sandbox.cli.interruption import interruptible
 from cursus_sandbox.cli.options import (
+    S3,
     AsJson,
     Config,
     Contracts,
@@ -41,6 +42,7 @@ from cursus_sandbox.cli.options import (
     data_source_of,
     json_of,
     limits_of,
+    s3_of,
     secrets_of,
     user_of,
 )
@@ -82,6 +84,7 @@ def run(
     secrets: Secrets = None,
     lenient: Lenient = False,
     data_source: DataSourceOption = DataSourceName.LOCAL,
+    s3: S3 = None,
     rows: Rows = None,
     seed: Seed = None,
     nasty: Nasty = False,
@@ -143,6 +146,7 @@ def run(
     """Run a pipeline, each step in a sandbox of its own."""
     limits = limits_of(timeout, grace, memory)
     bindings, given_secrets = bindings_of(inputs), secrets_of(secrets)
+    s3_settings = s3_of(s3)
     source = data_source_of(data_source, rows, seed, nasty=nasty)
     if pdb:
         _check_pdb(engine, only or [])
@@ -173,6 +177,7 @@ def run(
             user=user_of(user),
             inputs=bindings,
             secrets=given_secrets,
+            s3=s3_settings,
             lenient=lenient,
             data_source=source,
             strict=strict,

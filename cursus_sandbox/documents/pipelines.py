@@ -13,16 +13,9 @@ from cursus_sandbox.documents.problems import validated
 from cursus_sandbox.documents.reading import read_tree
 from cursus_sandbox.documents.tree import Place, Tree
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
-from cursus_sandbox.pipeline.dag import (
-    Located,
-    Network,
-    Pipeline,
-    PipelineDAG,
-    PipelineDefaults,
-    Resources,
-    StepConfiguration,
-)
+from cursus_sandbox.pipeline.dag import Network, Pipeline, PipelineDAG, PipelineDefaults, Resources, StepConfiguration
 from cursus_sandbox.pipeline.secrets import SecretWritten
+from cursus_sandbox.pipeline.source import Located, S3Settings
 from cursus_sandbox.pipeline.values import Duration, EnvironmentName, HostPath, Size, StepName, Text, User
 
 
@@ -74,6 +67,7 @@ class Document(BaseModel):
     network: Network | None = None
     pip_shim: bool | None = None
     user: User | None = None
+    s3: S3Settings = S3Settings()
     steps: dict[StepName, StepConfiguration] = Field(default_factory=dict)
 
 
@@ -183,6 +177,7 @@ def _ours(tree: Tree) -> Written:
             network=document.network,
             pip_shim=document.pip_shim,
             user=document.user,
+            s3=document.s3,
         ),
     )
     config = folder / document.config if document.config else None

@@ -102,27 +102,19 @@ def _without(content: Any, wrong: Mapping[Place, str], place: Place) -> Any:
 
 
 def _names(place: Iterable[str | int], model: type[BaseModel]) -> list[str]:
-    """The field names a mapping at this place may have, as far as the model's annotations tell."""
-    current: type[BaseModel] | None = model
+    """The field names a mapping at this place may have, as far as the models' annotations tell."""
+    current = [model]
     for part in place:
-        if current is None:
-            return []
-        field = current.model_fields.get(str(part)) or next(
-            (one for one in current.model_fields.values() if one.alias == part), None
-        )
-        if field is None:
-            continue
-        current = _model_in(field.annotation)
-    return [field.alias or name for name, field in current.model_fields.items()] if current else []
+        fields = [field for one in current for name, field in one.model_fields.items() if part in (name, field.alias)]
+        if fields:
+            current = _models_in(fields[0].annotation)
+    return [field.alias or name for one in current for name, field in one.model_fields.items()]
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        if found := _model_in(argument):
-            return found
-    return None
+        return [annotation]
+    return [one for argument in getattr(annotation, "__args__", ()) for one in _models_in(argument)]
 
 
 def _words(finding: ErrorDetails, fields: list[str]) -> tuple[str, str]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from cursus_sandbox.pipeline.retries import Retried
 from cursus_sandbox.pipeline.secrets import SecretWritten
+from cursus_sandbox.pipeline.source import Folder, InputSource, S3Settings
 from cursus_sandbox.pipeline.transform import TransformSettings
 from cursus_sandbox.pipeline.values import (
     Duration,
@@ -22,12 +20,9 @@ from cursus_sandbox.pipeline.values import (
     StepName,
     Text,
     User,
-    host_path,
     text,
 )
 from cursus_sandbox.tables.schema import TableSchema
-
-_REFERENCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]*):([A-Za-z0-9_.-]+)")
 
 
 class _Ours(BaseModel):
@@ -39,78 +34,6 @@ class PipelineDAG(_Ours):
 
     nodes: tuple[StepName, ...] = ()
     edges: tuple[tuple[StepName, StepName], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepOutput:
-    """An input that comes from another step: `step:channel`."""
-
-    step: str
-    channel: str
-
-    def __str__(self) -> str:
-        return f"{self.step}:{self.channel}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Located:
-    """An input or output that is a file or folder of this machine.
-
-    Of an input, the file may be a manifest: what is read is what it lists (S3DataType ManifestFile).
-    """
-
-    path: Path
-    is_manifest: bool = False
-
-    def __str__(self) -> str:
-        return f"what {self.path} lists" if self.is_manifest else str(self.path)
-
-
-class Synthetic(_Ours):
-    """An input that is made up from the schema of its channel: the same data for the same seed.
-
-    With `nasty` the first rows hold every edge a type has.
-    """
-
-    rows: Annotated[int, Field(ge=0, le=1_000_000_000)] = 1000
-    seed: Annotated[int, Field(ge=0)] = 0
-    nasty: bool = False
-
-    def __str__(self) -> str:
-        return f"synthetic, {self.rows:,} rows, seed {self.seed}{', nasty' if self.nasty else ''}"
-
-
-Source = StepOutput | Located | Synthetic
-
-
-def source(value: Any) -> Any:
-    """`step:channel` is another step's output, anything else a path.
-
-    `{synthetic: {rows: 1000}}` is made up, `{manifest: ./files.json}` what a file lists.
-
-    A path with a colon is written `./a:b`.
-    """
-    if isinstance(value, StepOutput | Located | Synthetic):
-        return value
-    if isinstance(value, dict) and list(value) == ["synthetic"]:
-        return Synthetic.model_validate(value["synthetic"] or {})
-    if isinstance(value, dict) and list(value) == ["manifest"]:
-        return Located(path=host_path(value["manifest"]), is_manifest=True)
-    if isinstance(value, dict | list):
-        raise ValueError(  # noqa: TRY004 -- pydantic's way to say it
-            "an input is STEP:CHANNEL or a path, as text, or {synthetic: {rows: 1000}}, or {manifest: FILE}"
-        )
-    written = text(value)
-    if "://" in written:
-        raise ValueError(f"{written}: only files and folders of this machine can be bound")
-    if found := _REFERENCE.fullmatch(written):
-        return StepOutput(step=found[1], channel=found[2])
-    return Located(path=host_path(written))
-
-
-def located(value: Any) -> Any:
-    """A path of this machine, where no step can be meant."""
-    return value if isinstance(value, Located) else Located(path=host_path(value))
 
 
 def _names(value: Any) -> Any:
@@ -134,30 +57,6 @@ Arguments = Annotated[
 
 
 _Listed = WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}})
-_Written = WithJsonSchema({"type": "string"})
-_Synthetic = {
-    "type": "object",
-    "properties": {
-        "synthetic": {
-            "type": ["object", "null"],
-            "properties": {
-                "rows": {"type": "integer", "minimum": 0},
-                "seed": {"type": "integer", "minimum": 0},
-                "nasty": {"type": "boolean"},
-            },
-            "additionalProperties": False,
-        }
-    },
-    "required": ["synthetic"],
-    "additionalProperties": False,
-}
-_Manifest = {
-    "type": "object",
-    "properties": {"manifest": {"type": "string"}},
-    "required": ["manifest"],
-    "additionalProperties": False,
-}
-_InputWritten = WithJsonSchema({"anyOf": [{"type": "string"}, _Synthetic, _Manifest]})
 
 
 class Start(StrEnum):
@@ -215,8 +114,8 @@ class StepConfiguration(_Ours):
     contract: Text | None = None
     job_type: Text | None = None
     depends_on: Annotated[tuple[StepName, ...], BeforeValidator(_names), _Listed] = ()
-    inputs: dict[Text, Annotated[Source, BeforeValidator(source), _InputWritten]] = Field(default_factory=dict)
-    outputs: dict[Text, Annotated[Located, BeforeValidator(located), _Written]] = Field(default_factory=dict)
+    inputs: dict[Text, InputSource] = Field(default_factory=dict)
+    outputs: dict[Text, Folder] = Field(default_factory=dict)
     schemas: dict[Text, TableSchema] = Field(default_factory=dict)
     env: dict[EnvironmentName, Text] = Field(default_factory=dict)
     secrets: dict[EnvironmentName, SecretWritten] = Field(default_factory=dict)
@@ -258,6 +157,7 @@ class PipelineDefaults(_Ours):
     network: Network | None = None
     user: User | None = None
     pip_shim: bool | None = None
+    s3: S3Settings = S3Settings()
 
 
 class Pipeline(_Ours):

@@ -6,17 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from cursus_sandbox.errors import Problem, did_you_mean
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
-from cursus_sandbox.pipeline.dag import (
-    Distribution,
-    Located,
-    Pipeline,
-    PipelineDefaults,
-    Source,
-    StepConfiguration,
-    StepOutput,
-    Synthetic,
-)
+from cursus_sandbox.pipeline.dag import Distribution, Pipeline, PipelineDefaults, StepConfiguration
 from cursus_sandbox.pipeline.plan import PlannedInput
+from cursus_sandbox.pipeline.source import Located, S3Objects, S3Settings, Source, StepOutput, Synthetic, Unfed
 from cursus_sandbox.pipeline.wiring import Wiring, outputs_of, wirings
 from cursus_sandbox.tables.schema import TableSchema, merged
 
@@ -36,7 +28,7 @@ class StepInputs:
         contracts: Contracts,
         depends_on: Sequence[str],
         lenient: bool = False,
-        made: Synthetic | None = None,
+        unfed: Unfed | None = None,
     ) -> None:
         self.bound: list[PlannedInput] = []
         self.problems: list[Problem] = []
@@ -44,7 +36,7 @@ class StepInputs:
         self._name = name
         self._pipeline = pipeline
         self._lenient = lenient
-        self._made = made
+        self._unfed = unfed
         self._is_first = not depends_on
         self._contracts = contracts
         self._contract = contracts[name][0]
@@ -74,7 +66,7 @@ class StepInputs:
         """Bind what was found for an input that nobody pinned, or say why not."""
         required = self._contract.inputs[channel].required
         listed = ", ".join(map(str, wired.rivals))
-        made_up = self._made is not None and (required or self._is_first) and self._schema(channel).fields
+        found = self._unfed_source(channel)
         if wired.binding is not None and wired.evidence is not None:
             if not (wired.evidence.named or wired.evidence.listed):
                 why = ", ".join(wired.evidence.reasons)
@@ -86,8 +78,14 @@ class StepInputs:
         elif wired.rivals:
             what = f"several outputs fit it equally well: {listed}"
             self._refuse(channel, what, f"Pin one:  inputs: {{{channel}: {wired.rivals[0]}}}")
-        elif made_up and self._made is not None:
-            self._bind(channel, self._made, Wiring(), reason="made up from its schema")
+        elif isinstance(found, Synthetic):
+            self._bind(channel, found, Wiring(), reason="made up from its schema")
+        elif isinstance(found, S3Objects):
+            self._bind(channel, found, Wiring(), reason="below the prefix of S3")
+        elif isinstance(self._unfed, S3Settings) and required:
+            self._refuse(
+                channel, "no prefix of S3 is given where it could be", "Give it:  s3: {prefix: s3://BUCKET/PREFIX}"
+            )
         elif required and self._lenient and self._candidates:
             first = self._candidates[0].source
             why = "nothing fits it, and --lenient takes the first output there is"
@@ -98,6 +96,19 @@ class StepInputs:
             nothing = "no step before it leaves anything"
             what = f"no output of its predecessors fits: {offered}" if offered else nothing
             self._refuse(channel, what, f"Bind it:  inputs: {{{channel}: step:channel or ./folder}}")
+
+    def _unfed_source(self, channel: str) -> Synthetic | S3Objects | None:
+        """Where an input comes from that nothing feeds; of one that isn't required, none where it can't be known."""
+        required = self._contract.inputs[channel].required
+        match self._unfed:
+            case Synthetic() if (required or self._is_first) and self._schema(channel).fields:
+                return self._unfed
+            case S3Settings() if required:
+                settings = self._unfed.over(self._pipeline.defaults.s3)
+                if settings.prefix is not None:
+                    uri = f"{settings.prefix.rstrip('/')}/{self._name}/{channel}"
+                    return S3Objects(uri=uri, **settings.model_dump(exclude={"prefix"}))
+        return None
 
     def _take_local(self, channel: str) -> None:
         """Bind, or ask for, an input that Cursus takes from the configuration: no step before it can feed it."""
@@ -123,6 +134,8 @@ class StepInputs:
             return
         if port.path is None:
             return
+        if isinstance(source, S3Objects):
+            source = source.over(self._pipeline.defaults.s3)
         parts = contract.fan_out(channel)
         self.bound.append(
             PlannedInput(

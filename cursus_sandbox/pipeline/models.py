@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import StepConfiguration, StepOutput
+from cursus_sandbox.pipeline.dag import StepConfiguration
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep, Setting
+from cursus_sandbox.pipeline.source import StepOutput
 
 MODEL = PurePosixPath("/opt/ml/model")
 

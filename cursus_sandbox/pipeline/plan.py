@@ -15,9 +15,10 @@ from pydantic import TypeAdapter
 
 from cursus_sandbox.pipeline.config_matching import ConfigResolution
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Distribution, Encoding, Resources, Source, Start, StepOutput, UploadMode
+from cursus_sandbox.pipeline.dag import Distribution, Encoding, Resources, Start, UploadMode
 from cursus_sandbox.pipeline.retries import NEVER, Retries
 from cursus_sandbox.pipeline.secrets import Secret
+from cursus_sandbox.pipeline.source import Source, StepOutput
 from cursus_sandbox.pipeline.transform import TransformSettings
 from cursus_sandbox.tables.schema import TableSchema
 

@@ -14,13 +14,14 @@ from cursus_sandbox.pipeline.config_assignment import ConfigAssignment, config_a
 from cursus_sandbox.pipeline.config_matching import ConfigResolution, Node
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
 from cursus_sandbox.pipeline.cursus_config import CursusConfigs
-from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepOutput, Synthetic
+from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG
 from cursus_sandbox.pipeline.golden import GoldenSchemas, with_golden
 from cursus_sandbox.pipeline.inputs import Contracts
 from cursus_sandbox.pipeline.job_types import label_of
 from cursus_sandbox.pipeline.likes import without_likes
 from cursus_sandbox.pipeline.models import with_model
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
+from cursus_sandbox.pipeline.source import StepOutput, Unfed
 from cursus_sandbox.pipeline.step_contracts import contract_notes, for_job_types, step_contracts
 from cursus_sandbox.pipeline.steps import planned_step
 from cursus_sandbox.tables.mismatch import Severity
@@ -33,8 +34,9 @@ class Resolver:
     `contracts` is by step type. A step whose type is not among them gets a generic contract, and a note that says so.
     `available_configs` are Cursus' step configurations by key, as objects or mappings, and `metadata` what stands
     beside them; or CursusConfigs, which `documents.read_config` reads from a file. `lenient` feeds a required input
-    that nothing fits from the first output there is. `synthetic` makes up what nothing feeds and
-    has a schema: required inputs, and all inputs of a first step. `golden` are schemas that were seen and blessed.
+    that nothing fits from the first output there is. `unfed` feeds what nothing feeds: from
+    a prefix of S3 required inputs; made up, where they have a schema, all inputs of a first step as well. `golden` are
+    schemas that were seen and blessed.
     """
 
     def __init__(
@@ -45,13 +47,13 @@ class Resolver:
         available_configs: CursusConfigs | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         lenient: bool = False,
-        synthetic: Synthetic | None = None,
+        unfed: Unfed | None = None,
         golden: GoldenSchemas | None = None,
     ) -> None:
         self.pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline(name="pipeline", dag=pipeline)
         self.contracts = contracts
         self.lenient = lenient
-        self.synthetic = synthetic
+        self.unfed = unfed
         self.golden = golden or {}
         self.configs = (
             CursusConfigs.of(available_configs, metadata)
@@ -126,7 +128,7 @@ class Resolver:
                 depends_on=self.get_step_dependencies(name),
                 assigned=assignment.steps.get(name),
                 lenient=self.lenient,
-                made=self.synthetic,
+                unfed=self.unfed,
             )
             step = with_model(step, steps, pipeline.steps.get(name))
             notes = contract_notes(*resolved[name], known=self.contracts)

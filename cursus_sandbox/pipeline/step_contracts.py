@@ -9,11 +9,12 @@ from pydantic import ValidationError
 from cursus_sandbox.errors import Problem, did_you_mean
 from cursus_sandbox.pipeline.config_assignment import ConfigAssignment
 from cursus_sandbox.pipeline.contract import ScriptContract
-from cursus_sandbox.pipeline.dag import Pipeline, StepConfiguration, StepOutput
+from cursus_sandbox.pipeline.dag import Pipeline, StepConfiguration
 from cursus_sandbox.pipeline.derivation import default_job_type, job_type_of
 from cursus_sandbox.pipeline.generic import generic_contract
 from cursus_sandbox.pipeline.inputs import Contracts
 from cursus_sandbox.pipeline.names import Named, StepTypes, snake
+from cursus_sandbox.pipeline.source import StepOutput
 
 
 def named_type(node: str, step: StepConfiguration | None, types: StepTypes) -> Named:

@@ -8,12 +8,13 @@ from cursus_sandbox.errors import Problem, did_you_mean
 from cursus_sandbox.pipeline.config_assignment import Assigned
 from cursus_sandbox.pipeline.configuration import arguments, environment, hyperparameters
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
-from cursus_sandbox.pipeline.dag import Pipeline, Start, StepConfiguration, Synthetic, UploadMode
+from cursus_sandbox.pipeline.dag import Pipeline, Start, StepConfiguration, UploadMode
 from cursus_sandbox.pipeline.inputs import Contracts, StepInputs, refined, why_skipped
 from cursus_sandbox.pipeline.instances import instances
 from cursus_sandbox.pipeline.limits import GRACE, RUNTIME, configured_runtime
 from cursus_sandbox.pipeline.plan import PlannedOutput, PlannedStep
 from cursus_sandbox.pipeline.retries import retries_of
+from cursus_sandbox.pipeline.source import Unfed
 from cursus_sandbox.pipeline.transform import TransformSettings
 
 
@@ -25,7 +26,7 @@ def planned_step(
     depends_on: Sequence[str],
     assigned: Assigned | None = None,
     lenient: bool = False,
-    made: Synthetic | None = None,
+    unfed: Unfed | None = None,
 ) -> tuple[PlannedStep, list[Problem]]:
     """The step, and what is wrong with it. `contracts` gives each step's contract and job type.
 
@@ -37,7 +38,9 @@ def planned_step(
     defaults = pipeline.defaults
     problems = [*_unknown_channels(name, contract, step), *_misplaced_transform(name, contract, step)]
     skip = why_skipped(contract, step, defaults)
-    inputs = StepInputs(name, pipeline=pipeline, contracts=contracts, depends_on=depends_on, lenient=lenient, made=made)
+    inputs = StepInputs(
+        name, pipeline=pipeline, contracts=contracts, depends_on=depends_on, lenient=lenient, unfed=unfed
+    )
     settings, missing = environment(name, contract, step, defaults, config)
     notes = list(inputs.notes)
     if skip is None:

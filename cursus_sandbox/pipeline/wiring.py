@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from cursus_sandbox.pipeline.contract import InputChannel, OutputChannel, ScriptContract
-from cursus_sandbox.pipeline.dag import StepOutput
 from cursus_sandbox.pipeline.evidence import Evidence, evidence
+from cursus_sandbox.pipeline.source import StepOutput
 
 _ENOUGH = 0.5  # Cursus' threshold: more than a type alone
 _FINEST = 0.02  # evidence that differs by less is no evidence: two names are never quite equally like a third

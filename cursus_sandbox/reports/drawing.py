@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cursus_sandbox.pipeline.dag import StepOutput
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
+from cursus_sandbox.pipeline.source import StepOutput
 
 
 def mermaid(plan: PipelineExecutionPlan) -> str:

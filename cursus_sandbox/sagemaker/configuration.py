@@ -14,8 +14,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Distribution, Located
+from cursus_sandbox.pipeline.dag import Distribution
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
+from cursus_sandbox.pipeline.source import Located
 from cursus_sandbox.sagemaker.hosts import Host
 from cursus_sandbox.sagemaker.identity import ROLE, JobIdentity
 

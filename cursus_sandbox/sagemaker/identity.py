@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Located, Source, StepOutput, Synthetic
+from cursus_sandbox.pipeline.source import Located, S3Objects, Source, StepOutput, Synthetic
 
 REGION = "us-east-1"
 _ACCOUNT = "000000000000"
@@ -47,6 +47,8 @@ class JobIdentity:
                 return self.output_uri(source.channel, step=source.step)
             case Located():
                 return self.file_uri(source.path)
+            case S3Objects():
+                return source.uri
             case Synthetic():
                 return f"{_STORE}/synthetic/{self.step}"
 

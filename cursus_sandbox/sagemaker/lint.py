@@ -11,8 +11,9 @@ from pathlib import Path
 
 from cursus_sandbox.errors import did_you_mean
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Located, Start
+from cursus_sandbox.pipeline.dag import Start
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
+from cursus_sandbox.pipeline.source import Located
 from cursus_sandbox.sagemaker.layout import PROCESSING_CODE, TRAINING_CODE, script_of
 from cursus_sandbox.sagemaker.limits import refusals, underscored
 from cursus_sandbox.sagemaker.script import Habits, habits
@@ -93,7 +94,7 @@ def _bound(step: PlannedStep) -> Iterator[tuple[str, Path]]:
     """The files and folders that a step's inputs are bound to, and those that stand for its outputs."""
     if step.runs:
         for one in step.inputs:
-            if isinstance(one.source, Located) and not one.source.is_manifest:
+            if isinstance(one.source, Located) and not (one.source.is_manifest or one.source.pattern):
                 yield f"input '{one.channel}'", one.source.path
     for output in step.outputs:
         if output.bound:

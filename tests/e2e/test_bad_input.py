@@ -359,7 +359,7 @@ def test_a_missing_image(place):
         (["--from", "train"], "no step is called 'train'", "Did you mean 'Train'?"),
         (["--until", "x"], "no step is called 'x'", "There is: Load, Train."),
         (["--from", "Train", "--until", "Load"], "the selection leaves no step", "--from must come before --until"),
-        (["--data-source", "sythetic"], "'--data-source'", "is not one of 'local', 'synthetic'"),
+        (["--data-source", "sythetic"], "'--data-source'", "is not one of 'local', 'synthetic', 's3'"),
         (["--rows", "7"], "--rows", "it is for --data-source synthetic"),
         (["--input", "Trian:rows=data"], "'Trian:rows' names no step of the pipeline", "Did you mean 'Train'?"),
         (["--input", "Train:row=data"], "contract 'Train' has no input 'row'", "Did you mean 'rows'?"),

@@ -5,7 +5,7 @@ from small_pipeline import succeeded
 
 import cursus_sandbox
 from cursus_sandbox import DocumentError
-from cursus_sandbox.pipeline.dag import Synthetic
+from cursus_sandbox.pipeline.source import Synthetic
 
 SCHEMA = {"rows": {"fields": [{"name": "id", "type": "integer"}, {"name": "late", "type": "integer"}], "glob": "*.csv"}}
 READS = "files = tree(IN / 'rows'); say(f\"{files} {len((IN / 'rows' / files[0]).read_text().splitlines())}\")"

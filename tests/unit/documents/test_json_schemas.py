@@ -37,6 +37,9 @@ def test_short_forms():
     steps = {"a": None, "b": {"depends_on": "a", "inputs": {"x": "a:y"}, "outputs": {"y": "./y"}, "timeout": 90}}
     assert list(DAG.iter_errors({**written, "steps": steps})) == []
     assert list(DAG.iter_errors({"dag": "x.dag.json", "steps": None})) == []
+    objects = {"s3": "s3://bucket/x", "max_objects": 3, "max_bytes": "1g", "anonymous": True}
+    steps = {"a": {"inputs": {"x": objects, "y": {"synthetic": None}, "z": {"manifest": "m.json"}}}}
+    assert list(DAG.iter_errors({"s3": {"endpoint_url": "http://x", "prefix": "s3://bucket"}, "steps": steps})) == []
 
 
 @pytest.mark.parametrize(
@@ -46,6 +49,8 @@ def test_short_forms():
         ({"steps": {"a": {"imge": "x"}}}, ["steps", "a"]),
         ({"steps": {"a": {"env": {"A": True}}}}, ["steps", "a"]),
         ({"steps": {"a": {"inputs": {"x": {"path": "y"}}}}}, ["steps", "a"]),
+        ({"steps": {"a": {"inputs": {"x": {"s3": "/x"}}}}}, ["steps", "a"]),
+        ({"s3": {"max_object": 3}}, ["s3"]),
         ({"timeout": []}, ["timeout"]),
         ({"steps": ["a"]}, ["steps"]),
     ],

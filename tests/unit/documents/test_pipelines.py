@@ -7,7 +7,7 @@ import pytest
 
 from cursus_sandbox.documents import read_pipeline
 from cursus_sandbox.errors import DocumentError
-from cursus_sandbox.pipeline.dag import Located, StepOutput
+from cursus_sandbox.pipeline.source import Located, StepOutput
 from cursus_sandbox.planning import Overrides, PipelineDAGResolver
 
 GRAPH = {"nodes": ["Load", "Train_a"], "edges": [["Load", "Train_a"]]}
@@ -213,8 +213,15 @@ def test_graphs_that_are_none(problems, document, content, line, words):
         ("entry_point: lod.py", "runs the script scripts/lod.py, which does not exist\n  Did you mean 'load.py'?"),
         ("entry_point: .", "an entry point is a file name"),
         (f"entry_point: {'x' * 300}", "File name too long"),
-        ("inputs: {rows: {from: Load}}", "an input is STEP:CHANNEL or a path"),
-        ("inputs: {rows: s3://bucket/key}", "only files and folders of this machine can be bound"),
+        ("inputs: {rows: {from: Load}}", "an input is STEP:CHANNEL, a path or s3://"),
+        ("inputs: {rows: gs://bucket/key}", "only files and folders of this machine and s3:// can be bound"),
+        ("inputs: {rows: s3://b/key}", "steps.Load.inputs.rows: 's3://b/key' is not of the form s3://bucket/prefix"),
+        ("inputs: {rows: s3://bucket/a//b}", "a key with an empty part, '.' or '..' can't become a file's name"),
+        (
+            "inputs: {more: {s3: s3://bucket, max_object: 3}}",
+            "'max_object' is not known here\n  Did you mean 'max_objects'?",
+        ),
+        ("inputs: {rows: {s3: s3://bucket, max_bytes: 2x}}", "a size looks like 512m or 2g, not '2x'"),
         ("inputs: {rows: ''}", "a path is meant here, and the text is empty"),
         ("inputs: {rows: x}", "contract 'Load' has no input 'rows'"),
         ("outputs: {row: .}", "contract 'Load' has no output 'row'\n  Did you mean 'rows'?"),

@@ -4,8 +4,9 @@ import pytest
 from small import IN, OUT, contract, plan, problems
 
 from cursus_sandbox.errors import DocumentError
-from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepOutput
+from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG
 from cursus_sandbox.pipeline.resolver import Resolver
+from cursus_sandbox.pipeline.source import StepOutput
 
 LOAD = contract("Load", outputs={"rows": OUT})
 FIT = contract("Fit", {"table": f"{IN}/table"})

@@ -7,9 +7,9 @@ from small import IN, LOAD, OUT, TRAIN, contract, pipeline, plan, problems
 
 from cursus_sandbox.errors import DocumentError
 from cursus_sandbox.pipeline.contract import InputChannel, OutputChannel
-from cursus_sandbox.pipeline.dag import Synthetic
 from cursus_sandbox.pipeline.evidence import evidence
 from cursus_sandbox.pipeline.resolver import Resolver
+from cursus_sandbox.pipeline.source import Synthetic
 from cursus_sandbox.pipeline.wiring import Candidate, wirings
 
 
@@ -470,7 +470,7 @@ def test_synthetic_inputs():
     then = contract("Then", {"other": given, "must": {"path": f"{IN}/z", "table_schema": fields}}, {"t": f"{OUT}/t"})
     steps = {"First": {}, "Then": {"depends_on": "First", "inputs": {"other": {"synthetic": {"rows": 5}}}}}
     made = Resolver(
-        pipeline(steps), contracts={"First": first, "Then": then}, synthetic=Synthetic(rows=9, seed=2)
+        pipeline(steps), contracts={"First": first, "Then": then}, unfed=Synthetic(rows=9, seed=2)
     ).create_execution_plan()
     nine = "synthetic, 9 rows, seed 2"
     assert inputs_of(made, "First") == {"maybe": (nine, "made up from its schema")}

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Located, StepOutput
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedOutput, PlannedStep, Setting
+from cursus_sandbox.pipeline.source import Located, StepOutput
 from cursus_sandbox.sagemaker.configuration import processing_configuration, training_configuration
 from cursus_sandbox.sagemaker.hosts import Host, hosts
 from cursus_sandbox.sagemaker.identity import JobIdentity

@@ -9,8 +9,9 @@ import pytest
 from cursus_sandbox.engines.engine import Limits, Mount, MountMode
 from cursus_sandbox.engines.mounts import check
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Located, Resources, Start
+from cursus_sandbox.pipeline.dag import Resources, Start
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedOutput, PlannedStep, Setting
+from cursus_sandbox.pipeline.source import Located
 from cursus_sandbox.sagemaker.identity import JobIdentity
 from cursus_sandbox.sagemaker.layout import StepFolders, code_paths, sagemaker_job
 from cursus_sandbox.sagemaker.staging import stage

@@ -6,8 +6,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Located, Start
+from cursus_sandbox.pipeline.dag import Start
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedOutput, PlannedStep, Setting
+from cursus_sandbox.pipeline.source import Located
 from cursus_sandbox.sagemaker.limits import refusals
 from cursus_sandbox.sagemaker.lint import linted
 from cursus_sandbox.sagemaker.script import habits

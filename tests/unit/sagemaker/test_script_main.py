@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Located
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedOutput, PlannedStep, Setting
+from cursus_sandbox.pipeline.source import Located
 from cursus_sandbox.sagemaker.layout import Staging, StepFolders
 from cursus_sandbox.sagemaker.script_main import arguments_as_parsed, main_job
 from cursus_sandbox.sagemaker.staging import stage

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cursus_sandbox.pipeline.contract import StepKind
-from cursus_sandbox.pipeline.dag import Distribution, Located
+from cursus_sandbox.pipeline.dag import Distribution
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep
+from cursus_sandbox.pipeline.source import Located
 from cursus_sandbox.sagemaker.hosts import hosts
 from cursus_sandbox.sagemaker.sharding import shards, share_of
 
