@@ -9,7 +9,7 @@ IMAGE_docker := --image xgb:latest
 JOBS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit engines integration images fmt check bench clean
+.PHONY: help demo test unit engines integration images docs picture fmt check bench clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 20
@@ -38,6 +38,13 @@ integration: $(VENV)/installed ## real runs, and the installed command as a blac
 
 images: $(VENV)/installed ## build the images, if what they are made of has changed
 	$(BIN)/python images/build.py --all
+
+docs: $(VENV)/installed ## the docs site, in build/site: a warning is an error
+	$(BIN)/python -m pip install --quiet --group docs --constraint images/xgb/requirements.txt --constraint .ci/constraints.txt
+	$(BIN)/python docs/pages.py
+
+picture: $(VENV)/installed ## docs/report.png again, with chromium
+	$(BIN)/python docs/picture.py
 
 fmt: $(VENV)/installed ## format
 	$(BIN)/ruff format .
