@@ -168,7 +168,8 @@ class DockerEngine:
             labels={},
             facts=self._daemon.facts,
         )
-        return typed(["exec", *docker_run(settings)])
+        line = docker_run(settings)
+        return typed(["exec", *line]) if line else None
 
     def interrupt(self) -> None:
         """End every job: TERM, and KILL after the grace. A second call doesn't wait for the grace."""

@@ -56,7 +56,8 @@ def _details(step: StepExecutionResult, result: PipelineExecutionResult) -> list
     found = ["\n".join(finding_lines(report, one, result)) for report in step.reports for one in report.errors]
     if step.message:
         found.insert(0, step.message)
-    return [*found, *([f"log: {shown(step.log)}"] if step.log else [])]
+    where = [("log: ", step.log), ("once more, by hand: sh ", step.by_hand)]
+    return [*found, *(f"{word}{shown(path)}" for word, path in where if path)]
 
 
 def _text(text: str) -> str:

@@ -150,12 +150,14 @@ def _outcome(result: PipelineExecutionResult) -> Text:
 
 
 def _next(result: PipelineExecutionResult) -> Iterator[str]:
-    """The commands to type next: the log of what failed first, and the whole run as a page."""
+    """The commands to type next: the log of what failed first, all that is known of it, and the whole run as a page."""
     workspace = result.folder.parent.parent
     where = "" if workspace == Path.cwd() / ".cursus-sandbox" else f" --workspace {shlex.quote(shown(workspace))}"
     failed = next((step for step in result.steps if step.status is StepStatus.FAILED and step.log), None)
     if failed is not None:
-        yield f"cursus-sandbox logs {shlex.quote(f'{result.run}:{failed.step}')}{where}"
+        named = shlex.quote(f"{result.run}:{failed.step}")
+        yield f"cursus-sandbox logs {named}{where}"
+        yield f"cursus-sandbox runs show {named}{where}"
     yield f"cursus-sandbox report {result.run}{where}"
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from cursus_sandbox.pipeline.result import MountRow, StepExecutionResult
 from cursus_sandbox.reports.text import printable, shown, size
 
-_WORD = 10  # columns of the word before a fact
+_WORD = 11  # columns of the word before a fact
 
 
 def print_step(step: StepExecutionResult, console: Console) -> None:

@@ -14,10 +14,13 @@ def line(tmp_path, **said):
     source.mkdir(exist_ok=True)
     mount = Mount(source, tmp_path / "in", MountMode.READ_ONLY)
     job = Job(name="x", scratch=tmp_path, image="i:1", mounts=(mount,), **said)
-    settings = creation(
+    return docker_run(settings_of(job))
+
+
+def settings_of(job):
+    return creation(
         job, place(job, Private.COPY), volumes={}, hosts=None, network=None, user="7:8", labels={}, facts=FACTS
     )
-    return docker_run(settings)
 
 
 def test_every_setting_has_its_option(tmp_path):
@@ -46,6 +49,13 @@ def test_an_image_that_starts_itself(tmp_path):
     assert "--entrypoint" not in words
     assert "--user" not in words
     assert words[-2:] == ["i:1", "train"]
+
+
+def test_a_setting_without_an_option(tmp_path):
+    """A container with a setting that can't be typed has no line, rather than one that makes another container."""
+    settings = settings_of(Job(name="x", scratch=tmp_path, image="i:1"))
+    settings["HostConfig"]["OomScoreAdj"] = 5
+    assert docker_run(settings) is None
 
 
 def test_a_line_is_folded_at_its_options():

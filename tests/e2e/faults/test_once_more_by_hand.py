@@ -60,3 +60,21 @@ def test_what_is_told_of_a_failed_step(box):
     text = box.run(code=1, as_json=False).stdout
     for told in ("bad: exit code 7", "its message: no rows", "half of a line", "bad/log.txt", "by hand: sh "):
         assert told in text
+
+
+def test_all_that_is_known_of_a_step(box):
+    """`runs show RUN:STEP` prints it: why, its attempts, its mounts, its log's end and the script; as JSON, too."""
+    fails = "(ML / 'output/message').write_text('no rows'); sys.exit(7)"
+    box.step("bad", fails, retries={"count": 1, "backoff": "0.1s"})
+    ended = box.run(code=1)
+    show = [box.command()[0], "runs", "show", f"{ended.run.name}:bad", "--workspace", str(box.workspace)]
+    with box.start(command=show, as_json=False) as running:
+        text = running.ended(code=0).stdout
+    for told in ("bad: failed", "why        exit code 7", "attempt 1  exit code 7, after", "message    no rows"):
+        assert told in text
+    assert "/opt/ml/processing/output/out" in text
+    assert ("exec docker run" if box.uses_docker else "bwrap") in text
+    with box.start(command=show) as running:
+        assert running.ended(code=0).result == ended.step("bad")
+    with box.start(command=[*show[:3], ":bda", *show[4:]], as_json=False) as running:
+        assert "Did you mean 'bad'?" in running.ended(code=2).stderr
