@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cursus_sandbox.api import check, plan, run
+    from cursus_sandbox.api import check, clean, plan, run
     from cursus_sandbox.errors import DocumentError, EngineError, ExitCode, SandboxError, WorkspaceError
     from cursus_sandbox.executor import PipelineExecutor
     from cursus_sandbox.pipeline.contract import ScriptContract
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "api": ("check", "plan", "run"),
+    "api": ("check", "clean", "plan", "run"),
     "errors": ("DocumentError", "EngineError", "ExitCode", "SandboxError", "WorkspaceError"),
     "executor": ("PipelineExecutor",),
     "pipeline.contract": ("ScriptContract",),
@@ -53,6 +53,7 @@ __all__ = [
     "StepStatus",
     "WorkspaceError",
     "check",
+    "clean",
     "plan",
     "run",
 ]

@@ -1,12 +1,14 @@
-"""check(), plan() and run(): the only place that wires the rooms together."""
+"""check(), plan(), run() and clean(): the only place that wires the rooms together."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
@@ -24,6 +26,9 @@ from cursus_sandbox.pipeline.source import S3Settings
 from cursus_sandbox.pipeline.values import duration, size
 from cursus_sandbox.pipeline.values import user as user_of
 from cursus_sandbox.planning import AnyPath, DataSource, Document, Overrides, PipelineDAGResolver, unfed_of
+
+if TYPE_CHECKING:
+    from cursus_sandbox.pruning import Pruned
 
 WORKSPACE = Path(".cursus-sandbox")
 CONTRACTS_VARIABLE = "CURSUS_SANDBOX_CONTRACTS"
@@ -138,6 +143,7 @@ def run(
     until: str | None = None,
     cache: bool = True,
     force: Iterable[str] = (),
+    max_size: int | str = "20g",
     observer: Observer | None = None,
     pdb: bool = False,
     update_schemas: bool = False,
@@ -146,7 +152,8 @@ def run(
 
     A failed step is in the result, not raised. `only`, `from_step` and `until` choose steps; what the others left in
     the newest earlier run of this workspace is reused. What a chosen step left in an earlier run is taken over where
-    nothing has changed that it depends on, but not without `cache`, nor if the step is in `force`. With `pdb` and the
+    nothing has changed that it depends on, but not without `cache`, nor if the step is in `force`. When the runs of the
+    workspace take more than `max_size`, the oldest are removed. With `pdb` and the
     engine "process", one step at a time runs on this process's terminal, in Python's debugger, with as much time as it
     takes. Without `values` no report holds what was in the data. With `update_schemas` data are not held to the schemas
     that were blessed before, and if all is well those that were seen are written in their place. Raises DocumentError
@@ -186,6 +193,7 @@ def run(
         pull=pull,
         cache=cache,
         force=(*force, *only) if pdb else force,
+        max_size=size(max_size),
         notes=notes,
         observer=observer,
     )
@@ -205,6 +213,43 @@ def _blessed_before(document: Document) -> tuple[Path, GoldenSchemas]:
     from cursus_sandbox.documents.golden import read_golden
 
     return Path(document), read_golden(Path(document)).schemas
+
+
+def clean(
+    workspace: AnyPath = WORKSPACE,
+    *,
+    keep: int | None = None,
+    older_than: float | str | None = None,
+    max_size: int | str | None = None,
+    dry_run: bool = False,
+) -> Pruned:
+    """Remove earlier runs of a workspace beyond all that is given, and what killed runs left; the newest run stays.
+
+    `keep` is a number of runs, `older_than` an age (seconds, or `7d`), `max_size` bytes, or `10g`. With `dry_run`
+    nothing is removed. Raises DocumentError where there is no workspace, WorkspaceError where it is in use.
+    """
+    from cursus_sandbox.pruning import Bounds, pruned
+    from cursus_sandbox.recovery import recovery
+    from cursus_sandbox.workspace import Workspace
+
+    folder = Path(workspace)
+    if not (folder / "runs").is_dir():
+        raise DocumentError([Problem(f"no run is kept in {folder}", hint="Is it another folder?  --workspace DIR")])
+    age = timedelta(seconds=duration(older_than)) if older_than is not None else None
+    bounds = Bounds(keep, age, size(max_size) if max_size is not None else None)
+    with Workspace(folder) as held:
+        said: tuple[str, ...] = ()
+        if not dry_run and (unfinished := held.unfinished()):
+            with ExitStack() as engines:
+                said = recovery(held, [engines.enter_context(one) for one in _reachable(unfinished.values())])
+        return replace(pruned(folder, bounds, dry_run=dry_run), said=said)
+
+
+def _reachable(names: Iterable[str]) -> Iterator[Engine]:
+    """The engines of these names that can be had."""
+    for name in sorted(set(names)):
+        with suppress(EngineError):
+            yield choose_engine(name, ())[0]
 
 
 def choose_engine(name: str, images: Iterable[str], *, pdb: bool = False) -> tuple[Engine, tuple[str, ...]]:

@@ -28,6 +28,7 @@ from cursus_sandbox.pipeline.schedule import Schedule
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.pipeline.source import StepOutput, Unfed
 from cursus_sandbox.planning import DataSource, Document, Overrides, PipelineDAGResolver, unfed_of
+from cursus_sandbox.pruning import GIB, MOST_BY_DEFAULT, Bounds, pruned
 from cursus_sandbox.records import set_aside
 from cursus_sandbox.recovery import recovery
 from cursus_sandbox.run_folders import RunFolder, StepFolder, unwritable
@@ -54,6 +55,7 @@ class PipelineExecutor:
     called from several threads. With `strict` what SageMaker would lose of a step's files, and what is odd about
     its data, fails it; without `values` no report holds what was in the data. What a step left in an earlier run is
     taken over where nothing that it depends on has changed, but not without `cache`, nor for the steps in `force`.
+    When all runs of the workspace take more than `max_size` bytes, the oldest are removed.
     `notes` are carried into the result. `environment` is where the secrets of steps are looked for, this process's own
     if none is given.
     `contracts`, `source_dir` and `image` are for a document or graph that doesn't name its own, such as a bare
@@ -75,6 +77,7 @@ class PipelineExecutor:
         pull: bool = False,
         cache: bool = True,
         force: Iterable[str] = (),
+        max_size: int | None = MOST_BY_DEFAULT,
         observer: Observer | None = None,
         notes: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
@@ -90,6 +93,7 @@ class PipelineExecutor:
         self.pull = pull
         self.cache = cache
         self.force = tuple(force)
+        self.max_size = max_size
         self.observer = observer or _nobody_listens
         self.notes = notes
         self.environment = os.environ if environment is None else environment
@@ -150,7 +154,17 @@ class PipelineExecutor:
                     walk.notes += (*alone, *recovered, *fetched.notes)
                     result = walk.result()
                 workspace.finished(folder.name)
-                return result
+                return result.model_copy(update={"notes": (*result.notes, *self._bounded(workspace, walk.written))})
+
+    def _bounded(self, workspace: Workspace, written: int) -> Iterator[str]:
+        """Keep the workspace within its size: the oldest runs go. To measure it takes a look at every file in it."""
+        if self.max_size is None or not written or workspace.grown(written) <= self.max_size:
+            return
+        done = pruned(workspace.folder, Bounds(size=self.max_size))
+        workspace.measured(done.size)
+        if done.removed:
+            runs = f"{len(done.removed)} old run{'s' * (len(done.removed) != 1)}"
+            yield f"{runs} removed: the workspace is to hold {self.max_size / GIB:g} GiB at most (--max-size)"
 
     def _planned(self, dag: Document, unfed: Unfed | None) -> PipelineExecutionPlan:
         resolver = PipelineDAGResolver(dag, contracts=self.contracts, overrides=self.overrides, unfed=unfed)
@@ -277,6 +291,14 @@ class _Walk:
         if self.broken:
             raise self.broken
         return result
+
+    @property
+    def written(self) -> int:
+        """How many bytes the steps that ran have left."""
+        ran = [name for name, ended in self.results.items() if ended.status is StepStatus.SUCCEEDED]
+        return sum(
+            file.size for name in ran if name in self.cache.kept for file in self.cache.kept[name].record.files.values()
+        )
 
     def _stop(self, why: str) -> None:
         """Start nothing more and end what runs; a second time, at once."""

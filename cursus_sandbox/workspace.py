@@ -1,6 +1,6 @@
 """The folder of all runs: the lock that keeps two runs apart, and the word of runs that nobody has ended.
 
-WORKSPACE/lock  id.json  unfinished.json
+WORKSPACE/lock  id.json  unfinished.json  size.json
 WORKSPACE/checks/  what was found well of data that may not have changed since
 WORKSPACE/runs/<run>/
 """
@@ -25,6 +25,7 @@ from cursus_sandbox.run_folders import RunFolder, StepFolder, unwritable, write_
 
 _IDENTITY = "id.json"
 _UNFINISHED = "unfinished.json"
+_SIZE = "size.json"
 _RUNS_LOOKED_AT = 5
 _NOT_FOR_GIT = "# Made by cursus-sandbox: runs are not for version control.\n*\n"
 
@@ -100,6 +101,16 @@ class Workspace:
     def finished(self, run: str) -> None:
         """Note that of a run nothing is left but its results."""
         self._write_unfinished({name: engine for name, engine in self.unfinished().items() if name != run})
+
+    def grown(self, size: int) -> int:
+        """Note that runs take so many bytes more; gives about how many they all do."""
+        before = _read(self.folder / _SIZE).get("bytes")
+        return self.measured(size + (before if isinstance(before, int) else 0))
+
+    def measured(self, size: int) -> int:
+        """Note how many bytes all runs take."""
+        write_json(self.folder / _SIZE, {"bytes": size})
+        return size
 
     def run(self, name: str) -> RunFolder:
         """The folder of an earlier run."""

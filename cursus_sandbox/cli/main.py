@@ -1,4 +1,4 @@
-"""`cursus-sandbox run | plan | check | report | logs | runs | contracts | schema | schema-json`."""
+"""`cursus-sandbox run | plan | check | report | logs | clean | runs | contracts | schema | schema-json`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from cursus_sandbox import __version__
+from cursus_sandbox.cli.clean import CLEAN_EXAMPLE, clean
 from cursus_sandbox.cli.contracts import contracts_app, schema_json
 from cursus_sandbox.cli.interruption import say_error
 from cursus_sandbox.cli.plan import CHECK_EXAMPLE, PLAN_EXAMPLE, check, plan
@@ -57,6 +58,7 @@ app.command("plan", epilog=PLAN_EXAMPLE)(plan)
 app.command("check", epilog=CHECK_EXAMPLE)(check)
 app.command("report", epilog=REPORT_EXAMPLE)(report)
 app.command("logs", epilog=LOGS_EXAMPLE)(logs)
+app.command("clean", epilog=CLEAN_EXAMPLE)(clean)
 app.add_typer(runs_app, name="runs")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(schema_app, name="schema")

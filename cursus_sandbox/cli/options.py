@@ -156,20 +156,27 @@ def limits_of(timeout: str | None, grace: str | None, memory: str | None) -> Lim
     from cursus_sandbox.pipeline.values import duration, size
 
     return {
-        "timeout": _parsed("--timeout", timeout, duration),
-        "grace": _parsed("--grace", grace, duration),
-        "memory": _parsed("--memory", memory, size),
+        "timeout": parsed("--timeout", timeout, duration),
+        "grace": parsed("--grace", grace, duration),
+        "memory": parsed("--memory", memory, size),
     }
 
 
 def user_of(user: str | None) -> str | None:
     """What `--user` says."""
-    from cursus_sandbox.pipeline.values import user as parsed
+    from cursus_sandbox.pipeline import values
 
-    return _parsed("--user", user, parsed)
+    return parsed("--user", user, values.user)
 
 
-def _parsed(option: str, value: str | None, parse: Callable[[str], Value]) -> Value | None:
+def size_of(option: str, value: str) -> int:
+    """The bytes that an option says."""
+    from cursus_sandbox.pipeline.values import size
+
+    return parsed(option, value, size) or 0
+
+
+def parsed(option: str, value: str | None, parse: Callable[[str], Value]) -> Value | None:
     """An option's value, or one clear error."""
     if value is None:
         return None

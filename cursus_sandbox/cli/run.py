@@ -44,6 +44,7 @@ from cursus_sandbox.cli.options import (
     limits_of,
     s3_of,
     secrets_of,
+    size_of,
     user_of,
 )
 from cursus_sandbox.cli.output import put
@@ -120,6 +121,9 @@ def run(
             "--force", metavar="STEP", help="Run this step again in any case. Repeatable.", show_default=False
         ),
     ] = None,
+    max_size: Annotated[
+        str, typer.Option(metavar="SIZE", help="When all runs together take more, the oldest are removed.")
+    ] = "20g",
     no_values: Annotated[
         bool, typer.Option("--no-values", help="Keep what is in the data out of every report.")
     ] = False,
@@ -144,7 +148,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a pipeline, each step in a sandbox of its own."""
-    limits = limits_of(timeout, grace, memory)
+    limits, most = limits_of(timeout, grace, memory), size_of("--max-size", max_size)
     bindings, given_secrets = bindings_of(inputs), secrets_of(secrets)
     s3_settings = s3_of(s3)
     source = data_source_of(data_source, rows, seed, nasty=nasty)
@@ -190,6 +194,7 @@ def run(
             until=until,
             cache=not no_cache,
             force=force or (),
+            max_size=most,
             observer=observer,
             pdb=pdb,
             update_schemas=update_schemas,

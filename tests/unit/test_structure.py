@@ -47,6 +47,7 @@ HALLWAY = [
         "records",
         "cache",
         "history",
+        "pruning",
         "several_hosts",
         "masking",
         "secret_values",
