@@ -5,18 +5,23 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
-from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult
+from cursus_sandbox.journal import recorded
+from cursus_sandbox.pipeline.events import RunStarted, StepEnded, StepSampled, StepStarted
+from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
+from cursus_sandbox.records import RECORD, Record
 
 LAST = "last"
+Sample = tuple[float, int | None, float | None]
+Ingredients = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,80 @@ class KeptRun:
             return datetime.strptime(date + clock, "%Y%m%d%H%M%S").astimezone()
         except ValueError:
             return datetime.fromtimestamp(self.folder.stat().st_mtime).astimezone()
+
+    @property
+    def usage(self) -> Mapping[str, Sequence[Sample]]:
+        """What each step used over time: seconds since it first began, memory, processors. Of what was written down."""
+        began: dict[str, datetime] = {}
+        found: dict[str, list[Sample]] = {}
+        for one in recorded(self.folder / "events.jsonl"):
+            match one.event:
+                case StepStarted():
+                    began.setdefault(one.event.step, one.at)
+                case StepSampled() as sampled if sampled.step in began:
+                    seconds = (one.at - began[sampled.step]).total_seconds()
+                    found.setdefault(sampled.step, []).append((seconds, sampled.memory, sampled.cpu))
+                case _:
+                    pass
+        return found
+
+    @property
+    def ingredients(self) -> Mapping[str, Ingredients]:
+        """What each step that left something came of: its code, its inputs, each with a word for what is in it."""
+        found = {}
+        for file in (self.folder / "steps").glob(f"*/{RECORD}"):
+            try:
+                found[file.parent.name] = Record.model_validate_json(file.read_bytes()).ingredients
+            except (OSError, ValidationError):
+                continue
+        return found
+
+    @property
+    def so_far(self) -> PipelineExecutionResult:
+        """What is known of a run that has no result: the steps that ended, those that were under way, the others."""
+        engine, started, last = "?", dict[str, datetime](), self.started_at
+        ended = {step.step: step for step in self.ended_steps()}
+        for one in recorded(self.folder / "events.jsonl"):
+            last = one.at
+            match one.event:
+                case RunStarted():
+                    engine = one.event.engine
+                case StepStarted():
+                    started.setdefault(one.event.step, one.at)
+                case StepEnded():
+                    ended.setdefault(one.event.result.step, one.event.result)
+                case _:
+                    pass
+        if self.is_running:
+            last = datetime.now(UTC)
+
+        def step(name: str) -> StepExecutionResult:
+            if name in ended:
+                return ended[name]
+            if name not in started:
+                why = "it waits" if self.is_running else "not started: the run was ended from outside"
+                return StepExecutionResult(step=name, status=StepStatus.SKIPPED, why=why)
+            log = self.folder / "steps" / name / "log.txt"
+            return StepExecutionResult(
+                step=name,
+                status=StepStatus.STOPPED,
+                why="it runs" if self.is_running else "it was running when the run was ended from outside",
+                started_at=started[name],
+                seconds=max((last - started[name]).total_seconds(), 0.0),
+                attempts=1,
+                log=log if log.exists() else None,
+            )
+
+        names = self.plan.get("execution_order") or list(ended)
+        return PipelineExecutionResult(
+            pipeline=str(self.plan.get("name", "?")),
+            run=self.name,
+            folder=self.folder,
+            engine=engine,
+            started_at=self.started_at,
+            seconds=max((last - self.started_at).total_seconds(), 0.0),
+            steps=tuple(step(str(name)) for name in names),
+        )
 
     def ended_steps(self) -> Iterator[StepExecutionResult]:
         """The results of the steps that have ended, in the order they did; of a run that has no result of its own."""

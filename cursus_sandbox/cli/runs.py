@@ -167,7 +167,8 @@ def diff_runs(
     earlier = kept_run(workspace, before) if before else _one_before(later, workspace)
     if earlier is None:
         raise DocumentError([Problem(f"run {later.name} is the first of its pipeline in {workspace}")])
-    found = list(differences(_ended(earlier), _ended(later), (earlier.plan, later.plan)))
+    both = earlier.ingredients, later.ingredients
+    found = list(differences(_ended(earlier), _ended(later), (earlier.plan, later.plan), both))
     if as_json:
         print_json([asdict(one) for one in found])
         return
@@ -189,19 +190,31 @@ def report(
     no_values: Annotated[bool, typer.Option("--no-values", help="Say nothing of what is in the data.")] = False,
     workspace: Workspace = KEPT,
 ) -> None:
-    """Write a run as one page that needs no network, as JUnit XML, or as GitHub's Markdown."""
+    """Write a run as one page that needs no network, as JUnit XML, or as GitHub's Markdown.
+
+    Of a run that still goes on, or was killed, what is known so far.
+    """
     from cursus_sandbox.history import kept_run
 
     kept = kept_run(workspace, run)
-    result = _ended(kept)
+    result, outcome = kept.result, ""
+    if result is None:
+        result, outcome = kept.so_far, "still runs" if kept.is_running else "ended early"
     match form:
         case ReportFormat.HTML:
-            from cursus_sandbox.reports.html import html_report
+            from cursus_sandbox.reports.html import Previous, html_report
 
             earlier = _one_before(kept, workspace)
             known = earlier.result if earlier else None
-            previous = (known, earlier.plan) if earlier and known else None
-            text = html_report(result, kept.plan, previous=previous, values=not no_values)
+            text = html_report(
+                result,
+                kept.plan,
+                previous=Previous(known, earlier.plan, earlier.ingredients) if earlier and known else None,
+                ingredients=kept.ingredients,
+                usage=kept.usage,
+                outcome=outcome,
+                values=not no_values,
+            )
         case ReportFormat.JUNIT:
             from cursus_sandbox.reports.junit import junit
 
@@ -217,7 +230,7 @@ def report(
         return
     file = output or Path("report.html")
     written(file, text)
-    typer.echo(f"{file}: {result.pipeline}, run {kept.name}, {result.outcome}", err=True)
+    typer.echo(f"{file}: {result.pipeline}, run {kept.name}, {outcome or result.outcome}", err=True)
 
 
 def written(file: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What is different between two runs of a pipeline: images, code, settings, data, how steps ended, metrics."""
+"""What is different between two runs of a pipeline: images, code, settings, schemas, data, how steps ended, metrics."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult
+from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.reports.text import number
 
 Plan = Mapping[str, Any]
 """A plan as `plan.json` holds it."""
+
+Ingredients = Mapping[str, Mapping[str, Mapping[str, str]]]
+"""What each step came of, in groups: of its code and of each of its inputs, for each file a word for what is in it."""
+
+_NAMED = 5  # files of a group
+_WELL = {StepStatus.SUCCEEDED, StepStatus.REUSED}
 
 # What of a planned step is compared, and what it is called.
 _SETTINGS = {
@@ -38,7 +44,10 @@ class Difference:
 
 
 def differences(
-    before: PipelineExecutionResult, after: PipelineExecutionResult, plans: tuple[Plan, Plan]
+    before: PipelineExecutionResult,
+    after: PipelineExecutionResult,
+    plans: tuple[Plan, Plan],
+    ingredients: tuple[Ingredients, Ingredients] = ({}, {}),
 ) -> Iterator[Difference]:
     """What differs, step by step, in the order of the later run."""
     settings = [{str(step["name"]): step for step in plan.get("steps", ())} for plan in plans]
@@ -52,7 +61,31 @@ def differences(
             continue
         for key, what in _SETTINGS.items():
             yield from _changed(name, what, settings[0].get(name, {}).get(key), settings[1].get(name, {}).get(key))
+        if name in ingredients[0] and name in ingredients[1]:
+            yield from _came_of(name, ingredients[0][name], ingredients[1][name])
         yield from _results(old[name], new[name])
+
+
+def _came_of(
+    step: str, before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]]
+) -> Iterator[Difference]:
+    """The files of code and inputs that have other contents, and whether Python has other packages."""
+    for group in dict.fromkeys((*before, *after)):
+        if group not in ("code", "python", "engine", "cursus-sandbox") and not group.startswith("input "):
+            continue  # settings are told one by one
+        one, other = before.get(group, {}), after.get(group, {})
+        changed = [file for file in dict.fromkeys((*one, *other)) if one.get(file) != other.get(file) and file]
+        what = group.replace("input ", "data of ")
+        for file in changed[:_NAMED]:
+            yield Difference(step, f"{what} {file}", one.get(file, "")[:12], other.get(file, "")[:12])
+        if len(changed) > _NAMED:
+            yield Difference(step, what, "", f"and {len(changed) - _NAMED} files more")
+
+
+def _schema(channel: Any) -> dict[str, str]:
+    """A channel's columns and their types."""
+    fields = ((channel or {}).get("table_schema") or {}).get("fields") or ()
+    return {str(one.get("name")): str(one.get("arrow") or one.get("type") or "any") for one in fields}
 
 
 def _changed(step: str, what: str, before: Any, after: Any) -> Iterator[Difference]:
@@ -65,20 +98,29 @@ def _changed(step: str, what: str, before: Any, after: Any) -> Iterator[Differen
         sides = before or {}, after or {}
         for key in dict.fromkeys((*sides[0], *sides[1])):
             one, other = sides[0].get(key), sides[1].get(key)
-            if one != other:
-                yield Difference(step, f"{what} {key}", _said(one), _said(other))
+            if one == other:
+                continue
+            if what in ("inputs", "outputs"):
+                columns = _schema(one), _schema(other)
+                for column in dict.fromkeys((*columns[0], *columns[1])):
+                    if columns[0].get(column) != columns[1].get(column):
+                        schema = f"schema of {key}, column {column}"
+                        yield Difference(step, schema, columns[0].get(column, ""), columns[1].get(column, ""))
+                if _said(one) == _said(other):
+                    continue
+            yield Difference(step, f"{what} {key}", _said(one), _said(other))
         return
     yield Difference(step, what, _said(before), _said(after))
 
 
 def _results(before: StepExecutionResult, after: StepExecutionResult) -> Iterator[Difference]:
-    if before.status != after.status:
+    if before.status != after.status and not {before.status, after.status} <= _WELL:
         yield Difference(after.step, "status", before.status, after.status)
     rows = [{report.reader or report.data: report.rows for report in step.reports} for step in (before, after)]
     for data in rows[1]:
         if data in rows[0] and rows[0][data] != rows[1][data]:
             yield Difference(after.step, f"rows of {data}", _said(rows[0][data]), _said(rows[1][data]))
-    for name in dict.fromkeys((*before.metrics, *after.metrics)) if before.status == after.status else ():
+    for name in dict.fromkeys((*before.metrics, *after.metrics)) if before.success and after.success else ():
         one, other = before.metrics.get(name), after.metrics.get(name)
         if one != other:
             yield Difference(
@@ -99,7 +141,7 @@ def _said(value: Any) -> str:
             return _said(source)
         case {"step": step, "channel": channel}:
             return f"{step}:{channel}"
-        case {"path": path} if len(value) == 1:
+        case {"path": path} if len(value) == 1 or "channel" in value:
             return str(path)
         case list():
             return " ".join(str(one) for one in value)

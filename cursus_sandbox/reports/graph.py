@@ -12,6 +12,7 @@ BOX_GAP = 22
 _LETTER = 7.4  # pixels of a letter at 13 px, about
 _LEAST_WIDTH = 120
 _SWEEPS = 8
+_LABEL = 28  # letters
 _MOST_BENDS = 3000
 
 
@@ -28,12 +29,19 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """An edge as the path of an SVG, and what goes over it."""
+    """An edge as the path of an SVG, and what goes over it; the label stands at `x`, `y`."""
 
     before: str
     after: str
     path: str
     label: str
+    x: float
+    y: float
+
+    @property
+    def short(self) -> str:
+        """As much of the label as there is room for."""
+        return self.label if len(self.label) <= _LABEL else self.label[: _LABEL - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,7 @@ def graph(dependencies: Mapping[str, Sequence[str]], labels: Mapping[tuple[str, 
             places[name] = Box(name, round(x, 1), 10 + row * (BOX_HEIGHT + LAYER_GAP), round(widest[name], 1))
             x += widest[name] + BOX_GAP
     arrows = tuple(
-        Arrow(before, after, _way([places[one] for one in (before, *way, after)]), labels.get((before, after), ""))
+        _arrow(before, after, [places[one] for one in (before, *way, after)], labels.get((before, after), ""))
         for (before, after), way in ways.items()
     )
     height = len(layers) * (BOX_HEIGHT + LAYER_GAP) - LAYER_GAP + 20
@@ -113,6 +121,15 @@ def _ordered(tied: Mapping[str, Sequence[str]], depth: Mapping[str, int]) -> lis
 
 def _mean(places: Sequence[float], otherwise: float) -> float:
     return sum(places) / len(places) if places else otherwise
+
+
+def _arrow(before: str, after: str, stops: Sequence[Box], label: str) -> Arrow:
+    """The label stands just above the arrow's end, where arrows that begin together have come apart."""
+    above, below = stops[-2], stops[-1]
+    left, right = above.x + above.width / 2, below.x + below.width / 2
+    return Arrow(
+        before, after, _way(stops), label, round(left + (right - left) * 0.7), round(below.y - LAYER_GAP * 0.32)
+    )
 
 
 def _way(stops: Sequence[Box]) -> str:

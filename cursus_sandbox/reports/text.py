@@ -50,3 +50,12 @@ def number(value: float) -> str:
 def shown(path: Path) -> str:
     """A path as short as it can be typed from here."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def seconds_said(value: float) -> str:
+    """A time as people say it."""
+    if value < 60:  # noqa: PLR2004
+        return f"{value:.1f} s"
+    minutes, seconds = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"

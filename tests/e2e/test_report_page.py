@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,9 @@ def page(tmp_path_factory):
             f"step_type: {name}\ncontract: {{entry_point: {name}.py, {inputs}"
             "outputs: {rows: {path: /opt/ml/processing/output}}}\n"
         )
-        (folder / f"{name}.py").write_text(SCRIPT + ("raise SystemExit('<b>broken</b>')\n" if name == "Break" else ""))
+        (folder / f"{name}.py").write_text(
+            SCRIPT + ("import time; time.sleep(0.6)\nraise SystemExit('<b>broken</b>')\n" if name == "Break" else "")
+        )
     command = [sys.executable, "-m", "cursus_sandbox"]
     subprocess.run([*command, "run", "dag.yaml", "--engine", "local"], cwd=folder, check=False, capture_output=True)
     subprocess.run([*command, "report"], cwd=folder, check=True, capture_output=True)
@@ -115,6 +118,43 @@ def test_a_log_is_searched(opened):
     assert find(opened, "#step-Break .hits")[0].text == "1 found"
     search.send_keys("\ue003" * 6)
     assert find(opened, "mark") == []
+
+
+def test_what_a_step_used_is_drawn(opened):
+    """Memory and processors over time, each with what it shows in words for who can't see it."""
+    charts = find(opened, "#step-Break .chart svg")
+    assert [one.get_attribute("aria-label").split(",")[0] for one in charts] == ["memory", "processors"]
+    assert all(one.size["width"] > 100 for one in charts)
+
+
+def test_a_run_that_goes_on_and_one_that_was_killed(browser, tmp_path):
+    """Both have a page: what ended, what was under way, and what was not reached."""
+    (tmp_path / "dag.yaml").write_text("source_dir: .\ncontracts: .\nsteps: {Quick: {}, Long: {depends_on: [Quick]}}\n")
+    for name, script in (
+        ("Quick", "print('done')"),
+        ("Long", "import time; print('half', flush=True); time.sleep(300)"),
+    ):
+        contract = "outputs: {o: {path: /opt/ml/processing/output, required: false}}"
+        (tmp_path / f"{name}.step.yaml").write_text(
+            f"step_type: {name}\ncontract: {{entry_point: {name}.py, {contract}}}\n"
+        )
+        (tmp_path / f"{name}.py").write_text(script)
+    command = [sys.executable, "-m", "cursus_sandbox"]
+    with subprocess.Popen([*command, "run", "dag.yaml", "--engine", "local", "-q"], cwd=tmp_path) as run:
+        give_up = time.monotonic() + 60
+        while not any(log.stat().st_size for log in tmp_path.glob(".cursus-sandbox/runs/*/steps/Long/log.txt")):
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+        for killed, outcome in ((False, "still runs"), (True, "ended early")):
+            if killed:
+                run.kill()
+                run.wait()
+            subprocess.run([*command, "report"], cwd=tmp_path, check=True, capture_output=True)
+            browser.get((tmp_path / "report.html").as_uri())
+            assert find(browser, "header .chip")[0].text == outcome
+            states = {one.get_attribute("data-step"): one.get_attribute("data-state") for one in find(browser, ".step")}
+            assert states == {"Quick": "succeeded", "Long": "stopped"}
+            assert "half" in find(browser, "#step-Long .log")[0].get_attribute("textContent")
 
 
 def test_nothing_is_wider_than_a_phone(opened):

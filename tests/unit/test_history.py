@@ -1,7 +1,7 @@
 """Which runs a workspace has kept."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -41,6 +41,46 @@ def test_runs_are_in_the_order_they_were_made(workspace):
     assert (second.result, second.is_running) == (None, False)
     assert [step.step for step in second.ended_steps()] == ["load"]
     assert second.started_at.strftime("%Y%m%d-%H%M%S") == "20260103-000000"
+
+
+def test_what_is_known_of_a_run_that_was_killed(workspace):
+    """What ended, what was under way and since when, what was not reached; and what each used as far as it was told."""
+    run = kept_run(workspace, "last")
+    (run.folder / "steps/train/log.txt").write_text("half\n")
+    plan = {"name": "flights", "execution_order": ["made", "load", "train", "score"], "steps": []}
+    (run.folder / "plan.json").write_text(json.dumps(plan))
+    skipped = {"step": "made", "status": "skipped", "why": "not selected"}
+    lines = [
+        {
+            "event": "run_started",
+            "pipeline": "flights",
+            "run": run.name,
+            "folder": "/",
+            "engine": "docker",
+            "steps": {},
+        },
+        {"event": "step_ended", "result": skipped},
+        {"event": "step_started", "step": "train"},
+        {"event": "step_sampled", "step": "train", "memory": 5, "cpu": 0.5},
+        {"event": "step_sampled", "step": "train", "memory": 7, "cpu": None},
+    ]
+    start = run.started_at
+    told = [{"at": (start + timedelta(seconds=at)).isoformat(), **line} for at, line in enumerate(lines)]
+    (run.folder / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in told) + '{"at"')
+    so_far = run.so_far
+    assert (so_far.engine, so_far.seconds) == ("docker", 4)
+    assert [(one.step, str(one.status), one.why) for one in so_far.steps] == [
+        ("made", "skipped", "not selected"),
+        ("load", "succeeded", ""),
+        ("train", "stopped", "it was running when the run was ended from outside"),
+        ("score", "skipped", "not started: the run was ended from outside"),
+    ]
+    train = so_far.step_results["train"]
+    assert (train.seconds, train.log) == (2, run.folder / "steps/train/log.txt")
+    assert run.usage == {"train": [(1.0, 5, 0.5), (2.0, 7, None)]}
+    with Workspace(workspace):
+        running = kept_run(workspace, "last").so_far
+    assert [one.why for one in running.steps[2:]] == ["it runs", "it waits"]
 
 
 def test_a_run_whose_workspace_is_held_is_running(workspace):

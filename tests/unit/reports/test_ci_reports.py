@@ -131,6 +131,34 @@ def test_differences_are_named():
     ]
 
 
+def test_other_code_data_and_schemas_are_named():
+    """A file of code or of an input that has other contents, and a column that a schema asks for otherwise."""
+
+    def channel(**types):
+        fields = [{"name": name, "type": type_} for name, type_ in types.items()]
+        source = {"step": "load", "channel": "rows"}
+        return [{"channel": "data", "path": "/opt/ml/x", "source": source, "table_schema": {"fields": fields}}]
+
+    plans = plan(inputs=channel(a="integer", b="string")), plan(inputs=channel(a="number", c="string"))
+    many = {f"f{number}.csv": "0" for number in range(7)}
+    sides = (
+        {"train": {"code": {"t.py": "1" * 64}, "settings": {"x": "1"}, "input data": {"": "9", **many}}},
+        {"train": {"code": {"t.py": "2" * 64}, "settings": {"x": "2"}, "input data": dict.fromkeys(many, "1")}},
+    )
+    found = [
+        (one.what, one.before, one.after)
+        for one in differences(run(step("train")), run(step("train", status=StepStatus.REUSED)), plans, sides)
+    ]
+    assert found == [
+        ("schema of data, column a", "integer", "number"),
+        ("schema of data, column b", "string", ""),
+        ("schema of data, column c", "", "string"),
+        ("code t.py", "1" * 12, "2" * 12),
+        *((f"data of data f{number}.csv", "0", "1") for number in range(5)),
+        ("data of data", "", "and 2 files more"),
+    ]
+
+
 def test_steps_that_came_or_went_are_named():
     """A step of one run only is a difference, and not compared further."""
     found = list(differences(run(step("a")), run(step("b")), (plan(), plan())))

@@ -10,9 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from cursus_sandbox import PipelineExecutionResult, StepExecutionResult
-from cursus_sandbox.pipeline.result import StepStatus
+from cursus_sandbox.pipeline.result import FailedAttempt, MountRow, StepStatus
 from cursus_sandbox.reports.html import html_report
+from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
 from cursus_sandbox.tables.preview import table_preview
+from cursus_sandbox.tables.report import DataCompatibilityReport
 
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HOSTILE = "<script>alert('x')</script>"
@@ -102,7 +104,9 @@ def test_the_steps_that_the_end_waited_for_are_critical():
     steps = (step("a"), step("fast", 1), step("slow", 1, seconds=5.0), step("end", 6), step("aside", 1))
     after = {"fast": ["a"], "slow": ["a"], "end": ["fast", "slow"], "aside": ["a"]}
     text = html_report(run(*steps), plan("a", "fast", "slow", "end", "aside", after=after))
-    bars = re.findall(r'<a href="#step-(\w+)">\w+</a><div class="track"><div class="bar succeeded( critical)?"', text)
+    bars = re.findall(
+        r'<a href="#step-(\w+)">\w+</a><div class="track"[^>]*><div class="bar succeeded( critical)?"', text
+    )
     assert {name for name, critical in bars if critical} == {"a", "slow", "end"}
 
 
@@ -112,6 +116,50 @@ def test_without_values_no_data_are_in_it(channel):
     ran = run(step("load", outputs={"rows": channel}))
     assert "preview" in html_report(ran, planned).split("<body>")[1]
     assert "preview" not in html_report(ran, planned, values=False).split("<body>")[1]
+
+
+def test_all_of_a_step_is_on_its_page(channel):
+    """Findings stand at their channel; mounts, secrets without their value, lines of memory and metrics are there."""
+    (channel / "metrics.json").write_text('{"loss": [3, 2, 1]}')
+    wrong = Mismatch(kind=Kind.TYPE, severity=Severity.ERROR, message="column 'n' is text")
+    report = DataCompatibilityReport(data="load:rows", rows=3, findings=(wrong,))
+    mounts = (MountRow(path="/opt/ml/model", source=Path("/w/model"), mode="private"),)
+    again = (FailedAttempt(why="out of memory", exit_code=137, seconds=2.0, peak_memory=1 << 20, memory_limit=None),)
+    bad = step(
+        "load",
+        outputs={"rows": channel},
+        reports=(report,),
+        mounts=mounts,
+        earlier_attempts=again,
+        because="code changed",
+    )
+    planned = plan(
+        "load",
+        outputs=[{"channel": "rows", "path": "/opt/ml/processing/output/rows"}],
+        secrets={"TOKEN": {"variable": "MY_TOKEN", "path": None, "handed": "environment"}},
+    )
+    usage = {"load": [(0.0, 1 << 20, 0.5), (1.0, 3 << 20, 1.5)]}
+    text = html_report(run(bad), planned, usage=usage)
+    assert Page(text).open == []
+    for said in (
+        "It ran because code changed.",
+        "attempt 1: out of memory, 2.0 s, peak memory 1 MB",
+        'aria-label="memory, from 0.0 s to 1.0 s: between 0 B and 3 MB"',
+        'aria-label="processors, from 0.0 s to 1.0 s: between 0.00 and 1.50"',
+        'aria-label="loss, from 1 to 3: between 1 and 3"',
+        "<td>a copy of its own</td>",
+        '<code>TOKEN</code></td><td>•••</td><td class="dim">MY_TOKEN</td>',
+    ):
+        assert said in text
+    row, finding = text.index("<td><code>/opt/ml/processing/output/rows"), text.index("column &#39;n&#39; is text")
+    assert row < finding < text.index("a look into")
+
+
+def test_a_run_without_an_end_says_so():
+    """A page of a run that still goes on, or was killed, has that for an outcome."""
+    text = html_report(run(step("a")), plan("a"), outcome="still runs")
+    assert "<title>flights: still runs</title>" in text
+    assert '<span class="chip still-runs">still runs</span>' in text
 
 
 def test_a_log_of_100_mb_stays_small(tmp_path):
@@ -129,12 +177,16 @@ def test_a_log_of_100_mb_stays_small(tmp_path):
     assert len(text) < 2_000_000
 
 
-def test_five_hundred_steps_are_below_5_mb():
+def test_five_hundred_steps_are_below_5_mb(tmp_path):
     """A page of five hundred steps in layers is still one that a browser opens at once."""
     names = [f"TabularPreprocessing_training_{number}" for number in range(500)]
     after = {name: names[max(0, place - 10) : place : 3] for place, name in enumerate(names)}
-    text = html_report(run(*(step(name) for name in names)), plan(*names, after=after))
+    log = tmp_path / "log.txt"
+    log.write_bytes(b"\x1b" * 100_000)  # each is four letters on the page
+    usage = {name: [(second, second * 1000, 1.0) for second in range(500)] for name in names}
+    text = html_report(run(*(step(name, log=log) for name in names)), plan(*names, after=after), usage=usage)
     assert len(text) < 5_000_000
+    assert text.count('<g class="box') == 500
 
 
 def test_a_run_without_steps_is_a_page():
