@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
     from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
     from cursus_sandbox.planning import PipelineDAGResolver
+    from cursus_sandbox.registry import S3OutputPathRegistry
     from cursus_sandbox.tables.report import DataCompatibilityReport
     from cursus_sandbox.tables.validator import DataCompatibilityValidator
 
@@ -31,6 +32,7 @@ _HOMES = {
     "pipeline.plan": ("PipelineExecutionPlan",),
     "pipeline.result": ("PipelineExecutionResult", "StepExecutionResult", "StepStatus"),
     "planning": ("PipelineDAGResolver",),
+    "registry": ("S3OutputPathRegistry",),
     "tables.report": ("DataCompatibilityReport",),
     "tables.validator": ("DataCompatibilityValidator",),
 }
@@ -47,6 +49,7 @@ __all__ = [
     "PipelineExecutionPlan",
     "PipelineExecutionResult",
     "PipelineExecutor",
+    "S3OutputPathRegistry",
     "SandboxError",
     "ScriptContract",
     "StepExecutionResult",

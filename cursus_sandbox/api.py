@@ -26,6 +26,7 @@ from cursus_sandbox.pipeline.source import S3Settings
 from cursus_sandbox.pipeline.values import duration, size
 from cursus_sandbox.pipeline.values import user as user_of
 from cursus_sandbox.planning import AnyPath, DataSource, Document, Overrides, PipelineDAGResolver, unfed_of
+from cursus_sandbox.registry import S3OutputPathRegistry
 
 if TYPE_CHECKING:
     from cursus_sandbox.pruning import Pruned
@@ -141,6 +142,7 @@ def run(
     only: Iterable[str] = (),
     from_step: str | None = None,
     until: str | None = None,
+    registry: AnyPath | S3OutputPathRegistry | None = None,
     cache: bool = True,
     force: Iterable[str] = (),
     max_size: int | str = "20g",
@@ -151,8 +153,9 @@ def run(
     """Run a pipeline: plan it, check that all it names is there, then run each step in a sandbox.
 
     A failed step is in the result, not raised. `only`, `from_step` and `until` choose steps; what the others left in
-    the newest earlier run of this workspace is reused. What a chosen step left in an earlier run is taken over where
-    nothing has changed that it depends on, but not without `cache`, nor if the step is in `force`. When the runs of the
+    the newest earlier run of this workspace is reused, or what a `registry` (its file) knows of. What a chosen step
+    left in an earlier run is taken over where nothing has changed that it depends on, but not without `cache`, nor if
+    the step is in `force`. When the runs of the
     workspace take more than `max_size`, the oldest are removed. With `pdb` and the
     engine "process", one step at a time runs on this process's terminal, in Python's debugger, with as much time as it
     takes. Without `values` no report holds what was in the data. With `update_schemas` data are not held to the schemas
@@ -160,6 +163,7 @@ def run(
     (nothing was started), EngineError and WorkspaceError (this machine could not go on).
     """
     blessed_before = _blessed_before(document) if update_schemas else None
+    selection = Selection(only=tuple(only), first=from_step, last=until)
     overrides = replace(
         _overrides(image, source_dir, timeout, grace, memory, inputs, secrets, s3),
         network=network,
@@ -174,10 +178,9 @@ def run(
         lenient=lenient,
         unfed=unfed_of(data_source),
         golden=not update_schemas,
-    ).create_execution_plan(runnable=True, strict=strict)
+    ).create_execution_plan(runnable=True, strict=strict, registry=_registry(registry), selection=selection)
     if pdb:
         planned = _tried_once(planned)
-    selection = Selection(only=tuple(only), first=from_step, last=until)
     chosen = selection.steps(planned)
     images = [step.image for step in planned.steps if step.starts and step.image and step.name in chosen]
     chosen_engine, notes = choose_engine(engine, images, pdb=pdb) if isinstance(engine, str) else (engine, ())
@@ -250,6 +253,10 @@ def _reachable(names: Iterable[str]) -> Iterator[Engine]:
     for name in sorted(set(names)):
         with suppress(EngineError):
             yield choose_engine(name, ())[0]
+
+
+def _registry(given: AnyPath | S3OutputPathRegistry | None) -> S3OutputPathRegistry | None:
+    return given if isinstance(given, S3OutputPathRegistry | None) else S3OutputPathRegistry.read(given)
 
 
 def choose_engine(name: str, images: Iterable[str], *, pdb: bool = False) -> tuple[Engine, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from cursus_sandbox.cache import Cache, refusals
 from cursus_sandbox.capacity import fitted_to_this_machine, this_machine
@@ -31,6 +32,7 @@ from cursus_sandbox.planning import DataSource, Document, Overrides, PipelineDAG
 from cursus_sandbox.pruning import GIB, MOST_BY_DEFAULT, Bounds, pruned
 from cursus_sandbox.records import set_aside
 from cursus_sandbox.recovery import recovery
+from cursus_sandbox.registry import S3OutputPathRegistry
 from cursus_sandbox.run_folders import RunFolder, StepFolder, unwritable
 from cursus_sandbox.sagemaker.script_main import NOT_EXERCISED
 from cursus_sandbox.secret_values import SecretValues, fingerprints, secret_values
@@ -41,6 +43,7 @@ from cursus_sandbox.tables.validator import DataCompatibilityValidator
 from cursus_sandbox.workspace import Workspace
 
 AnyPath = str | os.PathLike[str]
+TestingMode = Literal["pre_execution", "post_execution"]
 
 
 def _nobody_listens(_: object) -> None:
@@ -60,6 +63,8 @@ class PipelineExecutor:
     if none is given.
     `contracts`, `source_dir` and `image` are for a document or graph that doesn't name its own, such as a bare
     PipelineDAG. An engine serves one run at a time.
+    With `testing_mode="post_execution"` steps read what those before them have left in the execution that the
+    `registry` knows: those of a selection what the others have left; where all run, each of them.
     """
 
     def __init__(  # noqa: PLR0913 -- options are many
@@ -81,6 +86,8 @@ class PipelineExecutor:
         observer: Observer | None = None,
         notes: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
+        testing_mode: TestingMode = "pre_execution",
+        registry: S3OutputPathRegistry | None = None,
     ) -> None:
         self.workspace_dir = Path(workspace_dir)
         self.engine = engine
@@ -97,6 +104,12 @@ class PipelineExecutor:
         self.observer = observer or _nobody_listens
         self.notes = notes
         self.environment = os.environ if environment is None else environment
+        self.registry = registry if testing_mode == "post_execution" else None
+        if testing_mode == "post_execution" and registry is None:
+            raise DocumentError(
+                [Problem("testing_mode is post_execution, and no registry says what was written in that execution")],
+                hint='Read one:  registry=S3OutputPathRegistry.read("registry.json")',
+            )
 
     def execute_pipeline(
         self,
@@ -111,7 +124,10 @@ class PipelineExecutor:
         MachineError when this machine could not go on; what had ended by then is in the run's folder.
         """
         unfed = unfed_of(data_source)
-        planned = dag if isinstance(dag, PipelineExecutionPlan) else self._planned(dag, unfed)
+        if not isinstance(dag, PipelineExecutionPlan):
+            planned = self._planned(dag, unfed, selection)
+        else:
+            planned = self.registry.rebound(dag, selection) if self.registry else dag
         plan = fitted_to_this_machine(planned)
         chosen = selection.steps(plan)
         Selection(only=self.force).steps(plan)  # they must be there
@@ -166,9 +182,9 @@ class PipelineExecutor:
             runs = f"{len(done.removed)} old run{'s' * (len(done.removed) != 1)}"
             yield f"{runs} removed: the workspace is to hold {self.max_size / GIB:g} GiB at most (--max-size)"
 
-    def _planned(self, dag: Document, unfed: Unfed | None) -> PipelineExecutionPlan:
+    def _planned(self, dag: Document, unfed: Unfed | None, selection: Selection) -> PipelineExecutionPlan:
         resolver = PipelineDAGResolver(dag, contracts=self.contracts, overrides=self.overrides, unfed=unfed)
-        return resolver.create_execution_plan(runnable=True)
+        return resolver.create_execution_plan(runnable=True, registry=self.registry, selection=selection)
 
 
 class _Walk:

@@ -29,8 +29,10 @@ from cursus_sandbox.pipeline.names import StepTypes
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedOutput, PlannedStep
 from cursus_sandbox.pipeline.resolver import Resolver
 from cursus_sandbox.pipeline.secrets import Secret
+from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.pipeline.source import S3Settings, Synthetic, Unfed, given
 from cursus_sandbox.pipeline.step_contracts import named_type
+from cursus_sandbox.registry import S3OutputPathRegistry
 from cursus_sandbox.sagemaker.lint import linted
 from cursus_sandbox.tables.schema import TableSchema
 
@@ -118,18 +120,27 @@ class PipelineDAGResolver(Resolver):
         )
 
     def create_execution_plan(
-        self, *, explain_config: bool = False, runnable: bool = False, strict: bool = False
+        self,
+        *,
+        explain_config: bool = False,
+        runnable: bool = False,
+        strict: bool = False,
+        registry: S3OutputPathRegistry | None = None,
+        selection: Selection = Selection(),
     ) -> PipelineExecutionPlan:
         """The plan; DocumentError with every problem when there can be none.
 
         With `runnable`, the scripts and files that the document names must be there as well; with `explain_config`,
         each step keeps all configurations that might be its own. With `strict`, what AWS would refuse or lose is wrong.
+        With a `registry` the steps of the `selection` read what others have left in an earlier execution.
         """
         try:
             plan = linted(super().create_execution_plan(explain_config=explain_config))
         except DocumentError as error:
             raise DocumentError(self._located(error.problems), hint=_where_to_write(self._written, error)) from None
         plan = self._with_places(plan)
+        if registry is not None:
+            plan = registry.rebound(plan, selection, self.pipeline.defaults.s3)
         if self.golden:
             file = golden_file(self._written.file) if self._written.file else "golden"
             plan = replace(plan, remarks=(*plan.remarks, f"{file}: data are held to the schemas blessed there, too"))

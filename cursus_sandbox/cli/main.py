@@ -1,4 +1,4 @@
-"""`cursus-sandbox run | plan | check | report | logs | clean | runs | contracts | schema | schema-json`."""
+"""`cursus-sandbox run | plan | check | report | logs | clean | register | runs | contracts | schema | schema-json`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cursus_sandbox.cli.clean import CLEAN_EXAMPLE, clean
 from cursus_sandbox.cli.contracts import contracts_app, schema_json
 from cursus_sandbox.cli.interruption import say_error
 from cursus_sandbox.cli.plan import CHECK_EXAMPLE, PLAN_EXAMPLE, check, plan
+from cursus_sandbox.cli.register import REGISTER_EXAMPLE, register
 from cursus_sandbox.cli.run import RUN_EXAMPLES, run
 from cursus_sandbox.cli.runs import LOGS_EXAMPLE, REPORT_EXAMPLE, logs, report, runs_app
 from cursus_sandbox.cli.schema import schema_app
@@ -59,6 +60,7 @@ app.command("check", epilog=CHECK_EXAMPLE)(check)
 app.command("report", epilog=REPORT_EXAMPLE)(report)
 app.command("logs", epilog=LOGS_EXAMPLE)(logs)
 app.command("clean", epilog=CLEAN_EXAMPLE)(clean)
+app.command("register", epilog=REGISTER_EXAMPLE)(register)
 app.add_typer(runs_app, name="runs")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(schema_app, name="schema")

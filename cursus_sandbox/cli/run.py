@@ -60,6 +60,7 @@ Examples:
   cursus-sandbox run dag.yaml --engine local --jobs 4
   cursus-sandbox run dag.yaml --from XGBoostTraining
   cursus-sandbox run dag.yaml --force XGBoostTraining
+  cursus-sandbox run dag.yaml --only XGBoostTraining --registry registry.json
   cursus-sandbox run xgb.dag.json --contracts steps/ --source-dir scripts/ \\
       --input TabularPreprocessing:DATA=data/
 
@@ -111,6 +112,15 @@ def run(
     ] = None,
     until: Annotated[
         str | None, typer.Option("--until", metavar="STEP", help="Run all before this step, and it.")
+    ] = None,
+    registry: Annotated[
+        Path | None,
+        typer.Option(
+            "--registry",
+            metavar="FILE",
+            help="Let steps read what those before them wrote in an earlier execution; see `register`.",
+            show_default=False,
+        ),
     ] = None,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Run every step again, though nothing it depends on has changed.")
@@ -192,6 +202,7 @@ def run(
             only=only or (),
             from_step=from_step,
             until=until,
+            registry=registry,
             cache=not no_cache,
             force=force or (),
             max_size=most,

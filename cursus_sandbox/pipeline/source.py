@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -168,7 +169,8 @@ def given(value: Any) -> Located | S3Objects:
     written = text(value)
     if written.startswith(_S3):
         return S3Objects(uri=_s3_uri(written))
-    written = written.removeprefix(_FILE) if written.startswith(f"{_FILE}/") else written
+    if written.startswith(f"{_FILE}/"):
+        return Located(path=Path(unquote(written.removeprefix(_FILE))))
     if "://" in written:
         raise ValueError(f"{written}: only files and folders of this machine and s3:// can be bound")
     return _located(host_path(written))

@@ -37,6 +37,7 @@ HALLWAY = [
         "s3",
         "sources",
         "missing",
+        "registry",
         "planning",
         "capacity",
         "run_folders",
