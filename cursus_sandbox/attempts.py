@@ -95,6 +95,7 @@ class Attempts:
             disk = disk_of(folder.path)
             if disk.is_full and not end.well:
                 empty(folders.outputs)  # or nobody could write down what came of it
+            log.catch_up()
         return LastAttempt(end, step, folders, tuple(before), disk)
 
     def _goes_on(self, end: AttemptEnd, number: int) -> bool:

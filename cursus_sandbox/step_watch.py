@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
+from contextlib import suppress
 from typing import Protocol
 
 from cursus_sandbox.engines.engine import Usage
@@ -12,6 +14,7 @@ from cursus_sandbox.pipeline.events import Observer, StepLogged, StepSampled
 _SECONDS_BETWEEN_WORDS = 0.5
 _ROOM = 32 * 1024  # bytes of a log kept for the next word
 _MOST_LINES = 50
+_MISSING = b"\n[cursus-sandbox: the disk was full; a part of the log is missing here]\n"
 _LONGEST_LINE = 500  # characters
 
 
@@ -41,10 +44,11 @@ class StepWatch:
         self._unheard = bytearray()
         self._left_out = 0
         self._bar = b""
+        self._unwritten = b""
 
     def write(self, data: bytes | memoryview, /) -> int:
-        """Write to the log, and tell of it if it is time."""
-        written = self._log.write(data)
+        """Write to the log, and tell of it if it is time. What finds its disk full waits for `catch_up`."""
+        written = self._written(data)
         with self._lock:
             self._unheard += data[:written]
             if (over := len(self._unheard) - _ROOM) > 0:
@@ -53,6 +57,13 @@ class StepWatch:
             if time.monotonic() >= self._told + _SECONDS_BETWEEN_WORDS:
                 self._tell_lines()
         return written
+
+    def catch_up(self) -> None:
+        """Write the last of what found the disk full, now that there may be room again."""
+        if self._unwritten:
+            with suppress(OSError):  # still full: whoever writes next will say so
+                write(self._log, _MISSING + self._unwritten)
+            self._unwritten = b""
 
     def used(self, usage: Usage) -> None:
         """Tell what the container uses, and what it has written in the meantime."""
@@ -75,6 +86,16 @@ class StepWatch:
             if self._unheard and not self._unheard.endswith(b"\n"):
                 self._unheard += b"\n"
             self._tell_lines()
+
+    def _written(self, data: bytes | memoryview) -> int:
+        if not self._unwritten:
+            try:
+                return self._log.write(data)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+        self._unwritten = (self._unwritten + data)[-_ROOM:]
+        return len(data)
 
     def _tell_lines(self) -> None:
         """Tell the whole lines that nobody heard; of a line that is drawn over and over, what was last drawn."""

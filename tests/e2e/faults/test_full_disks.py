@@ -48,6 +48,18 @@ def test_a_step_that_fills_the_disk(on_disk):
     assert json.loads((ended.run / "result.json").read_text()) == ended.result
 
 
+def test_a_full_disk_and_a_long_log(on_disk):
+    """A step that writes much to its log while the disk is full has failed all the same; the log has its end."""
+    box = on_disk("8m")
+    goes_on = "for number in range(100_000): print('line', number, file=sys.stderr)\n"
+    box.step("fills", FILLS.replace("print", "# print").replace("with ", "try:\n  with ") + f"finally:\n  {goes_on}")
+    fills = box.run(code=1).step("fills")
+    assert "no space" in fills["why"]
+    assert fills["log_end"][-1].endswith("No space left on device")
+    (log,) = box.workspace.glob("runs/*/steps/fills/log.txt")
+    assert "a part of the log is missing here" in log.read_text()
+
+
 def test_a_step_that_fills_another_disk(box):
     """Where the workspace's disk has room, the others that a step may have filled are named."""
     fills = "(Path('/dev/shm/huge')).write_bytes(bytes(20 << 20))"
