@@ -7,9 +7,10 @@ ENGINE ?= local
 IMAGE_local :=
 IMAGE_docker := --image xgb:latest
 JOBS ?= auto
+FUZZ ?= 700
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit engines integration images docs picture fmt check bench clean
+.PHONY: help demo test unit engines integration images docs picture fmt check bench fuzz clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 20
@@ -28,7 +29,7 @@ demo: $(VENV)/installed ## the example, end to end: ENGINE=local (default) or EN
 test: check unit engines integration ## what CI runs
 
 unit: $(VENV)/installed ## the fast tests, no container
-	$(BIN)/pytest tests/unit -n $(JOBS)
+	$(BIN)/pytest tests/unit tests/fuzz -n $(JOBS)
 
 engines: $(VENV)/installed ## the engine promises, on every engine that is here
 	$(BIN)/pytest tests/engines -n $(JOBS)
@@ -60,6 +61,9 @@ bench: $(VENV)/installed ## what it costs
 	$(BIN)/python tests/bench/stepping.py
 	$(BIN)/python tests/bench/synthetic.py
 	$(BIN)/python tests/bench/checks.py
+
+fuzz: $(VENV)/installed ## damaged documents and data, FUZZ of each of 15 kinds
+	CURSUS_SANDBOX_FUZZ=$(FUZZ) $(BIN)/pytest tests/fuzz -q
 
 clean: ## take away what was made here, but for the images
 	rm -rf $(VENV) .cursus-sandbox dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -50,6 +50,9 @@ def plan(
     pip_shim: bool | None = None,
     user: str | None = None,
     memory: int | str | None = None,
+    log_limit: int | str | None = None,
+    read_only_root: bool | None = None,
+    runtime: str | None = None,
     secrets: Mapping[str, str] | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
     s3: S3Given | None = None,
@@ -64,9 +67,10 @@ def plan(
     `contracts` are contracts, or folders of `*.step.yaml` and `*_contract.py`, searched before those of
     CURSUS_SANDBOX_CONTRACTS, of the document, of an installed Cursus and the shipped ones. `image`, `source_dir`,
     `timeout` (seconds, or `10m`), `grace` (from TERM to KILL when that is over) and `memory` (bytes, or `2g`) hold for
-    the steps that don't say otherwise, as do `network` (none, unless it is True), `pip_shim` and `user` (`root`,
-    `image`, `uid[:gid]`; the caller). `inputs` binds root inputs: `{"step:channel": path}`, where a path may be
-    a pattern or `s3://bucket/prefix`; `s3` says how that is reached: `{"endpoint_url": …, "max_objects": 10}`.
+    the steps that don't say otherwise, as do `log_limit` (bytes of a log on disk, 1g), `network` (none, unless it is
+    True), `read_only_root`, `runtime` (a container runtime that the daemon has, such as `runsc`), `pip_shim` and `user`
+    (`root`, `image`, `uid[:gid]`; the caller). `inputs` binds root inputs: `{"step:channel": path}`, where a path may
+    be a pattern or `s3://bucket/prefix`; `s3` says how that is reached: `{"endpoint_url": …, "max_objects": 10}`.
     `secrets` says where those for all steps are kept: `{"NAME": "env:VARIABLE"}`. `config` is Cursus'
     configuration file, instead of the document's; with `explain_config` each step's `config` holds all that might be
     its own. With `lenient` a required input that nothing fits takes the first output there is.
@@ -74,7 +78,10 @@ def plan(
     """
     overrides = replace(
         _overrides(image, source_dir, timeout, grace, memory, inputs, secrets, s3),
+        log_limit=size(log_limit) if log_limit is not None else None,
         network=network,
+        read_only_root=read_only_root,
+        runtime=runtime,
         pip_shim=pip_shim,
         user=None if user is None else user_of(user),
     )
@@ -128,6 +135,9 @@ def run(
     pip_shim: bool | None = None,
     user: str | None = None,
     memory: int | str | None = None,
+    log_limit: int | str | None = None,
+    read_only_root: bool | None = None,
+    runtime: str | None = None,
     secrets: Mapping[str, str] | None = None,
     inputs: Mapping[str, AnyPath] | None = None,
     s3: S3Given | None = None,
@@ -166,7 +176,10 @@ def run(
     selection = Selection(only=tuple(only), first=from_step, last=until)
     overrides = replace(
         _overrides(image, source_dir, timeout, grace, memory, inputs, secrets, s3),
+        log_limit=size(log_limit) if log_limit is not None else None,
         network=network,
+        read_only_root=read_only_root,
+        runtime=runtime,
         pip_shim=pip_shim,
         user=None if user is None else user_of(user),
     )

@@ -21,6 +21,7 @@ from cursus_sandbox.sagemaker.exits import Disk
 from cursus_sandbox.sagemaker.layout import StepFolders
 from cursus_sandbox.sagemaker.staging import keep_checkpoints
 from cursus_sandbox.sagemaker.survey import FILES, surveyed
+from cursus_sandbox.step_log import StepLog
 from cursus_sandbox.step_watch import StepWatch, write
 from cursus_sandbox.untrusted import empty
 
@@ -70,7 +71,7 @@ class Attempts:
         """Make them, each in a folder of its own, until one is well or there may be no other."""
         step, folder = self.step, self.run.step(self.step.name)
         folders, before = folder.attempt(1), list[FailedAttempt]()
-        with folder.log.open("wb", buffering=0) as file:
+        with StepLog(folder.log, step.log_limit) as file:
             log = StepWatch(step.name, self.tell, file)
             for number in count(1):
                 self.tell(StepStarted(step=step.name, attempt=number))

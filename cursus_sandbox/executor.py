@@ -134,7 +134,7 @@ class PipelineExecutor:
         engine = self.engine or _local_engine(_named_images(plan, chosen))
         _refuse_servers(plan, chosen, engine)
         images = _images(plan, chosen, engine)
-        alone = _on_one_host(plan, chosen, engine, strict=self.strict)
+        alone = (*_on_one_host(plan, chosen, engine, strict=self.strict), *_without_runtime(plan, chosen, engine))
         starting = [step for step in plan.steps if step.starts and step.name in chosen]
         secrets = secret_values(starting, self.environment, engine=engine)
         with engine:
@@ -466,6 +466,14 @@ def _on_one_host(
     if strict:
         raise EngineError(what, hint="Use --engine docker, or give the step  instance_count: 1.")
     return (f"{what}, which sees algo-1 alone and all of its input",)
+
+
+def _without_runtime(plan: PipelineExecutionPlan, chosen: frozenset[str], engine: Engine) -> tuple[str, ...]:
+    """What to say where containers of another runtime are asked for, and an engine has none."""
+    asked = sorted({step.runtime for step in plan.steps if step.starts and step.name in chosen and step.runtime})
+    if not asked or engine.runs_images:
+        return ()
+    return (f"the {engine.name} engine has no container runtimes: {', '.join(asked)} is not used",)
 
 
 def _not_exercised(engine: Engine) -> tuple[str, ...]:

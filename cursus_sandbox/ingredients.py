@@ -27,10 +27,10 @@ Ingredients = Mapping[str, Mapping[str, str]]
 # hold (it ends well or it doesn't), and what stands among the ingredients in its own way.
 _WITHOUT = {
     *("contract_file", "config", "depends_on", "notes", "warnings", "skip"),
-    *("timeout", "grace", "retries", "cache"),
+    *("timeout", "grace", "retries", "cache", "log_limit"),
     *("image", "source_dir", "inputs", "environment", "hyperparameters"),
 }
-_LIMITS = ("cpus", "memory", "shm_size")
+_LIMITS = ("cpus", "memory", "shm_size", "files")
 _NOT_CODE = ("__pycache__", ".git", ".pytest_cache", ".mypy_cache", ".ruff_cache")
 _MOST_NAMED = 1000  # files of one input; of more, the whole alone can be compared
 _NAMED = 2

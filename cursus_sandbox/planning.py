@@ -54,9 +54,12 @@ class Overrides:
     timeout: float | None = None
     grace: float | None = None
     network: bool | None = None
+    read_only_root: bool | None = None
+    runtime: str | None = None
     pip_shim: bool | None = None
     user: str | None = None
     memory: int | None = None
+    log_limit: int | None = None
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     inputs: Mapping[str, AnyPath] = field(default_factory=dict)
     s3: S3Settings = field(default_factory=S3Settings)
@@ -303,9 +306,12 @@ def _overridden(pipeline: Pipeline, overrides: Overrides) -> tuple[Pipeline, lis
         "timeout": overrides.timeout,
         "grace": overrides.grace,
         "network": overrides.network,
+        "read_only_root": overrides.read_only_root,
+        "runtime": overrides.runtime,
         "pip_shim": overrides.pip_shim,
         "user": overrides.user,
         "memory": overrides.memory,
+        "log_limit": overrides.log_limit,
     }
     defaults = pipeline.defaults.model_copy(
         update={

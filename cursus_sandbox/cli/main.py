@@ -67,6 +67,12 @@ app.add_typer(schema_app, name="schema")
 app.command("schema-json", epilog=SCHEMA_EXAMPLE)(schema_json)
 
 
+def _say_nothing_of_odd_rows(found: sys.UnraisableHookArgs) -> None:
+    """Keep back the traceback that pyarrow prints for a row it can't show us, for it isn't UTF-8: a finding says so."""
+    if not isinstance(found.exc_value, UnicodeDecodeError):
+        sys.__unraisablehook__(found)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and end the process with a documented exit code; no traceback unless `--debug`."""
     given = sys.argv[1:] if arguments is None else arguments
@@ -76,6 +82,8 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name from a document may be more than it can write
+    if "--debug" not in given:
+        sys.unraisablehook = _say_nothing_of_odd_rows
     gc.set_threshold(
         100_000
     )  # a command makes many values that stay: looking for cycles among them took a tenth of a plan

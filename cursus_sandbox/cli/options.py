@@ -93,6 +93,16 @@ User = Annotated[
     ),
 ]
 Memory = Annotated[str | None, typer.Option("--memory", metavar="SIZE", help="Most memory of a step: 512m, 2g.")]
+LogLimit = Annotated[
+    str | None, typer.Option("--log-limit", metavar="SIZE", help="Most of a step's log on disk. Default: 1g.")
+]
+ReadOnlyRoot = Annotated[
+    bool, typer.Option("--read-only-root", help="Let steps write to their own folders and /tmp alone.")
+]
+Runtime = Annotated[
+    str | None,
+    typer.Option("--runtime", metavar="NAME", help="The containers' runtime, if the daemon has it: runsc (gVisor)."),
+]
 Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Cursus' configuration of the steps (JSON), over the document's."),
@@ -149,16 +159,18 @@ class Limits(TypedDict):
     timeout: float | None
     grace: float | None
     memory: int | None
+    log_limit: int | None
 
 
-def limits_of(timeout: str | None, grace: str | None, memory: str | None) -> Limits:
-    """What `--timeout`, `--grace` and `--memory` say, in seconds and bytes."""
+def limits_of(timeout: str | None, grace: str | None, memory: str | None, log_limit: str | None) -> Limits:
+    """What `--timeout`, `--grace`, `--memory` and `--log-limit` say, in seconds and bytes."""
     from cursus_sandbox.pipeline.values import duration, size
 
     return {
         "timeout": parsed("--timeout", timeout, duration),
         "grace": parsed("--grace", grace, duration),
         "memory": parsed("--memory", memory, size),
+        "log_limit": parsed("--log-limit", log_limit, size),
     }
 
 

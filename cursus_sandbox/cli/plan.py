@@ -22,12 +22,15 @@ from cursus_sandbox.cli.options import (
     Image,
     Inputs,
     Lenient,
+    LogLimit,
     Memory,
     Nasty,
     Network,
     NetworkChoice,
     NoPipShim,
+    ReadOnlyRoot,
     Rows,
+    Runtime,
     Secrets,
     Seed,
     SourceDir,
@@ -83,6 +86,9 @@ def plan(
     no_pip_shim: NoPipShim = False,
     user: User = None,
     memory: Memory = None,
+    log_limit: LogLimit = None,
+    read_only_root: ReadOnlyRoot = False,
+    runtime: Runtime = None,
     drawn: Annotated[
         PlanFormat, typer.Option("--format", help="As text, or drawn for Mermaid or Graphviz.")
     ] = PlanFormat.TEXT,
@@ -95,7 +101,7 @@ def plan(
 
     The wiring with the reason of each binding, then the command, mounts, environment and limits of each step.
     """
-    limits = limits_of(timeout, grace, memory)
+    limits = limits_of(timeout, grace, memory, log_limit)
     bindings, given_secrets = bindings_of(inputs), secrets_of(secrets)
     s3_settings = s3_of(s3)
     source = data_source_of(data_source, rows, seed, nasty=nasty)
@@ -116,6 +122,8 @@ def plan(
             network=None if network is None else network is NetworkChoice.BRIDGE,
             pip_shim=False if no_pip_shim else None,
             user=user_of(user),
+            read_only_root=read_only_root or None,
+            runtime=runtime,
             inputs=bindings,
             secrets=given_secrets,
             s3=s3_settings,

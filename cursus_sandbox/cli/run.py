@@ -26,12 +26,15 @@ from cursus_sandbox.cli.options import (
     Image,
     Inputs,
     Lenient,
+    LogLimit,
     Memory,
     Nasty,
     Network,
     NetworkChoice,
     NoPipShim,
+    ReadOnlyRoot,
     Rows,
+    Runtime,
     Secrets,
     Seed,
     SourceDir,
@@ -100,6 +103,9 @@ def run(
     no_pip_shim: NoPipShim = False,
     user: User = None,
     memory: Memory = None,
+    log_limit: LogLimit = None,
+    read_only_root: ReadOnlyRoot = False,
+    runtime: Runtime = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop everything at the first failure.")] = False,
     only: Annotated[
         list[str] | None,
@@ -158,7 +164,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a pipeline, each step in a sandbox of its own."""
-    limits, most = limits_of(timeout, grace, memory), size_of("--max-size", max_size)
+    limits, most = limits_of(timeout, grace, memory, log_limit), size_of("--max-size", max_size)
     bindings, given_secrets = bindings_of(inputs), secrets_of(secrets)
     s3_settings = s3_of(s3)
     source = data_source_of(data_source, rows, seed, nasty=nasty)
@@ -189,6 +195,8 @@ def run(
             network=None if network is None else network is NetworkChoice.BRIDGE,
             pip_shim=False if no_pip_shim else None,
             user=user_of(user),
+            read_only_root=read_only_root or None,
+            runtime=runtime,
             inputs=bindings,
             secrets=given_secrets,
             s3=s3_settings,

@@ -13,7 +13,15 @@ from cursus_sandbox.documents.problems import validated
 from cursus_sandbox.documents.reading import read_tree
 from cursus_sandbox.documents.tree import Place, Tree
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
-from cursus_sandbox.pipeline.dag import Network, Pipeline, PipelineDAG, PipelineDefaults, Resources, StepConfiguration
+from cursus_sandbox.pipeline.dag import (
+    Network,
+    Pipeline,
+    PipelineDAG,
+    PipelineDefaults,
+    Resources,
+    Runtime,
+    StepConfiguration,
+)
 from cursus_sandbox.pipeline.secrets import SecretWritten
 from cursus_sandbox.pipeline.source import Located, S3Settings
 from cursus_sandbox.pipeline.values import Duration, EnvironmentName, HostPath, Size, StepName, Text, User
@@ -64,7 +72,10 @@ class Document(BaseModel):
     memory: Size | None = None
     instance_type: Text | None = None
     instance_types: dict[Text, Resources] = Field(default_factory=dict)
+    log_limit: Size | None = None
     network: Network | None = None
+    read_only_root: bool | None = None
+    runtime: Runtime | None = None
     pip_shim: bool | None = None
     user: User | None = None
     s3: S3Settings = S3Settings()
@@ -174,7 +185,10 @@ def _ours(tree: Tree) -> Written:
             memory=document.memory,
             instance_type=document.instance_type,
             instance_types=document.instance_types,
+            log_limit=document.log_limit,
             network=document.network,
+            read_only_root=document.read_only_root,
+            runtime=document.runtime,
             pip_shim=document.pip_shim,
             user=document.user,
             s3=document.s3,

@@ -31,6 +31,7 @@ def bwrap_argv(
         *("--hostname", job.hostname, "--new-session", "--die-with-parent", "--cap-drop", "ALL"),
         *_system(job, machine, tmp, hosts),
         *(option for mount in placed for option in _mount(mount)),
+        *(["--remount-ro", "/"] if job.read_only_root else []),  # last: places for mounts are made in it
         *("--chdir", str(job.working_dir or "/"), "--clearenv"),
         *(option for name, value in environment(job, machine).items() for option in ("--setenv", name, value)),
     ]
@@ -62,7 +63,8 @@ def _user(job: Job, caller: tuple[int, int]) -> list[str]:
 
 
 def _system(job: Job, machine: Machine, tmp: Path, hosts: Path | None) -> list[str]:
-    options = ["--proc", "/proc", "--dev", "/dev"]
+    options = ["--proc", "/proc", *(word for path in machine.settings for word in ("--ro-bind", str(path), str(path)))]
+    options += ["--dev", "/dev"]
     options += ["--perms", "1777", "--size", str(job.limits.shm_size or SHM_SIZE), "--tmpfs", "/dev/shm"]  # noqa: S108
     if job.limits.gpus:
         for device in machine.gpus:

@@ -121,6 +121,12 @@ class DockerEngine:
                 return NEVER_STARTED
             if job.image is None:
                 raise EngineError(f"job '{job.name}' names no image", hint="Give it an image, or use --engine local.")
+            if job.runtime and job.runtime not in self._daemon.facts.runtimes:
+                raise EngineError(
+                    f"the Docker daemon at {self._daemon.address} has no runtime '{job.runtime}'; it has "
+                    + ", ".join(self._daemon.facts.runtimes),
+                    hint="Install it and name it in the daemon's daemon.json, or leave  runtime:  away.",
+                )
             check(job)
             try:
                 try:

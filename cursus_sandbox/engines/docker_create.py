@@ -24,13 +24,15 @@ class DaemonFacts:
     """What of a daemon shapes a container.
 
     Its number of processors, whether it has the `local` log driver, whether a user of a container is another one
-    outside of it (rootless, userns-remap), and whether containers live on while it is away (live-restore).
+    outside of it (rootless, userns-remap), and whether containers live on while it is away (live-restore),
+    and the names of its runtimes.
     """
 
     cpus: int
     local_log: bool
     maps_users: bool = False
     keeps_containers: bool = False
+    runtimes: tuple[str, ...] = ()
 
 
 def creation(
@@ -79,7 +81,8 @@ def creation(
 def environment(job: Job, user: str) -> dict[str, str]:
     """Give the job's variables, and a HOME that can be written where a bare number would get `/`."""
     runs_as = job.user or user
-    home = {} if runs_as == "image" or is_root(runs_as) else {"HOME": "/tmp"}  # noqa: S108
+    has_one = runs_as == "image" or is_root(runs_as)
+    home = {} if has_one and not job.read_only_root else {"HOME": "/tmp"}  # noqa: S108 - the container's
     return home | dict(job.environment)
 
 
@@ -116,6 +119,10 @@ def _host(
         "ShmSize": job.limits.shm_size or SHM_SIZE,
         "AutoRemove": False,
     }
+    if job.read_only_root:
+        host |= {"ReadonlyRootfs": True, "Tmpfs": {"/tmp": "rw,nosuid,nodev,mode=1777"}}  # noqa: S108 - the container's
+    if job.runtime:
+        host["Runtime"] = job.runtime
     if job.user is not None and (job.user == "image" or is_root(job.user)):
         host["CapAdd"] = list(ROOT_CAPABILITIES)
     host["NetworkMode"] = network or "none"

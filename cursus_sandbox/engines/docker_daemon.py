@@ -94,6 +94,7 @@ class Daemon:
                 local_log="local" in (info.get("Plugins") or {}).get("Log", ()),
                 keeps_containers=bool(info.get("LiveRestoreEnabled")),
                 maps_users=not {"name=rootless", "name=userns"}.isdisjoint(security),
+                runtimes=tuple(info.get("Runtimes") or ()),
             )
             return cls(client, facts, address=address, patience=patience)
         raise EngineError(

@@ -75,7 +75,8 @@ class Job:
     `user` is `uid[:gid]`, or "image" for the image's own user; None is the calling user. `environment` is all the
     variables there are, besides PATH, HOME and what the image itself sets. The engine empties `scratch` again. `port`
     is where the command listens on its own loopback, for a visitor of the run. With a `cluster`, an engine's own, it
-    is one of several hosts; `network` is the outside world, and the cluster's to give.
+    is one of several hosts; `network` is the outside world, and the cluster's to give. With `read_only_root` nothing
+    but the mounts, /tmp and /dev/shm can be written. `runtime` is a container runtime's name, for engines with any.
     """
 
     name: str
@@ -93,6 +94,8 @@ class Job:
     port: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     cluster: Cluster | None = None
+    read_only_root: bool = False
+    runtime: str | None = None
 
     @property
     def is_stopped(self) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "nix", "gnu")
+SETTINGS = tuple(Path("/proc", name) for name in ("sys", "sysrq-trigger", "irq", "bus", "fs"))
 PROCESSORS = (Path("/sys/devices/system/cpu"), Path("/sys/devices/system/node"))  # BLAS and OpenMP count them there
 
 
@@ -21,6 +22,7 @@ class Machine:
     links: Mapping[Path, str] = field(default_factory=dict)
     gpus: tuple[Path, ...] = ()
     resolv_conf: Path | None = None
+    settings: tuple[Path, ...] = ()  # of the kernel, which root could change without any capability
 
 
 def this_machine(*, also: tuple[Path, ...] = ()) -> Machine:
@@ -47,6 +49,7 @@ def this_machine(*, also: tuple[Path, ...] = ()) -> Machine:
         links=links,
         gpus=tuple(sorted(Path("/dev").glob("nvidia*"))),
         resolv_conf=resolv_conf if resolv_conf.is_file() else None,
+        settings=tuple(path for path in SETTINGS if path.exists()) if os.geteuid() == 0 else (),
     )
 
 

@@ -95,6 +95,7 @@ def network(value: Any) -> Any:
     return {"none": False, "bridge": True}.get(value, value) if isinstance(value, str) else value
 
 
+Runtime = Annotated[Text, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]  # its name, as the daemon knows it
 Network = Annotated[bool, BeforeValidator(network), WithJsonSchema({"enum": [True, False, "none", "bridge"]})]
 
 
@@ -134,7 +135,10 @@ class StepConfiguration(_Ours):
     distribution: dict[Text, Distribution] = Field(default_factory=dict)
     upload_mode: dict[Text, UploadMode] = Field(default_factory=dict)
     resources: Resources = Resources()
+    log_limit: Size | None = None
     network: Network | None = None
+    read_only_root: bool | None = None
+    runtime: Runtime | None = None
     pip_shim: bool | None = None
     user: User | None = None
     skip: bool = False
@@ -154,7 +158,10 @@ class PipelineDefaults(_Ours):
     memory: Size | None = None
     instance_type: Text | None = None
     instance_types: dict[Text, Resources] = Field(default_factory=dict)
+    log_limit: Size | None = None
     network: Network | None = None
+    read_only_root: bool | None = None
+    runtime: Runtime | None = None
     user: User | None = None
     pip_shim: bool | None = None
     s3: S3Settings = S3Settings()

@@ -103,7 +103,10 @@ class PlannedStep:
     instance_type: str | None = None
     instance_count: int = 1
     resources: Resources = _NO_LIMITS
+    log_limit: int | None = None  # bytes
     network: bool = False
+    read_only_root: bool = False
+    runtime: str | None = None  # of its container, where not the daemon's default
     pip_shim: bool = True  # without a network, pip looks at what is installed and nowhere else
     user: str | None = None
     transform: TransformSettings | None = None  # of a Transform step

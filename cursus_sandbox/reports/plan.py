@@ -154,3 +154,7 @@ def _limits(step: PlannedStep) -> Iterator[str]:
         yield step.retries.said()
     if step.network:
         yield "with network"
+    if step.read_only_root:
+        yield "read-only root"
+    if step.runtime:
+        yield f"in {step.runtime}"

@@ -136,6 +136,8 @@ def sagemaker_job(
         limits=limits_of(step),
         network=step.network,
         user=step.user,
+        read_only_root=step.read_only_root,
+        runtime=step.runtime,
         hostname=host.name,
         labels=labels or {},
     )

@@ -38,6 +38,8 @@ def serving_job(
         limits=replace(limits_of(step), grace=GRACE),
         network=step.network,
         user=step.user,
+        read_only_root=step.read_only_root,
+        runtime=step.runtime,
         port=PORT,
         labels=labels or {},
     )

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cursus_sandbox.sagemaker.layout import StepFolders
+from cursus_sandbox.untrusted import remove
 
 FILES = 100_000
 DEEPEST = 200  # folders within one another
@@ -32,6 +33,7 @@ def surveyed(folders: StepFolders, *, files: int = FILES) -> str | None:
         if seen > files:
             return f"it left more than {files:,} files: pack them, or allow more:  resources: {{files: …}}"
         if depth > DEEPEST:
+            remove(path)  # so that whoever looks into the attempt, or deletes it, may recurse
             return f"it left folders nested more than {DEEPEST} deep"
         if stat.S_ISREG(status.st_mode):
             holes += max(status.st_size - status.st_blocks * 512, 0)

@@ -45,26 +45,27 @@ class TablePreview:
 def table_preview(folder: Path) -> TablePreview | None:
     """A look into the first table below a folder; None where there is none that can be read."""
     for file in data_files(folder)[0]:
-        sample = None if is_marker(file.relative) else _sample(file.path)
-        if sample is not None:
-            return _preview(str(file.relative), sample)
+        if is_marker(file.relative):
+            continue
+        try:
+            if (sample := _sample(file.path)) is not None:
+                return _preview(str(file.relative), sample)
+        except (pa.ArrowException, OSError, ValueError, OverflowError, StopIteration):
+            continue
     return None
 
 
 def _sample(file: Path) -> pa.Table | None:
-    try:
-        if file.suffix == ".parquet":
-            with pq.ParquetFile(file) as opened:
-                for batch in opened.iter_batches(SAMPLE_ROWS):
-                    return pa.Table.from_batches([batch])
-                return opened.schema_arrow.empty_table()
-        if file.suffix in (".csv", ".tsv"):
-            parse = pacsv.ParseOptions(delimiter="\t" if file.suffix == ".tsv" else ",", newlines_in_values=True)
-            read = pacsv.ReadOptions(block_size=_BLOCK)
-            with pacsv.open_csv(file, read_options=read, parse_options=parse) as opened:
-                return pa.Table.from_batches([opened.read_next_batch()[:SAMPLE_ROWS]])
-    except (pa.ArrowException, OSError, StopIteration):
-        return None
+    if file.suffix == ".parquet":
+        with pq.ParquetFile(file) as opened:
+            for batch in opened.iter_batches(SAMPLE_ROWS):
+                return pa.Table.from_batches([batch])
+            return opened.schema_arrow.empty_table()
+    if file.suffix in (".csv", ".tsv"):
+        parse = pacsv.ParseOptions(delimiter="\t" if file.suffix == ".tsv" else ",", newlines_in_values=True)
+        read = pacsv.ReadOptions(block_size=_BLOCK)
+        with pacsv.open_csv(file, read_options=read, parse_options=parse) as opened:
+            return pa.Table.from_batches([opened.read_next_batch()[:SAMPLE_ROWS]])
     return None
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import pytest
 from small_pipeline import statuses, succeeded
@@ -48,6 +49,7 @@ def test_folders_too_deep_to_walk(anywhere):
     odd = result.step_results["odd"]
     assert (result.exit_code, odd.why) == (3, "it left folders nested more than 200 deep")
     assert list((result.folder / "steps/odd").glob("attempt-*/scratch/*")) == []
+    shutil.rmtree(result.folder)  # recurses
 
 
 def test_more_files_than_a_step_may_leave(small):

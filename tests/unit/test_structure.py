@@ -52,6 +52,7 @@ HALLWAY = [
         "several_hosts",
         "masking",
         "secret_values",
+        "step_log",
         "step_watch",
         "attempt",
         "attempts",

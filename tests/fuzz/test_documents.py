@@ -1,10 +1,11 @@
 """Whatever becomes of a document's text, reading it gives a value or a DocumentError that names the file."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from mutations import FRAGMENTS, fuzzed, mutations
 
-from cursus_sandbox.documents import read_contract
+from cursus_sandbox.documents import read_config, read_contract
 from cursus_sandbox.errors import DocumentError
 from cursus_sandbox.planning import PipelineDAGResolver
 
@@ -34,6 +35,14 @@ spec:
 variants:
   b: {spec: {dependencies: {settings: {required: true}}, outputs: {model: {aliases: [others]}}}}
 """
+CONFIG = """\
+{"metadata": {"config_types": {"Train_a": "TrainConfig", "Base": "BasePipelineConfig"}},
+ "configuration": {"shared": {"region": "NA", "author": "me", "processing_instance_count": 1},
+  "specific": {"Train_a": {"__model_type__": "TrainConfig", "job_type": "a", "label_name": "late", "rounds": 10,
+    "hyperparameters": {"eta": 0.1, "tree": [1, 2.5, null, true]}, "env": {"DEPTH": "6"},
+    "training_entry_point": "train.py", "max_runtime_seconds": 3600},
+   "Base": {"bucket": "b", "pipeline_version": "1.0"}}}}
+"""
 LOAD = "step_type: Load\ncontract: {entry_point: load.py, outputs: {rows: {path: /opt/ml/processing/output}}}\n"
 DOCUMENT = """\
 name: mine
@@ -61,54 +70,6 @@ JSON = """\
   "edges": [["Load", "Train_a"], ["Load", "Train_b"]]},
  "metadata": {"name": "x", "cost": {"a": 1e5, "b": [true, null, -0.5]}, "text": "\\u00e9\\ud83d\\ude00 \\" \\\\"}}
 """
-FRAGMENTS = st.sampled_from(
-    [
-        *(": ", "- ", "[", "]", "{", "}", "\n", "\n  ", "\t", "#", "&a ", "*a", "*env", "!!int ", "!x ", "|\n", ">-\n"),
-        *(
-            "? ",
-            "<<: ",
-            "---\n",
-            "...\n",
-            "%YAML 1.3\n",
-            '"',
-            "'",
-            "\\",
-            "\0",
-            "\r",
-            "\x85",
-            "\u2028",
-            "\x07",
-            "\ufeff",
-        ),
-        *("\ud800", "😀", "null", "~", "no", "010", "1_0", "0x1", "1:30", ".inf", ".nan", "1e999", "-0", "9" * 5000),
-        *("..", "/", "../", "~root", "s3://a/b", "=", "@", "`", "%", ",", "[" * 70, "{a: " * 70, "x" * 1100),
-        *("steps:\n", "dag: dag.yaml\n", "dag: x.dag.json\n", "nodes: [a]\n", "contract: ", "schema: ", "path: "),
-    ]
-)
-
-
-@st.composite
-def mutations(draw, text):
-    """The text after a few accidents: characters and lines taken out, doubled, moved, and fragments put in."""
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(text)))
-        end = min(len(text), at + draw(st.integers(1, 12)))
-        lines = text.splitlines(keepends=True) or [""]
-        line = draw(st.integers(0, len(lines) - 1))
-        match draw(st.integers(0, 6)):
-            case 0:
-                text = text[:at] + text[end:]
-            case 1:
-                text = text[:end] + text[at:]
-            case 2 | 3:
-                text = text[:at] + draw(FRAGMENTS) + text[at:]
-            case 4:
-                text = text[:at] + draw(FRAGMENTS) + text[end:]
-            case 5:
-                text = "".join(lines[:line] + lines[line + 1 :])
-            case 6:
-                text = "".join(lines[: line + 1] + lines[line:])
-    return text
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +93,6 @@ def check(file, content, read):
         assert "Traceback" not in str(error)  # noqa: PT017
 
 
-quick = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
 def test_the_documents_are_well(folder):
     """Before any accident, all three documents are read, and the first makes a plan."""
     (folder / "dag.yaml").write_text(DOCUMENT)
@@ -150,21 +108,21 @@ def test_the_documents_are_well(folder):
         PipelineDAGResolver(folder / "x.dag.json", contracts=[folder / "contracts"]).create_execution_plan()
 
 
-@quick
+@fuzzed
 @given(content=mutations(DOCUMENT))
 def test_any_document(folder, content):
     """A document of ours after any accident gives a plan or a DocumentError."""
     check(folder / "dag.yaml", content, lambda file: PipelineDAGResolver(file).create_execution_plan(runnable=True))
 
 
-@quick
+@fuzzed
 @given(content=mutations(CONTRACT))
 def test_any_contract(folder, content):
     """A contract after any accident is read or refused."""
     check(folder / "any.step.yaml", content, read_contract)
 
 
-@quick
+@fuzzed
 @given(content=mutations(JSON))
 def test_any_json(folder, content):
     """A Cursus graph after any accident gives a plan or a DocumentError."""
@@ -176,9 +134,22 @@ def test_any_json(folder, content):
     )
 
 
-@quick
+@fuzzed
 @given(content=st.text(st.characters(codec="utf-8"), max_size=60) | st.lists(FRAGMENTS, max_size=12).map("".join))
 def test_any_text(folder, content):
     """Any text at all, as YAML or as JSON, gives a plan or a DocumentError."""
     for name in ("any.yaml", "any.json"):
         check(folder / name, content, lambda file: PipelineDAGResolver(file).create_execution_plan())
+
+
+@fuzzed
+@given(content=mutations(CONFIG))
+def test_any_configuration(folder, content):
+    """Cursus' configuration after any accident gives a plan or a DocumentError."""
+    (folder / "well.yaml").write_text(DOCUMENT)
+    check(folder / "any-config.json", content, read_config)
+    check(
+        folder / "any-config.json",
+        content,
+        lambda file: PipelineDAGResolver(folder / "well.yaml", config_path=file).create_execution_plan(),
+    )
