@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 BOX_HEIGHT = 46
-LAYER_GAP = 58
+LAYER_GAP = 64
 BOX_GAP = 22
 _LETTER = 7.4  # pixels of a letter at 13 px, about
 _LEAST_WIDTH = 120
 _SWEEPS = 8
-_LABEL = 28  # letters
+_LABEL = 34  # letters
+_SMALL_LETTER, _LABEL_HEIGHT = 6.2, 12  # pixels of a letter and a line of a label, about
 _MOST_BENDS = 3000
 
 
@@ -29,18 +30,17 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """An edge as the path of an SVG, and what goes over it; the label stands at `x`, `y`."""
+    """An edge as the path of an SVG, and what goes over it; where there is room for that, the place it stands at."""
 
     before: str
     after: str
     path: str
     label: str
-    x: float
-    y: float
+    place: tuple[int, int] | None = None
 
     @property
     def short(self) -> str:
-        """As much of the label as there is room for."""
+        """As much of the label as is written."""
         return self.label if len(self.label) <= _LABEL else self.label[: _LABEL - 1] + "…"
 
 
@@ -70,10 +70,8 @@ def graph(dependencies: Mapping[str, Sequence[str]], labels: Mapping[tuple[str, 
         for name in layer:
             places[name] = Box(name, round(x, 1), 10 + row * (BOX_HEIGHT + LAYER_GAP), round(widest[name], 1))
             x += widest[name] + BOX_GAP
-    arrows = tuple(
-        _arrow(before, after, [places[one] for one in (before, *way, after)], labels.get((before, after), ""))
-        for (before, after), way in ways.items()
-    )
+    stops = {ends: [places[one] for one in (ends[0], *way, ends[1])] for ends, way in ways.items()}
+    arrows = tuple(_arrows(stops, labels))
     height = len(layers) * (BOX_HEIGHT + LAYER_GAP) - LAYER_GAP + 20
     return Graph(round(total, 1), height, tuple(places[name] for name in dependencies), arrows)
 
@@ -123,13 +121,32 @@ def _mean(places: Sequence[float], otherwise: float) -> float:
     return sum(places) / len(places) if places else otherwise
 
 
-def _arrow(before: str, after: str, stops: Sequence[Box], label: str) -> Arrow:
-    """The label stands just above the arrow's end, where arrows that begin together have come apart."""
+def _arrows(ways: Mapping[tuple[str, str], list[Box]], labels: Mapping[tuple[str, str], str]) -> Iterator[Arrow]:
+    """Each arrow; its label along its last curve, where it is in the way of no other and of no box."""
+    taken: list[tuple[float, float, float]] = []  # from, to, height
+    for (before, after), stops in ways.items():
+        arrow = Arrow(before, after, _way(stops), labels.get((before, after), ""))
+        half = len(arrow.short) * _SMALL_LETTER / 2
+        for x, y in _along(stops) if arrow.label else ():
+            clear = all(x + half < left or x - half > right or abs(y - at) > _LABEL_HEIGHT for left, right, at in taken)
+            if clear and x - half > 0:
+                taken.append((x - half, x + half, y))
+                arrow = replace(arrow, place=(round(x), round(y)))
+                break
+        yield arrow
+
+
+def _along(stops: Sequence[Box]) -> Iterator[tuple[float, float]]:
+    """Places between the last two stops, where arrows that begin or end together are apart; the best first."""
     above, below = stops[-2], stops[-1]
-    left, right = above.x + above.width / 2, below.x + below.width / 2
-    return Arrow(
-        before, after, _way(stops), label, round(left + (right - left) * 0.7), round(below.y - LAYER_GAP * 0.32)
-    )
+    x, y = above.x + above.width / 2, above.y + above.height
+    to_x, to_y = below.x + below.width / 2, below.y
+    for part in (0.6, 0.45, 0.72, 0.32):
+        left = 1 - part
+        across = x * (left**3 + 3 * left**2 * part) + to_x * (3 * left * part**2 + part**3)
+        bend = (to_y - y) / 2
+        down = y * left**3 + 3 * (y + bend) * left**2 * part + 3 * (to_y - bend) * left * part**2 + to_y * part**3
+        yield across, down + _LABEL_HEIGHT / 3
 
 
 def _way(stops: Sequence[Box]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult
 from cursus_sandbox.reports.charts import Chart, chart
-from cursus_sandbox.reports.findings import finding_lines
+from cursus_sandbox.reports.findings import depth, finding_lines
 from cursus_sandbox.reports.text import number, printable, seconds_said, size
 from cursus_sandbox.tables.metrics import MetricsFile, metrics_files
 from cursus_sandbox.tables.preview import TablePreview, table_preview
@@ -47,6 +47,7 @@ class Channel:
     place: str
     rows: int | None
     fields: tuple[Mapping[str, Any], ...]
+    depth: str = ""
     findings: tuple[Finding, ...] = ()
     feeder: str | None = None
     preview: TablePreview | None = None
@@ -55,7 +56,10 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class StepPage:
-    """What the page says of a step."""
+    """What the page says of a step.
+
+    `findings` are those that belong to none of its channels, `errors` are all that are errors, wherever they stand.
+    """
 
     result: StepExecutionResult
     planned: Mapping[str, Any]
@@ -64,6 +68,7 @@ class StepPage:
     inputs: tuple[Channel, ...]
     outputs: tuple[Channel, ...]
     findings: tuple[Finding, ...]
+    errors: tuple[Finding, ...]
     charts: tuple[Chart, ...]
     log: str
     log_cut: bool
@@ -78,11 +83,13 @@ def step_page(
 ) -> StepPage:
     """All of it, as far as there is room."""
     rows = {report.reader or report.data: report.rows for report in step.reports}
+    depths = {report.reader or report.data: depth(report) for report in step.reports}
     found: dict[str, list[Finding]] = {}
     for report in step.reports:
         for finding in report.findings:
             said = str(finding.severity), tuple(finding_lines(report, finding, result))
             found.setdefault(report.reader or report.data, []).append(said)
+    errors = tuple(finding for some in found.values() for finding in some if finding[0] == "error")
 
     def channel(one: Mapping[str, Any], folder: Path | None, place: str) -> Channel:
         data = f"{step.step}:{one['channel']}"
@@ -93,6 +100,7 @@ def step_page(
             place=place,
             rows=rows.get(data),
             fields=_fields(one),
+            depth=" ".join(depths.get(data, ())),
             findings=tuple(found.pop(data, ())),
             feeder=_feeder(one.get("source")),
             preview=table_preview(folder) if folder and there and next(room.previews, None) is not None else None,
@@ -118,6 +126,7 @@ def step_page(
         inputs=inputs,
         outputs=outputs,
         findings=tuple(finding for some in found.values() for finding in some),
+        errors=errors,
         charts=_usage(usage, room.points),
         log=log,
         log_cut=cut,

@@ -54,3 +54,17 @@ def test_a_great_graph_is_drawn():
     assert len(drawn.boxes) == 500
     assert sum(len(arrow.path) for arrow in drawn.arrows) < 2_000_000
     assert time.process_time() - started < 20  # it would be minutes, were it not linear
+
+
+def test_labels_do_not_cover_each_other():
+    """What goes over an arrow stands beside it where there is room; two are never on top of each other."""
+    dependencies = {"a": [], **{f"b{number}": ["a"] for number in range(12)}, "c": ["a", "b0", "b1", "b2"]}
+    labels = {(before, after): f"{before}_output to input" for after, some in dependencies.items() for before in some}
+    drawn = graph(dependencies, labels)
+    placed = [(arrow.place, len(arrow.short)) for arrow in drawn.arrows if arrow.place]
+    assert len(placed) > len(labels) / 2
+    for number, ((x, y), letters) in enumerate(placed):
+        for (other_x, other_y), other in placed[:number]:
+            assert abs(y - other_y) > 8 or abs(x - other_x) > (letters + other) * 2.9
+    assert all(0 <= x <= drawn.width and 0 <= y <= drawn.height for (x, y), _ in placed)
+    assert not [arrow for arrow in graph({"a": [], "b": ["a"]}, {}).arrows if arrow.place]
