@@ -31,7 +31,7 @@ def missing_sources(plan: PipelineExecutionPlan) -> list[Problem]:
                 problem
                 for one in step.inputs
                 if isinstance(one.source, Synthetic)
-                for problem in _unmakeable(step, one)
+                for problem in _unmakeable(step, one, one.source)
             ]
         problems += [
             problem
@@ -82,7 +82,7 @@ def _near_pattern(source: Located) -> str:
     return did_you_mean(pattern, there) if there else f"{folder} is empty."
 
 
-def _unmakeable(step: PlannedStep, one: PlannedInput) -> list[Problem]:
+def _unmakeable(step: PlannedStep, one: PlannedInput, source: Synthetic) -> list[Problem]:
     """Why no data can be made up for an input, if so: a table without rows tells."""
     from cursus_sandbox.tables.synthetic import Recipe, batches  # noqa: PLC0415
 
@@ -92,7 +92,10 @@ def _unmakeable(step: PlannedStep, one: PlannedInput) -> list[Problem]:
         hint = f"Say what is in it:  schemas: {{{one.channel}: {{fields: [{{name: …, type: …}}]}}}}"
         return [Problem(f"{what} it has no schema to make data from", at, hint)]
     try:
-        next(batches(one.table_schema, Recipe(rows=0)))
+        differ = bool(one.table_schema.primary_key) or any(
+            field.constraints.unique for field in one.table_schema.fields
+        )
+        next(batches(one.table_schema, Recipe(rows=source.rows if differ else 0)))
     except ValueError as error:
         return [Problem(f"{what} {error}", at)]
     return []

@@ -138,8 +138,13 @@ def _made_up(step: PlannedStep, one: PlannedInput, source: Synthetic, folder: Pa
     told = {name: setting.value for name, setting in step.environment.items()} | step.hyperparameters
     label = next((told[name] for name in _LABELS if name in told), None)
     key = next((told[name] for name in _KEYS if name in told), None)
-    for part in one.parts or ("",):
+    schema = one.table_schema or TableSchema()
+    for part in one.parts or schema.splits or ("",):
         place = f"{step.name}:{one.channel}/{part}"
         recipe = Recipe(source.rows, source.seed, place, label=label, key=key, nasty=source.nasty)
-        write_table(one.table_schema or TableSchema(), folder / part, recipe)
+        try:
+            write_table(schema, folder / part, recipe)
+        except ValueError as error:  # for what is seen only in later rows
+            what = f"input '{one.channel}' of step '{step.name}' can't be made up: {error}"
+            raise DocumentError([Problem(what, ("steps", step.name, "inputs", one.channel))]) from error
     return folder

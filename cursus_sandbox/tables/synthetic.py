@@ -74,17 +74,26 @@ def write_table(schema: TableSchema, folder: Path, recipe: Recipe) -> Path:
 
 def batches(schema: TableSchema, recipe: Recipe) -> Iterator[pa.RecordBatch]:
     """The rows of a table, a chunk at a time; at least one batch, be it empty."""
-    for chunk in range(max(1, -(-recipe.rows // CHUNK))):
+    wanted = max(recipe.rows, schema.rows.min or 0) if recipe.rows else 0
+    wanted = wanted if schema.rows.max is None else min(wanted, schema.rows.max)
+    for chunk in range(max(1, -(-wanted // CHUNK))):
         first = chunk * CHUNK
-        yield _batch(schema.fields, recipe, first=first, rows=min(CHUNK, recipe.rows - first))
+        yield _batch(schema, recipe, first=first, rows=min(CHUNK, wanted - first))
 
 
-def _batch(fields: tuple[Field, ...], recipe: Recipe, *, first: int, rows: int) -> pa.RecordBatch:
+def _batch(schema: TableSchema, recipe: Recipe, *, first: int, rows: int) -> pa.RecordBatch:
     made = {}
+    fields, keys = schema.fields, schema.primary_key
     for field in fields:
-        counted = field.name == recipe.key
+        counted = field.name == recipe.key or field.name in keys[:1]  # of several, one that differs is enough
+        asked = field.constraints.model_copy(update={"required": field.constraints.required or field.name in keys})
         made[field.name] = column(
-            field, _stream(recipe, field.name, first), first=first, rows=rows, counted=counted, nasty=recipe.nasty
+            field.model_copy(update={"constraints": asked}),
+            _stream(recipe, field.name, first),
+            first=first,
+            rows=rows,
+            counted=counted,
+            nasty=recipe.nasty,
         )
     if recipe.label in made:
         label = next(field for field in fields if field.name == recipe.label)
@@ -107,6 +116,9 @@ def _label(field: Field, features: list[pa.Array], stream: np.random.Generator, 
         low, middle, high = np.percentile(values, (25, 50, 75))
         score += np.clip((values - middle) / ((high - low) or 1.0), -1.0, 1.0)
     positive = score > _MUCH
+    if len(chosen := field.constraints.enum) > 1:
+        made = pa.array(list(chosen[:2])).take(pa.array(positive.astype(np.int64)))
+        return made.cast(pa.type_for_alias(field.arrow)) if field.arrow else made
     if field.family is Family.STRING:
         return pa.array(np.where(positive, "yes", "no"))
     if field.family is Family.BOOLEAN:

@@ -1,6 +1,7 @@
 """Made-up tables keep their schema, are the same for the same seed, and can be learned from."""
 
 import hashlib
+from datetime import date, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -126,6 +127,64 @@ def test_nasty_rows_come_first():
     """Edges lie in the first rows: text that looks like numbers, or like no value, quotes and line ends."""
     made = table([{"name": "s", "type": "string", "constraints": {"required": True}}], rows=30, nasty=True)
     assert {"", "007", "NA", "two\nlines", 'say "no"'} <= set(made.column("s").to_pylist()[:11])
+
+
+@pytest.mark.parametrize("glob", ["*.parquet", "*.csv"])
+@pytest.mark.parametrize("nasty", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "constraints"),
+    [
+        ("integer", {"exclusiveMinimum": 0, "exclusiveMaximum": 3}),
+        ("integer", {"minimum": 1_000_000, "unique": True}),
+        ("integer", {"minimum": -250, "maximum": 249, "unique": True}),
+        ("integer", {"enum": [3, 5]}),
+        ("integer", {"maximum": -7}),
+        ("number", {"exclusiveMinimum": 0, "maximum": 1, "finite": True}),
+        ("number", {"minimum": 0, "maximum": 1, "unique": True}),
+        ("number", {"minimum": 0.25, "maximum": 0.2500001}),
+        ("string", {"minLength": 12}),
+        ("string", {"minLength": 2, "maxLength": 2}),
+        ("string", {"maxLength": 3, "unique": True}),
+        ("string", {"pattern": "[A-Z]{3}[0-9]{2,4}"}),
+        ("string", {"pattern": r"\d{4}-(a|bc)?[^x]\w+", "unique": True}),
+        ("string", {"enum": ["a", "b"]}),
+        ("date", {"minimum": date(2020, 1, 1), "maximum": date(2020, 2, 1)}),
+        ("date", {"exclusiveMinimum": date(2020, 1, 1), "unique": True}),
+        ("datetime", {"maximum": datetime(2020, 1, 1)}),  # noqa: DTZ001
+        ("datetime", {"unique": True}),
+    ],
+)
+def test_constraints_are_kept(tmp_path, kind, constraints, glob, nasty):
+    """Whatever a column's constraints, what is made up for it passes its check, with nulls and edges in it."""
+    asked = schema([{"name": "x", "type": kind, "constraints": constraints}], glob=glob, checks={"depth": "full"})
+    write_table(asked, tmp_path, Recipe(rows=500, nasty=nasty))
+    assert problems(tmp_path, asked) == ()
+
+
+def test_a_schema_of_the_whole_table_is_kept(tmp_path):
+    """Keys differ, over all chunks; there are as many rows as the schema allows; a label keeps to its list."""
+    fields = [*FLIGHTS[:4], {"name": "late", "type": "string", "constraints": {"enum": ["on time", "late"]}}]
+    asked = schema(fields, primaryKey=["hour", "id"], rows={"min": CHUNK + 10, "max": CHUNK + 20})
+    file = write_table(asked, tmp_path, Recipe(rows=5, label="late"))
+    assert problems(tmp_path, asked) == ()
+    assert pq.read_metadata(file).num_rows == CHUNK + 10
+
+
+@pytest.mark.parametrize(
+    ("kind", "constraints", "said"),
+    [
+        ("integer", {"minimum": 1, "maximum": 5, "unique": True}, "of the 9 values that are to differ there are 5"),
+        ("integer", {"minimum": 5, "maximum": 1}, "no value lies within its constraints"),
+        ("string", {"pattern": "[ab]", "unique": True}, "2 different texts were found"),
+        ("string", {"pattern": "a", "minLength": 2}, "no text was found that keeps to its constraints"),
+        ("string", {"pattern": "(?=a)b"}, "a pattern with assert is more than can be made up"),
+        ("boolean", {"unique": True}, "of the 9 values that are to differ there are 2"),
+    ],
+)
+def test_what_no_data_can_keep(kind, constraints, said):
+    """Constraints that no values keep to, or that are not understood, are refused with the column."""
+    with pytest.raises(ValueError, match=f"column 'x': {said}"):
+        table([{"name": "x", "type": kind, "constraints": constraints}], rows=9)
 
 
 def test_types_that_are_not_made_up():
