@@ -59,6 +59,7 @@ HALLWAY = [
         "reproduction",
         "failure",
         "step_run",
+        "walk",
         "executor",
         "blessing",
         "reports",
@@ -167,7 +168,7 @@ def test_who_knows_engines():
     seam = {importer.partition(".")[0] for importer, imported in known if imported == "engines.engine"}
     assert seam == {
         *("sagemaker", "several_hosts", "secret_values", "recovery", "step_watch", "attempt", "attempts"),
-        *("reproduction", "failure", "step_run", "executor", "api"),
+        *("reproduction", "failure", "step_run", "walk", "executor", "api"),
     }
     particular = {(importer, imported) for importer, imported in known if imported != "engines.engine"}
     assert particular <= {

@@ -1,0 +1,328 @@
+"""One walk through a plan: several steps at a time, and what came of each written down."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cursus_sandbox.cache import Cache, refusals
+from cursus_sandbox.capacity import this_machine
+from cursus_sandbox.engines.engine import Engine
+from cursus_sandbox.errors import ExitCode, SandboxError, Terminated
+from cursus_sandbox.ingredients import Ingredients, Surroundings
+from cursus_sandbox.journal import Journal
+from cursus_sandbox.pipeline.events import Event, Observer, RunEnded, RunStarted, RunStopping, StepEnded
+from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
+from cursus_sandbox.pipeline.ready_queue import ReadyQueue, demand, seconds_to_go
+from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
+from cursus_sandbox.pipeline.schedule import Schedule
+from cursus_sandbox.pipeline.source import StepOutput
+from cursus_sandbox.records import set_aside
+from cursus_sandbox.run_folders import RunFolder, StepFolder, unwritable
+from cursus_sandbox.sagemaker.script_main import NOT_EXERCISED
+from cursus_sandbox.secret_values import SecretValues, fingerprints
+from cursus_sandbox.sources import Fetched, brought
+from cursus_sandbox.step_run import StepRun
+from cursus_sandbox.tables.memo import Memo
+from cursus_sandbox.tables.validator import DataCompatibilityValidator
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What holds for all steps of a run, as PipelineExecutor has it."""
+
+    observer: Observer
+    jobs: int | None = None
+    fail_fast: bool = False
+    strict: bool = False
+    values: bool = True
+    cache: bool = True
+    force: tuple[str, ...] = ()
+
+
+class Walk:
+    """One walk through a plan, in a run's folder; `notes` grow on the way.
+
+    It has a thread of its own, in which results are kept and files are written: a signal's KeyboardInterrupt strikes
+    the main thread between any two instructions, but only there, where nothing is done but to wait.
+    """
+
+    def __init__(  # noqa: PLR0913 -- all that a walk takes along
+        self,
+        rules: Rules,
+        engine: Engine,
+        plan: PipelineExecutionPlan,
+        folder: RunFolder,
+        images: Mapping[str, str],
+        journal: Journal,
+        *,
+        chosen: frozenset[str],
+        reused: Mapping[str, StepFolder],
+        seconds: Mapping[str, float],
+        secrets: Mapping[str, SecretValues],
+        fetched: Fetched,
+        notes: Iterable[str],
+        started: datetime,
+    ) -> None:
+        self.rules = rules
+        self.engine = engine
+        self.plan = plan
+        self.folder = folder
+        self.images = images
+        self.journal = journal
+        self.chosen = chosen
+        self.reused = reused
+        self.secrets = secrets
+        self.fetched = fetched
+        self.started = started
+        self.validator = DataCompatibilityValidator(values=rules.values, memo=Memo(folder.checks))
+        self.cache = Cache(
+            plan.name,
+            Surroundings(
+                engine=engine.name,
+                runs_images=engine.runs_images,
+                makes_mounts=engine.makes_mounts,
+                images=images,
+                workspace=folder.path.parents[1],
+                secrets=fingerprints(secrets),
+                fetched=fetched,
+            ),
+            strict=rules.strict,
+            values=rules.values,
+            refused=refusals(plan.steps, forced=rules.force, use=rules.cache),
+        )
+        self.schedule = Schedule(plan.dependencies)
+        self.jobs = rules.jobs or os.cpu_count() or 1
+        self.notes = (*notes, *_not_exercised(engine))
+        self.results: dict[str, StepExecutionResult] = {}
+        self.queue = ReadyQueue(
+            {step.name: demand(step, hosts=step.instance_count if engine.makes_clusters else 1) for step in plan.steps},
+            to_go=seconds_to_go(plan.dependencies, seconds),
+            capacity=this_machine(),
+            jobs=self.jobs,
+        )
+        self.running: dict[Future[StepExecutionResult], str] = {}
+        self.stopped: str | None = None  # why nothing more is started
+        self.stopping = threading.Event()
+        self.interrupted: ExitCode | None = None
+        self.broken: BaseException | None = None
+
+    def result(self) -> PipelineExecutionResult:
+        """Walk to the end; what a signal or a broken machine leaves undone is in the result that is saved."""
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="walk") as thread:
+            walk = thread.submit(self._saved_result)
+            while not walk.done():
+                try:
+                    wait([walk])
+                except KeyboardInterrupt as signal:
+                    self.interrupted = ExitCode.TERMINATED if isinstance(signal, Terminated) else ExitCode.INTERRUPTED
+                    self._stop("interrupted")
+            return walk.result()
+
+    def _saved_result(self) -> PipelineExecutionResult:
+        clock = time.monotonic()
+        self._tell(
+            RunStarted(
+                pipeline=self.plan.name,
+                run=self.folder.name,
+                folder=self.folder.path,
+                engine=self.engine.name,
+                steps={name: tuple(self.plan.dependencies[name]) for name in self.plan.execution_order},
+            )
+        )
+        with ThreadPoolExecutor(self.jobs, thread_name_prefix="step") as threads:
+            with self._unbroken("walk through the plan"):
+                self._start_ready(threads)
+            while self.running:
+                done, _ = wait(self.running, return_when=FIRST_COMPLETED)
+                with self._unbroken("walk through the plan"):
+                    for future in done:
+                        self._end(future)
+                    self._start_ready(threads)
+        for name in self.plan.execution_order:
+            if name not in self.results:
+                self._keep(self._not_started(name))
+        result = PipelineExecutionResult(
+            pipeline=self.plan.name,
+            run=self.folder.name,
+            folder=self.folder.path,
+            engine=self.engine.name,
+            notes=(*self.notes, *self.plan.warnings, *self.plan.notes),
+            images=dict(self.images),
+            started_at=self.started,
+            seconds=time.monotonic() - clock,
+            interrupted=_exit_code_of(self.broken) or self.interrupted,
+            steps=tuple(self.results[name] for name in self.plan.execution_order),
+        )
+        self.cache.contents.save()
+        with self._unbroken("save the result"):
+            self.folder.write("result.json", result.model_dump(mode="json"))
+        self._tell(RunEnded(run=result.run, outcome=result.outcome, exit_code=result.exit_code, seconds=result.seconds))
+        if self.broken:
+            raise self.broken
+        return result
+
+    @property
+    def written(self) -> int:
+        """How many bytes the steps that ran have left."""
+        ran = [name for name, ended in self.results.items() if ended.status is StepStatus.SUCCEEDED]
+        return sum(
+            file.size for name in ran if name in self.cache.kept for file in self.cache.kept[name].record.files.values()
+        )
+
+    def _stop(self, why: str) -> None:
+        """Start nothing more and end what runs; a second time, at once."""
+        self.stopped = self.stopped or why
+        first = not self.stopping.is_set()
+        self.stopping.set()
+        self.engine.interrupt()
+        if first:  # told in a thread of its own: a second signal strikes this one
+            threading.Thread(target=self._tell, args=(RunStopping(why=why),), daemon=True).start()
+
+    @contextmanager
+    def _unbroken(self, doing: str) -> Iterator[None]:
+        """Go on after an error, but only to stop what runs and to save what there is; it is raised in the end."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 -- raised in the end
+            self._break(unwritable(error, doing) if isinstance(error, OSError) else error)
+
+    def _break(self, error: BaseException) -> None:
+        self.broken = self.broken or error
+        self._stop("this machine could not go on")
+
+    def _start_ready(self, threads: ThreadPoolExecutor) -> None:
+        """Start ready steps while there is room; those with nothing to run end at once and may make others ready."""
+        ready = deque(self.schedule.ready())
+        while ready and not self.stopped:
+            step = self.plan.step_configs[ready.popleft()]
+            if ended := self._without_running(step):
+                self._keep(ended)
+                self.schedule.succeeded(step.name)
+                ready += self.schedule.ready()
+            else:
+                self.queue.offer([step.name])
+        while not self.stopped and (name := self.queue.start_next()):
+            self.running[threads.submit(self._run, self.plan.step_configs[name])] = name
+
+    def _run(self, step: PlannedStep) -> StepExecutionResult:
+        if self.stopped:
+            return self._not_started(step.name)
+        if (earlier := self.reused.get(step.name)) is not None:
+            outputs = self.cache.brought(step.name, earlier, self.folder)
+            left = {one.name: one for one in sorted(outputs.iterdir())}
+            why = f"outputs of run {earlier.run}"
+            return StepExecutionResult(step=step.name, status=StepStatus.REUSED, why=why, outputs=left)
+        answer = self.cache.answer(step)
+        if answer.damaged is not None:
+            set_aside(answer.damaged)
+            self.notes += (f"{step.name}: {answer.why}; it is set aside",)
+        because = answer.why
+        if answer.kept is not None:
+            try:
+                return self.cache.taken_over(step, answer.kept, self.folder, answer.why)
+            except PermissionError as error:
+                because = f"what it left can't be taken over: {error.strerror}"
+        return self._ran(step, answer.ingredients).model_copy(update={"because": because})
+
+    def _ran(self, step: PlannedStep, ingredients: Ingredients | None) -> StepExecutionResult:
+        sources = {one.channel: self._source(step, one) for one in step.inputs}
+        secrets = self.secrets.get(step.name, SecretValues())
+
+        def keep(folder: StepFolder, outputs: Path, result: StepExecutionResult) -> None:
+            self.cache.keep(step, ingredients, folder, outputs, secrets.mask.value(result))
+
+        run = StepRun(
+            step,
+            sources,
+            self.folder,
+            secrets.handed_by(self.engine),
+            self.validator,
+            self._tell,
+            keep,
+            self.stopping,
+            secrets.mask,
+            strict=self.rules.strict,
+        )
+        result = run.result()
+        if secrets and not result.success:  # what it answered is in the result, masked
+            self.folder.step(step.name).discard_staged()
+        return secrets.mask.value(result)
+
+    def _not_started(self, name: str) -> StepExecutionResult:
+        return StepExecutionResult(step=name, status=StepStatus.SKIPPED, why=f"not started: {self.stopped}")
+
+    def _end(self, future: Future[StepExecutionResult]) -> None:
+        name = self.running.pop(future)
+        self.queue.ended(name)
+        error = future.exception()
+        if error is None:
+            ended = future.result()
+        else:
+            if isinstance(error, OSError):
+                error = unwritable(error, f"run step '{name}'")
+            why = error.what if isinstance(error, SandboxError) else f"{type(error).__name__}: {error}"
+            log = self.folder.step(name).log
+            ended = StepExecutionResult(
+                step=name, status=StepStatus.STOPPED, why=why, log=log if log.exists() else None
+            )
+            self._break(error)
+        self._keep(ended)
+        if ended.success:
+            self.schedule.succeeded(name)
+            return
+        for lost in self.schedule.failed(name):
+            why = f"it depends on '{name}', which {ended.status}"
+            self._keep(StepExecutionResult(step=lost, status=StepStatus.SKIPPED, why=why))
+        if self.rules.fail_fast and not self.stopped:
+            self._stop(f"step '{name}' failed")
+
+    def _keep(self, ended: StepExecutionResult) -> None:
+        self.results[ended.step] = ended
+        if ended.status not in (StepStatus.SKIPPED, StepStatus.REUSED):
+            with self._unbroken(f"keep the result of step '{ended.step}'"):
+                self.folder.step(ended.step).write("step.json", ended.model_dump(mode="json"))
+        self._tell(StepEnded(result=ended))
+
+    def _tell(self, event: Event) -> None:
+        """Write it down, and tell the observer; from any thread."""
+        self.journal(event)
+        with self._unbroken("say what happens"):
+            self.rules.observer(event)
+
+    def _without_running(self, step: PlannedStep) -> StepExecutionResult | None:
+        """The result of a step for which no container is started; None if it is to run."""
+        bound = {output.channel: output.bound.resolve() for output in step.outputs if output.bound}
+        if step.skip is not None:
+            self.cache.stands_for.update({(step.name, channel): folder for channel, folder in bound.items()})
+            return StepExecutionResult(step=step.name, status=StepStatus.SKIPPED, why=step.skip, outputs=bound)
+        if step.name not in self.chosen and step.name not in self.reused:
+            return StepExecutionResult(step=step.name, status=StepStatus.SKIPPED, why="not selected")
+        return None
+
+    def _source(self, step: PlannedStep, one: PlannedInput) -> Path:
+        """Where an input's file or folder is; a folder that an optional output did not leave is not there."""
+        source = one.source
+        if isinstance(source, StepOutput):
+            outputs = self.results[source.step].outputs
+            return outputs.get(source.channel, self.folder.path / "steps" / source.step / "outputs" / source.channel)
+        return brought(step, one, source, self.folder.path / "inputs" / step.name / one.channel, fetched=self.fetched)
+
+
+def _not_exercised(engine: Engine) -> tuple[str, ...]:
+    """What an engine without container paths leaves untried."""
+    return () if engine.makes_mounts else (NOT_EXERCISED,)
+
+
+def _exit_code_of(error: BaseException | None) -> ExitCode | None:
+    if error is None:
+        return None
+    return error.exit_code if isinstance(error, SandboxError) else ExitCode.BUG
