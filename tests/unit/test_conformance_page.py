@@ -1,15 +1,19 @@
-"""Every row of the conformance page names a test that is there."""
+"""Every row of the conformance page and of the promises names a test that is there."""
 
 import re
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).parents[1]
-PAGE = TESTS.parent / "docs" / "conformance.md"
+DOCS = TESTS.parent / "docs"
 
 
-def test_every_named_test_is_there():
+@pytest.mark.parametrize("page", ["conformance.md", "promises.md"])
+def test_every_named_test_is_there(page):
     """Each row ends with a test, as `file::test`, and the file defines it."""
-    rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if re.match(r"\| (?!What|#|---)", line)]
+    lines = (DOCS / page).read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if re.match(r"\| (?!What |#|---)", line)]
     named = [re.search(r"`([\w/]+\.py)::(test_\w+)` \|$", row) for row in rows]
     assert len(rows) > 30
     assert [row for row, found in zip(rows, named, strict=True) if found is None] == []
