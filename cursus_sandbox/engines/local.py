@@ -28,8 +28,8 @@ from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs, no_cluste
 from cursus_sandbox.engines.engine import Cluster, Exit, Job, MountMode, Visitor, Watcher, Why, typed
 from cursus_sandbox.engines.machine import Machine, this_machine
 from cursus_sandbox.engines.mounts import Private, check, hosts_file, hosts_text, place
-from cursus_sandbox.engines.processes import Memory, cpu_seconds
-from cursus_sandbox.engines.sandbox import Sandbox
+from cursus_sandbox.engines.processes import Memory, cpu_seconds, reap_at_home
+from cursus_sandbox.engines.sandbox import SCRATCH, Sandbox
 from cursus_sandbox.engines.visit import Visit, through_process
 from cursus_sandbox.engines.watch import Watch
 from cursus_sandbox.errors import EngineError
@@ -116,8 +116,13 @@ class LocalEngine:
         """Refuse with EngineError: a sandbox has no way to another one."""
         raise no_clusters(self.name)
 
-    def reap(self, labels: Mapping[str, str], *, below: Path) -> None:
-        """Do nothing: the kernel ends a sandbox with the process that made it (`--die-with-parent`)."""
+    def reap(self, labels: Mapping[str, str], *, below: Path) -> None:  # noqa: ARG002 - a process has no labels
+        """Kill the sandboxes whose scratch is below that folder.
+
+        The kernel ends a sandbox with the process that made it (`--die-with-parent`), but for one that was just being
+        made: it waits for ever for a parent that was killed.
+        """
+        reap_at_home(below, (SCRATCH,))
 
     def by_hand(self, job: Job) -> str | None:
         """A `bwrap` line, after what makes its /tmp and /etc/hosts."""

@@ -18,6 +18,7 @@ from typing import IO, Self
 
 from cursus_sandbox.engines.processes import birth, children
 
+SCRATCH = "CURSUS_SANDBOX_SCRATCH"  # by this a bubblewrap is found whose caller was killed
 SECONDS_TO_DIE = 5.0
 turn = itertools.count()
 
@@ -54,7 +55,7 @@ class Sandbox:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
-                    env={},
+                    env={SCRATCH: str(self._scratch)},  # bubblewrap's own: the command gets none of it
                     pass_fds=(arguments.fileno(), status.fileno()),
                     start_new_session=True,  # Ctrl-C at the terminal is the caller's to translate
                 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -163,3 +165,18 @@ def test_a_machine_without_namespaces_is_told_what_to_do(monkeypatch, tmp_path):
         LocalEngine.connect()
     assert "kernel.unprivileged_userns_clone" in caught.value.hint
     assert "No permissions" in why_absent()
+
+
+def test_a_sandbox_is_found_by_its_scratch(local_bench):
+    """`reap` ends a sandbox by where its scratch is, whether or not the kernel has; the job can't see that."""
+    job = local_bench.job("env; echo ready; sleep 4331")
+    started = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(local_bench.engine.run, job, lambda data: (local_bench.log.extend(data), started.set()))
+        assert started.wait(20)
+        local_bench.engine.reap({}, below=local_bench.folder / "elsewhere")
+        assert not running.done()
+        local_bench.engine.reap({}, below=local_bench.folder)
+        with pytest.raises(EngineError, match="could not be made"):
+            running.result(20)
+    assert b"SCRATCH" not in local_bench.log
