@@ -2,7 +2,8 @@
 
 An image is a folder beside this file with a Dockerfile and, where it needs Python packages, a requirements.txt with
 every version pinned. It is rebuilt only when one of these or the image below it changes. The base stands on
-python:3.11-slim-bookworm; where no registry answers, on the same made from Debian packages.
+python:3.11-slim-bookworm, the engine of `dind` comes from docker:27-dind; where no registry answers, both are made from
+Debian packages.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn
@@ -24,11 +26,24 @@ from typing import IO, NoReturn
 import debian
 from daemon import UNAVAILABLE, Daemon, daemon
 from terminal import BuildError, say
-from wheels import Target, cache, wheels
+from wheels import Target, cache, own_wheel, wheels
 
 HERE = Path(__file__).parent
-PYTHON = "python:3.11-slim-bookworm"
-DEBIAN = "cursus-sandbox-debian:bookworm"
+REPOSITORY = HERE.parent
+PACKAGE = ("pyproject.toml", "README.md", "LICENSE", "cursus_sandbox", "contracts")  # what our own wheel is made of
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """An image of somebody else's, and what stands for it where no registry answers."""
+
+    tag: str
+    stand_in: str
+    system: debian.System
+
+
+PYTHON = Foundation("python:3.11-slim-bookworm", "cursus-sandbox-debian:bookworm", debian.SYSTEM)
+ENGINE = Foundation("docker:27-dind", "cursus-sandbox-engine:bookworm", debian.ENGINE)
 
 
 class Build:
@@ -48,35 +63,41 @@ class Build:
         for below in images_below(name):
             self.image(below)
         tag = tag_of(name)
-        parents = [self.daemon.id(tag_of(below)) for below in images_below(name)] or [self.foundation()]
-        inputs = digest(HERE / name, parents)
+        parents = [self.daemon.id(tag_of(below)) for below in images_below(name)] or [self.foundation(PYTHON)]
+        arguments = {"FROM": parents[0]}
+        if says(name, "ARG ENGINE="):
+            arguments["ENGINE"] = self.foundation(ENGINE)
+        carried = [REPOSITORY / part for part in PACKAGE] if says(name, "COPY package ") else []
+        inputs = digest([HERE / name, *carried], [*parents, *list(arguments.values())[1:]])
         if not self.force and self.daemon.is_made_from(tag, inputs):
             say(f"{tag} is up to date")
             return
         say(f"building {tag}")
         requirements = HERE / name / "requirements.txt"
         packages = wheels(requirements, self.target(parents[0])) if requirements.is_file() else None
-        with tempfile.TemporaryFile() as context:
-            pack(context, HERE / name, packages)
-            self.daemon.build(tag, context, inputs=inputs, foundation=parents[0], cache=not self.force)
+        with tempfile.TemporaryFile() as context, tempfile.TemporaryDirectory(prefix="cursus-sandbox-") as folder:
+            package = own_wheel(REPOSITORY, Path(folder)) if carried else None
+            pack(context, HERE / name, wheels=packages, package=package)
+            self.daemon.build(tag, context, inputs=inputs, arguments=arguments, cache=not self.force)
 
-    def foundation(self) -> str:
-        """The id of the image that the base is built on: Python's own, or what stands for it here."""
-        recipe = debian.recipe()
-        if self.registry and self.daemon.find(PYTHON):
-            return self.daemon.id(PYTHON)
-        if not self.force and self.daemon.is_made_from(DEBIAN, recipe):
-            return self.daemon.id(DEBIAN)
+    def foundation(self, wanted: Foundation) -> str:
+        """The id of an image of somebody else's, or of what stands for it here."""
+        tag, stand_in = wanted.tag, wanted.stand_in
+        recipe = debian.recipe(wanted.system)
+        if self.registry and self.daemon.find(tag):
+            return self.daemon.id(tag)
+        if not self.force and self.daemon.is_made_from(stand_in, recipe):
+            return self.daemon.id(stand_in)
         if self.registry:
-            say(f"pulling {PYTHON}")
-            why = self.daemon.pull(PYTHON)
+            say(f"pulling {tag}")
+            why = self.daemon.pull(tag)
             if not why:
-                return self.daemon.id(PYTHON)
+                return self.daemon.id(tag)
             say(f"no registry answers: {why}")
-        say(f"building {DEBIAN} from Debian packages, in place of {PYTHON}")
+        say(f"building {stand_in} from Debian packages, in place of {tag}")
         with tempfile.TemporaryDirectory(prefix="cursus-sandbox-") as folder:
-            self.daemon.load(DEBIAN, debian.archive(Path(folder)), inputs=recipe)
-        return self.daemon.id(DEBIAN)
+            self.daemon.load(stand_in, debian.archive(wanted.system, Path(folder)), inputs=recipe)
+        return self.daemon.id(stand_in)
 
     def target(self, image: str) -> Target:
         """What a wheel must match to be installed in an image."""
@@ -99,19 +120,27 @@ def images_below(name: str) -> list[str]:
     return [other for other in names() if tag_of(other) in starts]
 
 
-def digest(folder: Path, parents: list[str]) -> str:
+def says(name: str, words: str) -> bool:
+    """Whether an image's Dockerfile has a line that begins so."""
+    lines = (HERE / name / "Dockerfile").read_text().splitlines()
+    return any(line.startswith(words) for line in lines)
+
+
+def digest(parts: list[Path], parents: list[str]) -> str:
     """A digest over an image's files and the ids of the images below it."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    contents = [f"{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
+    found = [(path, part) for part in parts for path in (part, *part.rglob("*")) if path.is_file()]
+    files = sorted(one for one in found if "__pycache__" not in one[0].parts)
+    contents = [f"{path.relative_to(part)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path, part in files]
     return hashlib.sha256("\n".join([*parents, *contents]).encode()).hexdigest()
 
 
-def pack(context: IO[bytes], folder: Path, packages: Path | None) -> None:
-    """Write a build's context: the image's folder, and its wheels in `wheels/`."""
+def pack(context: IO[bytes], folder: Path, **folders: Path | None) -> None:
+    """Write a build's context: the image's folder, and others below it."""
     with tarfile.open(fileobj=context, mode="w") as tar:
         tar.add(folder, arcname=".")
-        if packages:
-            tar.add(packages, arcname="wheels")
+        for name, other in folders.items():
+            if other:
+                tar.add(other, arcname=name)
     context.seek(0)
 
 

@@ -79,13 +79,13 @@ class Daemon:
         if '"error"' in answer:
             raise BuildError(f"{tag} could not be imported: {answer.strip()}")
 
-    def build(self, tag: str, context: IO[bytes], *, inputs: str, foundation: str, cache: bool) -> None:
+    def build(self, tag: str, context: IO[bytes], *, inputs: str, arguments: dict[str, str], cache: bool) -> None:
         """Build an image from the tar archive of its context, with no network and no settings of this machine."""
         last: deque[str] = deque(maxlen=LAST)
         params = {
             "t": tag,
             "labels": json.dumps({INPUTS: inputs}),
-            "buildargs": json.dumps({"FROM": foundation}),
+            "buildargs": json.dumps(arguments),
             "networkmode": "none",
             "nocache": not cache,
             "rm": True,

@@ -1,4 +1,4 @@
-"""A root file system with Debian bookworm and its Python 3.11, made from packages where no registry answers.
+"""Root file systems of Debian bookworm, with its Python or its Docker engine, for where no registry answers.
 
 The packages come from where this machine's own apt gets them, through its proxy and certificates; nothing of that stays
 in the result, which therefore has no apt sources.
@@ -11,6 +11,10 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 from terminal import BuildError, run, say
@@ -40,12 +44,43 @@ MERGED = Path("/usr/share/mmdebstrap/hooks/merged-usr")  # else /usr is merged b
 TOOL = ("mmdebstrap", "debian-archive-keyring")
 
 
-def recipe() -> str:
+@dataclass(frozen=True, slots=True)
+class System:
+    """A root file system: mmdebstrap's variant, its packages, and what is done in the end.
+
+    With `picked`, places by pattern, it is nothing but the files of these patterns at these places.
+    """
+
+    variant: str
+    packages: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    picked: Mapping[str, str] = field(default_factory=dict)
+
+
+_CLEANED = f'--customize-hook=cd "$1" && rm -f {" ".join(f".{pattern}" for pattern in OF_THIS_MACHINE)}'
+SYSTEM = System("apt", PACKAGES, (_CLEANED,))
+# The places are those of Docker's own image of its engine.
+ENGINE = System(
+    "extract",
+    ("docker.io", "libdevmapper1.02.1"),
+    picked={
+        "usr/sbin/dockerd": "usr/local/bin/dockerd",
+        "usr/bin/containerd": "usr/local/bin/containerd",
+        "usr/bin/containerd-shim-runc-v2": "usr/local/bin/containerd-shim-runc-v2",
+        "usr/sbin/runc": "usr/local/bin/runc",
+        "usr/bin/tini-static": "usr/local/bin/docker-init",
+        "usr/lib/*/libdevmapper.so.1.02.1": "usr/local/lib/libdevmapper.so.1.02.1",
+    },
+)
+
+
+def recipe(system: System) -> str:
     """A digest over what the result is made from; the packages' versions, which are the day's, are not in it."""
-    return hashlib.sha256(" ".join(mmdebstrap(Path("debian.tar"), [], [])).encode()).hexdigest()
+    parts = [*mmdebstrap(system, Path("debian.tar"), [], []), *system.picked.values()]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
-def archive(folder: Path) -> Path:
+def archive(system: System, folder: Path) -> Path:
     """Make the root file system and give the tar archive that holds it, in `folder`.
 
     mmdebstrap makes it, installed first if need be and may be; debootstrap where there is no apt.
@@ -55,30 +90,44 @@ def archive(folder: Path) -> Path:
         install_mmdebstrap()
     if shutil.which("mmdebstrap"):
         show = r"^I: (running apt-get|downloading|extracting|installing|creating)|^[EW]: "
-        run(mmdebstrap(tar, sources(), settings()), show=show, failed="Debian's packages could not be installed")
-    elif shutil.which("debootstrap"):
+        run(
+            mmdebstrap(system, tar, sources(), settings()), show=show, failed="Debian's packages could not be installed"
+        )
+    elif shutil.which("debootstrap") and system is SYSTEM:
         root = folder / "root"
         show = r"^I: (Retrieving InRelease|Extracting base|Installing core|Configuring python3\.)|^[EW]: "
         run(debootstrap(root), show=show, failed="Debian's packages could not be installed")
         run(packed(tar, root), show="^tar: ", failed=f"{root} could not be packed")
     else:
         raise BuildError(
-            "The base can't be made from Debian packages: neither mmdebstrap nor debootstrap is installed.\n"
+            "Nothing can be made from Debian packages: mmdebstrap is not installed.\n"
             f"  On Debian or Ubuntu, as root: apt-get install {' '.join(TOOL)}"
         )
-    return tar
+    return picked(tar, system.picked) if system.picked else tar
 
 
-def mmdebstrap(tar: Path, sources: list[str], settings: list[str]) -> list[str]:
+def picked(tar: Path, places: Mapping[str, str]) -> Path:
+    """An archive of some of another's files."""
+    few = tar.with_suffix(".few.tar")
+    with tarfile.open(tar) as whole, tarfile.open(few, "w") as archive:
+        for member in whole:
+            for pattern, place in places.items():
+                if member.isreg() and fnmatch(member.name.removeprefix("./"), pattern):
+                    member.name = place
+                    archive.addfile(member, whole.extractfile(member))
+    return few
+
+
+def mmdebstrap(system: System, tar: Path, sources: list[str], settings: list[str]) -> list[str]:
     """The command that makes the archive: as root, or as a user whom the kernel gives a user namespace."""
     return [
         "mmdebstrap",
-        "--variant=apt",
-        f"--include={','.join(PACKAGES)}",
+        f"--variant={system.variant}",
+        f"--include={','.join(system.packages)}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT),
         f"--dpkgopt=path-include={KEPT}",
         *settings,
-        f'--customize-hook=cd "$1" && rm -f {" ".join(f".{pattern}" for pattern in OF_THIS_MACHINE)}',
+        *system.options,
         SUITE,
         str(tar),
         *sources,

@@ -97,6 +97,17 @@ def fetch(requirements: Path, target: Target, folder: Path) -> None:
         raise BuildError(f"{requirements}: built for this machine's Python, not for the image's: {', '.join(strange)}")
 
 
+def own_wheel(project: Path, folder: Path) -> Path:
+    """A folder with the wheel of a project of our own."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    run(
+        [*pip, "wheel", "--no-deps", f"--wheel-dir={folder}", str(project)],
+        show=SHOW,
+        failed=f"{project} could not be built into a wheel",
+    )
+    return folder
+
+
 def fits(wheel: str, target: Target) -> bool:
     """Whether a wheel is pure, for one of the target's platforms, or built here by a Python and a glibc that fit."""
     platforms = wheel.removesuffix(".whl").split("-")[-1].split(".")
