@@ -236,7 +236,9 @@ def s3_of(settings: list[str] | None) -> S3Settings:
         first = error.errors()[0]
         name, known = str(first["loc"][0]), ", ".join(S3Settings.model_fields)
         wrong = (
-            f"there is: {known}" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+            f"there is no such setting, but {known}"
+            if first["type"] == "extra_forbidden"
+            else first["msg"].removeprefix("Value error, ")
         )
         raise typer.BadParameter(f"{name}: {wrong}", param_hint="--s3") from None
 

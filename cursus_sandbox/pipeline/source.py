@@ -15,6 +15,7 @@ from cursus_sandbox.pipeline.values import Size, Text, host_path, text
 _REFERENCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]*):([A-Za-z0-9_.-]+)")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _WILD = re.compile(r"[*?\[]")
+_ADDRESS = re.compile(r"https?://[^/@]+/?")
 _S3 = "s3://"
 _FILE = "file://"
 
@@ -79,6 +80,15 @@ def _s3_uri(uri: str) -> str:
 S3Uri = Annotated[Text, AfterValidator(_s3_uri), WithJsonSchema({"type": "string", "pattern": "^s3://"})]
 
 
+def _address(written: str) -> str:
+    if not _ADDRESS.fullmatch(written):
+        raise ValueError(f"the address of a server looks like http://localhost:8333, not {written!r}")
+    return written
+
+
+Address = Annotated[Text, AfterValidator(_address), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
+
+
 class S3Access(_Ours):
     """How S3 is reached, and how much of it is taken at most. What is not said is as AWS's own tools have it.
 
@@ -86,7 +96,7 @@ class S3Access(_Ours):
     Of many objects, the first `max_objects` by name are taken, and of those as many as `max_bytes` has room for.
     """
 
-    endpoint_url: Annotated[Text, Field(pattern=r"^https?://[^/]+/?$")] | None = None
+    endpoint_url: Address | None = None
     region: Text | None = None
     profile: Text | None = None
     anonymous: bool | None = None
