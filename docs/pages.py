@@ -150,7 +150,7 @@ def _kind(key: Any) -> str:  # noqa: PLR0911 -- a case each
             return ", ".join(f"`{json.dumps(one)}`" for one in values)
         case {"type": "array", "items": items}:
             return f"a list of {_kind(items)}"
-        case {"additionalProperties": dict(values)}:
+        case {"additionalProperties": dict(values)} if values:
             return f"names, each with {_kind(values)}"
         case {"properties": dict(inside)}:
             return "an object of " + ", ".join(f"`{name}`" for name in inside)

@@ -4,7 +4,7 @@ The blocks of a page are one session in a folder with the repository's examples 
 `title="file"`, is written to that file, counted from where the page began. Shown lines must come in their order;
 numbers may be others, blanks too, and `…` stands for anything. A command that fails is followed by `echo $?`. A comment
 before a block says why it isn't run, `<!-- not run: … -->`, or that it needs a daemon and the images,
-`<!-- needs docker -->`.
+`<!-- needs docker -->`: the blocks that do are a session of their own.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def _script(page: Path, *, with_docker: bool) -> tuple[str, list[tuple[str, str,
         if block.title:
             lines += [f'mkdir -p "$top/{Path(block.title).parent}"', f"cat > \"$top/{block.title}\" <<'WRITTEN'"]
             lines += [f"{block.text}WRITTEN"]
-        elif runs(block) and (with_docker or block.marker != "needs docker"):
+        elif runs(block) and with_docker == (block.marker == "needs docker"):
             for command, shown in block.commands:
                 lines += [f"printf '%s\\n' '{MARK}{len(commands)}'", "(exit $last)", command]
                 lines += ["last=$?", f"printf '%s\\n' \"{MARK}ended $last\""]
