@@ -26,6 +26,7 @@ def test_a_failed_step_runs_again_by_hand(box):
         env={"WITH": "a 'quote', $HOME"},
         arguments=["--x", "a b"],
         resources={"memory": "256m", "cpus": 1},
+        read_only_root=True,
     )
     ended = box.run(code=1)
     bad = ended.step("bad")
