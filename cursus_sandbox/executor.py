@@ -127,7 +127,9 @@ class PipelineExecutor:
         with engine:
             if images:
                 self.observer(Progress(what=f"looking for {', '.join(images)}"))
-            digests = engine.require(images, pull=self.pull)  # before the workspace: what can't run leaves none
+            digests = engine.require(
+                images, pull=self.pull, fetching=self._fetching
+            )  # before the workspace: what can't run leaves none
             with Workspace(self.workspace_dir) as workspace:
                 recovered = recovery(workspace, [engine])
                 reused = _earlier_outputs(plan, chosen, workspace)
@@ -176,6 +178,9 @@ class PipelineExecutor:
         if done.removed:
             runs = f"{len(done.removed)} old run{'s' * (len(done.removed) != 1)}"
             yield f"{runs} removed: the workspace is to hold {self.max_size / GIB:g} GiB at most (--max-size)"
+
+    def _fetching(self, image: str, done: int, total: int) -> None:
+        self.observer(Progress(what=f"fetching {image}", done=done, total=total))
 
     def _planned(self, dag: Document, unfed: Unfed | None, selection: Selection) -> PipelineExecutionPlan:
         resolver = PipelineDAGResolver(dag, contracts=self.contracts, overrides=self.overrides, unfed=unfed)

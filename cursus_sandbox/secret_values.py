@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cursus_sandbox.engines.engine import Cluster, Engine, Exit, Job, Mount, MountMode, Visitor, Watcher
+from cursus_sandbox.engines.engine import Cluster, Engine, Exit, Fetching, Job, Mount, MountMode, Visitor, Watcher
 from cursus_sandbox.errors import DocumentError, EngineError, Problem
 from cursus_sandbox.masking import SHORTEST, Mask
 from cursus_sandbox.pipeline.plan import PlannedStep
@@ -146,8 +146,10 @@ class _Handing:
     ) -> None:
         self._engine.__exit__(kind, error, traceback)
 
-    def require(self, images: Iterable[str], *, pull: bool = False) -> Mapping[str, str]:
-        return self._engine.require(images, pull=pull)
+    def require(
+        self, images: Iterable[str], *, pull: bool = False, fetching: Fetching | None = None
+    ) -> Mapping[str, str]:
+        return self._engine.require(images, pull=pull, fetching=fetching)
 
     def cluster(
         self, hosts: Sequence[str], *, outside: bool, labels: Mapping[str, str]

@@ -19,7 +19,7 @@ from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import ExitCode, SandboxError, Terminated
 from cursus_sandbox.ingredients import Ingredients, Surroundings
 from cursus_sandbox.journal import Journal
-from cursus_sandbox.pipeline.events import Event, Observer, RunEnded, RunStarted, RunStopping, StepEnded
+from cursus_sandbox.pipeline.events import Event, Observer, Progress, RunEnded, RunStarted, RunStopping, StepEnded
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.ready_queue import ReadyQueue, demand, seconds_to_go
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
@@ -221,6 +221,7 @@ class Walk:
             left = {one.name: one for one in sorted(outputs.iterdir())}
             why = f"outputs of run {earlier.run}"
             return StepExecutionResult(step=step.name, status=StepStatus.REUSED, why=why, outputs=left)
+        self._tell(Progress(what="reading what it depends on", step=step.name))
         answer = self.cache.answer(step)
         if answer.damaged is not None:
             set_aside(answer.damaged)

@@ -28,7 +28,7 @@ from cursus_sandbox.engines.docker_places import Places
 from cursus_sandbox.engines.docker_relay import relay_creation, relay_sources
 from cursus_sandbox.engines.docker_usage import ContainerUsage, is_out_of_memory, oom_kills
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs
-from cursus_sandbox.engines.engine import Cluster, Door, Exit, Job, Visitor, Watcher, Why, typed
+from cursus_sandbox.engines.engine import Cluster, Door, Exit, Fetching, Job, Visitor, Watcher, Why, typed
 from cursus_sandbox.engines.mounts import Private, check, place
 from cursus_sandbox.engines.visit import Visit, Way, await_relay
 from cursus_sandbox.engines.watch import Watch
@@ -91,7 +91,9 @@ class DockerEngine:
         finally:
             self._daemon.client.close()
 
-    def require(self, images: Iterable[str], *, pull: bool = False) -> Mapping[str, str]:
+    def require(
+        self, images: Iterable[str], *, pull: bool = False, fetching: Fetching | None = None
+    ) -> Mapping[str, str]:
         """Give the id of each image; nothing is pulled unless `pull`. EngineError names every image that is missing."""
         found: dict[str, str] = {}
         missing: list[str] = []
@@ -99,7 +101,7 @@ class DockerEngine:
             with self._daemon.asking(f"inspect image '{image}'"):
                 identity, complaint = self._daemon.image(image), ""
                 if identity is None and pull:
-                    complaint = self._daemon.pull(image)
+                    complaint = self._daemon.pull(image, fetching)
                     identity = self._daemon.image(image)
             if identity is None:
                 missing.append(f"'{image}'" + (f" ({complaint})" if complaint else ""))

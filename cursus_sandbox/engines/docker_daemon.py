@@ -29,6 +29,7 @@ from docker.types import IPAMConfig, IPAMPool
 from docker.utils import kwargs_from_env
 
 from cursus_sandbox.engines.docker_create import DaemonFacts
+from cursus_sandbox.engines.engine import Fetching
 from cursus_sandbox.errors import EngineError
 
 LOST = (
@@ -47,6 +48,7 @@ ENDED_FROM_OUTSIDE = (128 + 9, 128 + 15)
 EVENTS_REMEMBERED = 256
 GONE_OR_GOING = (404, 409)
 _TRIES = 5
+_LAYER_STATES = {"Pulling fs layer": False, "Already exists": True, "Pull complete": True}
 
 
 class Refused(EngineError):  # noqa: N818 - an answer
@@ -175,12 +177,18 @@ class Daemon:
         config = self.client.inspect_image(image).get("Config") or {}  # type: ignore[no-untyped-call]
         return str(config.get("User") or "0")
 
-    def pull(self, image: str) -> str:
+    def pull(self, image: str, fetching: Fetching | None = None) -> str:
         """Pull an image; the registry's complaint when that failed, else an empty text."""
+        layers: dict[str, bool] = {}
         try:
             for message in self.client.pull(image, stream=True, decode=True):
                 if "error" in message:
                     return str(message["error"])
+                layer, status = message.get("id"), message.get("status")
+                if layer and status in _LAYER_STATES:
+                    layers[layer] = _LAYER_STATES[status]
+                    if fetching:
+                        fetching(image, sum(layers.values()), len(layers))
         except APIError as error:
             return str(error.explanation or error)
         return ""

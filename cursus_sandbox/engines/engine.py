@@ -159,6 +159,7 @@ class Door:
 
 Visitor = Callable[[Door], None]
 Watcher = Callable[[Usage], None]
+Fetching = Callable[[str, int, int], None]  # an image, its layers that are here, and all of them
 
 
 class Engine(Protocol):
@@ -192,8 +193,13 @@ class Engine(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 
-    def require(self, images: Iterable[str], *, pull: bool = False) -> Mapping[str, str]:
-        """Give each image's digest, pulling missing ones only when told to; EngineError names every missing one."""
+    def require(
+        self, images: Iterable[str], *, pull: bool = False, fetching: Fetching | None = None
+    ) -> Mapping[str, str]:
+        """Give each image's digest, pulling missing ones only when told to; EngineError names every missing one.
+
+        `fetching` is told how far a pull is.
+        """
 
     def cluster(
         self, hosts: Sequence[str], *, outside: bool, labels: Mapping[str, str]

@@ -25,7 +25,7 @@ from typing import Self
 
 from cursus_sandbox.engines.bwrap import bwrap_argv, system_options
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs, no_clusters
-from cursus_sandbox.engines.engine import Cluster, Exit, Job, MountMode, Visitor, Watcher, Why, typed
+from cursus_sandbox.engines.engine import Cluster, Exit, Fetching, Job, MountMode, Visitor, Watcher, Why, typed
 from cursus_sandbox.engines.machine import Machine, this_machine
 from cursus_sandbox.engines.mounts import Private, check, hosts_file, hosts_text, place
 from cursus_sandbox.engines.processes import Memory, cpu_seconds, reap_at_home
@@ -88,7 +88,13 @@ class LocalEngine:
     ) -> None:
         self._runs.end(SECONDS_TO_LEAVE)
 
-    def require(self, images: Iterable[str], *, pull: bool = False) -> Mapping[str, str]:  # noqa: ARG002 - no images
+    def require(
+        self,
+        images: Iterable[str],  # noqa: ARG002 - no images
+        *,
+        pull: bool = False,  # noqa: ARG002
+        fetching: Fetching | None = None,  # noqa: ARG002
+    ) -> Mapping[str, str]:
         """Give nothing: this engine has no images."""
         return {}
 

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs, no_clusters
-from cursus_sandbox.engines.engine import Cluster, Exit, Job, Visitor, Watcher, Why
+from cursus_sandbox.engines.engine import Cluster, Exit, Fetching, Job, Visitor, Watcher, Why
 from cursus_sandbox.engines.processes import Memory, cpu_seconds, group, members, reap_at_home
 from cursus_sandbox.engines.sandbox import share_of_processors
 from cursus_sandbox.engines.watch import Watch
@@ -65,7 +65,13 @@ class ProcessEngine:
     ) -> None:
         self._runs.end(SECONDS_TO_LEAVE)
 
-    def require(self, images: Iterable[str], *, pull: bool = False) -> Mapping[str, str]:  # noqa: ARG002 - no images
+    def require(
+        self,
+        images: Iterable[str],  # noqa: ARG002 - no images
+        *,
+        pull: bool = False,  # noqa: ARG002
+        fetching: Fetching | None = None,  # noqa: ARG002
+    ) -> Mapping[str, str]:
         """Give nothing: this engine has no images."""
         return {}
 

@@ -278,7 +278,8 @@ def test_what_is_told_of_a_step(anywhere):
     mine = [event for event in events if getattr(event, "step", "") == "busy"]
     assert [one.attempt for one in mine if isinstance(one, StepStarted)] == [1, 2]
     lines = [line for one in mine if isinstance(one, StepLogged) for line in one.lines]
-    assert lines == result.step_results["busy"].log.read_text().splitlines()
+    log = result.step_results["busy"].log.read_text().splitlines()
+    assert lines == [line for line in log if not line.startswith(("--- failed", "--- once more, by hand"))]
     samples = [one for one in mine if isinstance(one, StepSampled)]
     assert len(samples) > 2
     assert max(one.memory for one in samples) > 20_000_000
