@@ -29,6 +29,7 @@ from cursus_sandbox.planning import AnyPath, DataSource, Document, Overrides, Pi
 from cursus_sandbox.registry import S3OutputPathRegistry
 
 if TYPE_CHECKING:
+    from cursus_sandbox.prediction import Prediction
     from cursus_sandbox.pruning import Pruned
 
 WORKSPACE = Path(".cursus-sandbox")
@@ -94,6 +95,18 @@ def plan(
         unfed=unfed_of(data_source),
     ).create_execution_plan(explain_config=explain_config, strict=strict)
     return fitted_to_this_machine(planned)
+
+
+def predicted(
+    planned: PipelineExecutionPlan, workspace: AnyPath = WORKSPACE, *, strict: bool = False
+) -> dict[str, Prediction]:
+    """What a run in that workspace would take over from earlier ones and what it would run, step by step, and why.
+
+    No engine is asked: an image is taken to be what it was when its step last ran. Empty where the pipeline hasn't run.
+    """
+    from cursus_sandbox.prediction import predictions
+
+    return predictions(planned, Path(workspace), strict=strict)
 
 
 def check(

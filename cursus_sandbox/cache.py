@@ -85,6 +85,15 @@ class Cache:
             return Answer("it has not run before" if newest is None else "what it had left is gone", ingredients)
         return Answer(what_changed(before.record.ingredients, ingredients) or "what it had left is gone", ingredients)
 
+    def newest(self, step: str) -> Ingredients | None:
+        """What the step came of in the newest run that has its outputs; None where there is none that can be read."""
+        folder = self._followed(self._newest / _place(self.pipeline, step))
+        try:
+            kept = kept_in(folder) if folder else None
+        except Damaged:
+            return None
+        return kept.record.ingredients if kept else None
+
     def taken_over(self, step: PlannedStep, kept: Kept, run: RunFolder, why: str) -> StepExecutionResult:
         """The result of a step whose outputs are taken over into a run, which then has them for itself."""
         folder = run.step(step.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -89,6 +90,9 @@ def plan(
     log_limit: LogLimit = None,
     read_only_root: ReadOnlyRoot = False,
     runtime: Runtime = None,
+    workspace: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where runs are kept, of which a run would take things over.")
+    ] = Path(".cursus-sandbox"),
     drawn: Annotated[
         PlanFormat, typer.Option("--format", help="As text, or drawn for Mermaid or Graphviz.")
     ] = PlanFormat.TEXT,
@@ -99,7 +103,8 @@ def plan(
 ) -> None:
     """Show what would run, and why. Starts nothing.
 
-    The wiring with the reason of each binding, then the command, mounts, environment and limits of each step.
+    The wiring with the reason of each binding, then the command, mounts, environment and limits of each step, and
+    whether it would run again after earlier runs, and why.
     """
     limits = limits_of(timeout, grace, memory, log_limit)
     bindings, given_secrets = bindings_of(inputs), secrets_of(secrets)
@@ -132,10 +137,14 @@ def plan(
             strict=strict,
             explain_config=explain_config,
         )
+        predicted = {
+            step: {"outcome": str(one.outcome), "why": one.why, "words": str(one)}
+            for step, one in api.predicted(planned, workspace, strict=strict).items()
+        }
         if as_json:
             from cursus_sandbox.reports.plan import print_plan_json
 
-            print_plan_json(planned, sys.stdout)
+            print_plan_json(planned, sys.stdout, predicted)
             return
         if drawn is not PlanFormat.TEXT:
             from cursus_sandbox.reports import drawing
@@ -146,7 +155,7 @@ def plan(
 
         from cursus_sandbox.reports.plan import print_plan
 
-        print_plan(planned, Console())
+        print_plan(planned, Console(), predicted)
         if explain_config:
             from cursus_sandbox.reports.config import print_config_resolution
 

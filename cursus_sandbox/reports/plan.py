@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TextIO
 
@@ -27,24 +27,29 @@ _WORD = 9  # columns of the word before a detail
 _BOLD = Style(bold=True)
 
 
-def print_plan(plan: PipelineExecutionPlan, console: Console) -> None:
-    """Print the plan; long lines fold, nothing is cut."""
-    console.file.writelines(f"{line}\n" for line in _lines(plan, console))
+Predictions = Mapping[str, Mapping[str, str]]  # of steps: what becomes of each, why, and both in words
+
+
+def print_plan(plan: PipelineExecutionPlan, console: Console, predicted: Predictions | None = None) -> None:
+    """Print the plan, with what is predicted of its steps; long lines fold, nothing is cut."""
+    console.file.writelines(f"{line}\n" for line in _lines(plan, console, predicted or {}))
     console.file.flush()
 
 
-def print_plan_json(plan: PipelineExecutionPlan, file: TextIO) -> None:
+def print_plan_json(plan: PipelineExecutionPlan, file: TextIO, predicted: Predictions | None = None) -> None:
     """Write the plan as JSON, indented by two; of its steps, one at a time is held in memory."""
+    predicted = predicted or {}
     around = json.dumps(plan.views(), indent=2, default=str)
     file.write(around.removesuffix("\n}"))
     file.write(',\n  "steps": [')
     for number, step in enumerate(plan.steps):
-        written = json.dumps(step_as_json(step), indent=2, default=str)
+        said = {"prediction": predicted[step.name]} if step.name in predicted else {}
+        written = json.dumps(step_as_json(step) | said, indent=2, default=str)
         file.write(("," if number else "") + "\n" + textwrap.indent(written, "    "))
     file.write("\n  ]\n}\n")
 
 
-def _lines(plan: PipelineExecutionPlan, console: Console) -> Iterator[str]:
+def _lines(plan: PipelineExecutionPlan, console: Console, predicted: Predictions) -> Iterator[str]:
     columns = console.width  # asks the system each time
     bold = console.color_system is not None
     running = sum(step.runs for step in plan.steps)
@@ -59,6 +64,8 @@ def _lines(plan: PipelineExecutionPlan, console: Console) -> Iterator[str]:
         yield _heading(title, bold=bold)
         if step.contract_file is not None:
             yield _detail("contract", short(step.contract_file), columns)
+        if step.name in predicted:
+            yield _detail("run", predicted[step.name]["words"], columns)
         for word, said in _details(step):
             yield _detail(word, said, columns)
 

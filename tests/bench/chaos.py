@@ -100,7 +100,8 @@ class Chaos:
             published |= self.killed(workspace, chance)
         result = self.told(workspace)
         ended = {step["step"]: step["status"] for step in result["steps"]}
-        twice = [step for step in published if ended[step] != "reused"]
+        twice = {step["step"]: step["because"] for step in result["steps"] if step["step"] in published}
+        twice = {step: because for step, because in twice.items() if ended[step] != "reused"}
         assert not twice, f"{twice} ran again"
         assert self.bytes_of(workspace) == self.expected, "other bytes"
         assert not (left := self.left(workspace)), f"left behind: {left}"

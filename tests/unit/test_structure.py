@@ -47,6 +47,7 @@ HALLWAY = [
         "ingredients",
         "records",
         "cache",
+        "prediction",
         "history",
         "pruning",
         "several_hosts",

@@ -1,0 +1,104 @@
+"""What a run would take over from earlier runs and what it would run, without asking an engine for anything.
+
+Two things can't be known beforehand: what a step leaves that has to run, and whether an image still is the one it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from cursus_sandbox.cache import Cache, refusals
+from cursus_sandbox.ingredients import Ingredients, Surroundings
+from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
+from cursus_sandbox.pipeline.source import S3Objects, StepOutput
+
+_DIGEST = len("sha256:") + 12  # characters of an image's digest that are shown
+
+
+class Outcome(StrEnum):
+    """What would become of a step."""
+
+    REUSED = "reused"
+    RUN = "run"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What would become of a step, and why."""
+
+    outcome: Outcome
+    why: str
+
+    def __str__(self) -> str:
+        words = {Outcome.REUSED: "not again", Outcome.RUN: "yes", Outcome.UNKNOWN: "perhaps"}
+        return f"{words[self.outcome]}: {self.why}"
+
+
+def predictions(plan: PipelineExecutionPlan, workspace: Path, *, strict: bool = False) -> dict[str, Prediction]:
+    """What would become of each step that isn't skipped; nothing where the workspace has no run of this pipeline.
+
+    The engine is taken to be that of the newest run, and an image's digest the one it had when its step last ran.
+    """
+    folder = workspace.absolute()
+    if not (folder / "cache" / "newest").is_dir():
+        return {}
+    earlier = _earlier(plan, folder)
+    engine = next((one["engine"]["name"] for one in earlier.values() if "engine" in one), None)
+    if engine is None:
+        return {}
+    images = {name: digest for one in earlier.values() for name, digest in one.get("image", {}).items()}
+    around = Surroundings(
+        engine=engine,
+        runs_images=engine == "docker",
+        makes_mounts=engine != "process",
+        images=images,
+        workspace=folder,
+    )
+    cache = Cache(plan.name, around, strict=strict, refused=refusals(plan.steps, forced=(), use=True))
+    return dict(_predicted(plan, cache, images if around.runs_images else {}))
+
+
+def _earlier(plan: PipelineExecutionPlan, folder: Path) -> dict[str, Ingredients]:
+    """What each step came of in the newest run that has it."""
+    nowhere = Surroundings(engine="", runs_images=False, makes_mounts=False, images={}, workspace=folder)
+    cache = Cache(plan.name, nowhere)
+    return {step.name: before for step in plan.steps if (before := cache.newest(step.name)) is not None}
+
+
+def _predicted(plan: PipelineExecutionPlan, cache: Cache, images: dict[str, str]) -> Iterator[tuple[str, Prediction]]:
+    running: set[str] = set()
+    for step in plan.steps:
+        if step.skip is not None:
+            for output in step.outputs:
+                if output.bound:
+                    cache.stands_for[step.name, output.channel] = output.bound.resolve()
+            continue
+        found = _unknown(step, running) or _answered(step, cache, images)
+        if found.outcome is not Outcome.REUSED:
+            running.add(step.name)
+        yield step.name, found
+
+
+def _unknown(step: PlannedStep, running: set[str]) -> Prediction | None:
+    waits = sorted({one.source.step for one in step.inputs if isinstance(one.source, StepOutput)} & running)
+    if waits:
+        return Prediction(Outcome.UNKNOWN, f"it reads what {', '.join(waits)} will leave")
+    if step.secrets:
+        return Prediction(Outcome.UNKNOWN, "its secrets are read only when it runs")
+    if any(isinstance(one.source, S3Objects) for one in step.inputs):
+        return Prediction(Outcome.UNKNOWN, "what is in S3 is looked at only when it runs")
+    return None
+
+
+def _answered(step: PlannedStep, cache: Cache, images: dict[str, str]) -> Prediction:
+    answer = cache.answer(step)
+    if answer.kept is None:
+        return Prediction(Outcome.RUN, answer.why)
+    cache.kept[step.name] = answer.kept
+    digest = images.get(step.image or "")
+    still = f", if {step.image} still is {digest[:_DIGEST]}" if digest and step.starts else ""
+    return Prediction(Outcome.REUSED, answer.why + still)
