@@ -74,6 +74,8 @@ def infer(
     typer.echo(schema_text(found.schema), nl=False)
     for one in found.unread:
         typer.echo(f"not read: {one}", err=True)
+    for one in found.doubts:
+        typer.echo(f"note: {one}", err=True)
 
 
 @schema_app.command("check", epilog=CHECK_EXAMPLE)

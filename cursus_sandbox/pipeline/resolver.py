@@ -21,11 +21,10 @@ from cursus_sandbox.pipeline.job_types import label_of
 from cursus_sandbox.pipeline.likes import without_likes
 from cursus_sandbox.pipeline.models import with_model
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
+from cursus_sandbox.pipeline.promises import held_to_promises
 from cursus_sandbox.pipeline.source import StepOutput, Unfed
 from cursus_sandbox.pipeline.step_contracts import contract_notes, for_job_types, step_contracts
 from cursus_sandbox.pipeline.steps import planned_step
-from cursus_sandbox.tables.mismatch import Severity
-from cursus_sandbox.tables.promises import schema_mismatches
 
 
 class Resolver:
@@ -134,8 +133,8 @@ class Resolver:
             notes = contract_notes(*resolved[name], known=self.contracts)
             steps[name] = replace(step, notes=(*notes, *step.notes)) if notes else step
             problems += wrong
-        plan = PipelineExecutionPlan(name=self.pipeline.name, steps=tuple(steps.values()))
-        problems += _broken_promises(plan)
+        plan, broken = held_to_promises(PipelineExecutionPlan(name=self.pipeline.name, steps=tuple(steps.values())))
+        problems += broken
         if problems:
             raise DocumentError(problems)
         return plan
@@ -205,27 +204,6 @@ class Resolver:
                 if isinstance(source, StepOutput) and source.step not in known
             ]
         return problems
-
-
-def _broken_promises(plan: PipelineExecutionPlan) -> list[Problem]:
-    """Where one contract can't deliver what another asks for, whatever the data will be."""
-    problems = []
-    for step in plan.steps:
-        for output in step.outputs:
-            for reader, one in plan.readers(step.name, output.channel):
-                if not (step.runs and reader.runs and output.table_schema and one.table_schema):
-                    continue
-                asks = f"input '{one.channel}' of step '{reader.name}'"
-                problems += [
-                    Problem(
-                        f"step '{step.name}' promises '{output.channel}', and {finding.message}",
-                        ("steps", reader.name, "inputs", one.channel),
-                        finding.hint,
-                    )
-                    for finding in schema_mismatches(output.table_schema, one.table_schema, asks=asks)
-                    if finding.severity is Severity.ERROR
-                ]
-    return problems
 
 
 def _cyclic_parts(graph: nx.DiGraph[str]) -> list[set[str]]:

@@ -28,6 +28,7 @@ class Inferred:
     files: int
     rows: int
     unread: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass
@@ -53,19 +54,22 @@ def _inferred(tables: Iterable[tuple[Path, str]], *, exact: bool) -> Inferred:
     columns: dict[str, _Column] = {}
     files, rows = 0, 0
     unread: list[str] = []
+    doubts: list[str] = []
     for file, name in tables:
         table = observe(file, file=name, judged=False)
         if not isinstance(table, ObservedTable):
             unread.append(str(table).splitlines()[0])
             continue
         files += 1
+        if table.header_is_data:
+            doubts.append(f"the first line of {name} holds values: if it is no header, these names are none")
         if table.format is Format.PARQUET:
             _of_footer(table, columns)
             rows += table.rows or 0
         else:
             rows += _of_text(file, table, columns)
     fields = tuple(_field(name, column, files, exact=exact) for name, column in columns.items())
-    return Inferred(TableSchema(fields=fields), files, rows, tuple(unread))
+    return Inferred(TableSchema(fields=fields), files, rows, tuple(unread), tuple(doubts))
 
 
 class NoSingleTableError(ValueError):

@@ -83,6 +83,12 @@ def extra_column(name: str, *, asks: str, file: str | None = None) -> Mismatch:
     )
 
 
+def missing_keys(names: Iterable[str], schema: TableSchema, *, asks: str, file: str) -> list[Mismatch]:
+    """The columns of the primary key that are neither there nor declared, which would be missed as fields."""
+    there = {*names, *(field.name for field in schema.fields)}
+    return [_missing(Field(name=name), file, asks) for name in schema.primary_key if name not in there]
+
+
 def _missing(field: Field, file: str | None, asks: str) -> Mismatch:
     return Mismatch(
         kind=Kind.MISSING_COLUMN,

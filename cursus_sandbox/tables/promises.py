@@ -9,6 +9,8 @@ from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
 from cursus_sandbox.tables.presence import presence
 from cursus_sandbox.tables.schema import Field, FieldsMatch, TableSchema
 
+_SHOWN = 5
+
 
 def schema_mismatches(
     producer: TableSchema, consumer: TableSchema, *, asks: str = "the consumer's schema"
@@ -70,6 +72,19 @@ def _promise(promised: Field, asked: Field, producer: TableSchema, consumer: Tab
                 found="optional",
                 message=f"column {asked.name!r} may be missing: it is only promised as optional; {asks} needs it",
                 hint="declare it `optional: true` where it is read, or always write it",
+            )
+        )
+    if strays := [one for one in promised.constraints.enum if one not in (asked.constraints.enum or (one,))]:
+        listed = ", ".join(map(repr, strays[:_SHOWN])) + ("…" if len(strays) > _SHOWN else "")
+        found.append(
+            Mismatch(
+                kind=Kind.VALUE,
+                severity=Severity.WARNING,
+                column=asked.name,
+                expected=", ".join(map(str, asked.constraints.enum)),
+                found=listed,
+                message=f"column {asked.name!r} may hold {listed}, which is promised; {asks} allows none of these",
+                hint="say the same `enum` on both sides",
             )
         )
     if asked.constraints.required and not promised.constraints.required:

@@ -17,6 +17,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator, model_validator
 
 from cursus_sandbox.tables.arrow_types import Family, arrow_type, family_of
+from cursus_sandbox.tables.json_rules import why_no_rules
 from cursus_sandbox.tables.lattice import family_difference
 from cursus_sandbox.tables.mismatch import Severity
 
@@ -52,6 +53,12 @@ class _Schema(BaseModel):
 Bound = Annotated[int, pydantic.Strict()] | Annotated[float, pydantic.Strict()] | date | datetime
 _ORDERED = {Family.INTEGER, Family.NUMBER, Family.DATE, Family.DATETIME, Family.ANY}
 _OF_TEXT = {Family.STRING, Family.ANY}
+_IN_PYTHON: dict[Family | None, type | tuple[type, ...]] = {
+    Family.INTEGER: int,
+    Family.NUMBER: (int, float),
+    Family.BOOLEAN: bool,
+    Family.STRING: str,
+}
 
 
 class Constraints(_Schema):
@@ -81,6 +88,18 @@ class Constraints(_Schema):
         except re.error as error:
             raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
         return pattern
+
+    @model_validator(mode="after")
+    def _something_keeps_to_it(self) -> Constraints:
+        """Bounds that leave nothing between them are a slip of whoever wrote them."""
+        for low, high in (("minimum", "maximum"), ("min_length", "max_length")):
+            least, most = getattr(self, low), getattr(self, high)
+            try:
+                if least is not None and most is not None and least > most:
+                    raise ValueError(f"nothing is both at least {least} and at most {most}")
+            except TypeError as error:
+                raise ValueError(f"{least} and {most} are of different kinds") from error
+        return self
 
     @property
     def of_order(self) -> dict[str, Bound]:
@@ -133,6 +152,9 @@ class Field(_Schema):
                 raise ValueError(f"field {self.name!r}: {word} is for text, and it is {self.asks}")
         if asked.finite and family not in (Family.NUMBER, Family.ANY):
             raise ValueError(f"field {self.name!r}: finite is for numbers, and it is {self.asks}")
+        for one in asked.enum:
+            if family in _IN_PYTHON and not isinstance(one, _IN_PYTHON[family]):
+                raise ValueError(f"field {self.name!r}: enum has {one!r}, and it is {self.asks}")
         dated = family in (Family.DATE, Family.DATETIME)
         for word, bound in asked.of_order.items():
             if family is not Family.ANY and isinstance(bound, date) is not dated:
@@ -173,6 +195,12 @@ class Rows(_Schema):
 
     min: Annotated[int, pydantic.Field(ge=0)] | None = None
     max: Annotated[int, pydantic.Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _some_number_fits(self) -> Rows:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"there are never at least {self.min} rows and at most {self.max}")
+        return self
 
 
 def _names(value: object) -> object:
@@ -219,6 +247,13 @@ class TableSchema(_Schema):
         if twice:
             raise ValueError(f"declared more than once: {', '.join(map(repr, twice))}")
         return fields
+
+    @field_validator("json_schema")
+    @classmethod
+    def _rules_are_some(cls, rules: dict[str, Any] | None) -> dict[str, Any] | None:
+        if rules is not None and (why := why_no_rules(rules)):
+            raise ValueError(f"this is no JSON Schema: {why}")
+        return rules
 
     @field_validator("glob")
     @classmethod

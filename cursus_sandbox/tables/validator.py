@@ -21,6 +21,7 @@ from cursus_sandbox.tables.files import DataFile, data_files, is_marker, text_pa
 from cursus_sandbox.tables.memo import Memo
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
 from cursus_sandbox.tables.observed import Format, ObservedTable, special_file, table_format
+from cursus_sandbox.tables.presence import missing_keys
 from cursus_sandbox.tables.promises import schema_mismatches
 from cursus_sandbox.tables.reading import observe
 from cursus_sandbox.tables.report import DataCompatibilityReport, grouped
@@ -196,12 +197,17 @@ class _Look:
         schema = self.schema
         deep = schema is None or schema.checks.depth is not Depth.SCHEMA
         text = table.format is not Format.PARQUET
+        names = [column.name for column in table.columns]
         found: tuple[Mismatch, ...]
         if schema is None or not schema.fields:
             found = tuple(_softened(finding, schema) for finding in table.findings)
+            if schema is not None:
+                found += tuple(missing_keys(names, schema, asks=self.asks, file=table.file))
         else:
             later = {field.name for field in schema.fields} if text else unsettled(schema.fields, table)
             found = mismatches(table, schema, asks=self.asks, later=later if deep else ())
+            if not any(one.kind in _IN_THE_WAY for one in found):
+                found += tuple(missing_keys(names, schema, asks=self.asks, file=table.file))
         self.findings += found
         if not deep or any(finding.kind in _IN_THE_WAY for finding in found if finding.severity is Severity.ERROR):
             return table

@@ -103,6 +103,26 @@ def test_schema_against_schema():
     assert "input 'rows' of step 'Split'" in problem.what
 
 
+def test_promises_that_might_not_be_enough():
+    """What a reader asks for and its writer doesn't promise, though it may well deliver it, is a note of the plan."""
+    names = [f"c{number}" for number in range(7)]
+    promised = [{"name": name, "type": "integer"} for name in names]
+    asked = [{"name": name, "type": "integer", "constraints": {"required": True}} for name in names]
+    promised.append({"name": "grade", "optional": True, "constraints": {"enum": ["a", "b", "c"]}})
+    asked.append({"name": "grade", "constraints": {"enum": ["a"]}})
+    writer = contract("Load", outputs={"rows": {"path": OUT, "schema": {"fields": promised}}})
+    reader = contract("Split", {"rows": {"path": f"{IN}/rows", "schema": {"fields": asked}}})
+    (_, step) = plan({"Load": {}, "Split": {"depends_on": ["Load"]}}, [writer, reader]).steps
+    assert step.notes == (
+        "by its contract, Load:rows may hold gaps in c0, c1, c2, c3, c4 and 2 more, which input 'rows' does not allow",
+        "by its contract, Load:rows may lack grade, which input 'rows' does not allow",
+        (
+            "of Load:rows, column 'grade' may hold 'b', 'c', which is promised; input 'rows' of step 'Split' allows "
+            "none of these"
+        ),
+    )
+
+
 @pytest.mark.parametrize("skipped", ["Load", "Split"])
 def test_schemas_of_skipped_steps(skipped):
     """Where one side doesn't run, its schema promises and asks for nothing."""

@@ -7,6 +7,7 @@ import os
 import tarfile
 
 import pytest
+from pydantic import ValidationError
 
 from cursus_sandbox.tables import DataCompatibilityValidator, TableSchema
 
@@ -70,6 +71,31 @@ def test_json_without_a_schema(check):
     assert check({"a.json": '{"a": 1}\n{"a": 2}\n'}) == []
     assert check({"a.json": "[NaN]"}) == [("json", "warning", "it holds NaN, which is no JSON")]
     assert [one[:2] for one in check({"a.json": "{'a': 1}"})] == [("unreadable", "error")]
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"type": 12}, "at $.type, 12 is not valid under any of the given schemas"),
+        ({"properties": {"a": {"$ref": "https://example.com/a.json"}}}, "it refers to 'https://example.com/a.json'"),
+        ({"properties": {"a": {"$ref": "#/$defs/a"}}}, "it refers to '#/$defs/a', which isn't in it"),
+        ({"items": [{"pattern": "(["}]}, "at $.items"),
+        ({"pattern": "(["}, "at $.pattern, '([' is not a 'regex'"),
+    ],
+)
+def test_what_is_no_json_schema(rules, said):
+    """A jsonSchema that can't be kept to is refused when it is read; nothing is fetched for it."""
+    with pytest.raises(ValidationError, match="this is no JSON Schema: ") as caught:
+        TableSchema.model_validate({"jsonSchema": rules})
+    assert said in str(caught.value)
+
+
+def test_a_json_schema_in_circles(check):
+    """A jsonSchema that leads in circles is a finding, not an endless look; one that is a tree is kept to."""
+    ((kind, severity, message),) = check({"m.json": "{}"}, {"jsonSchema": {"$ref": "#"}})
+    assert (kind, severity, message[:36]) == ("not_checked", "error", "it can't be held to its jsonSchema: ")
+    tree = {"type": "object", "additionalProperties": {"$ref": "#"}}
+    assert check({"m.json": '{"a": {"b": {}}}'}, {"jsonSchema": tree}) == []
 
 
 def test_members(check):

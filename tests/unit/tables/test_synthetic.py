@@ -174,7 +174,7 @@ def test_a_schema_of_the_whole_table_is_kept(tmp_path):
     ("kind", "constraints", "said"),
     [
         ("integer", {"minimum": 1, "maximum": 5, "unique": True}, "of the 9 values that are to differ there are 5"),
-        ("integer", {"minimum": 5, "maximum": 1}, "no value lies within its constraints"),
+        ("integer", {"minimum": 5, "exclusiveMaximum": 5}, "no value lies within its constraints"),
         ("string", {"pattern": "[ab]", "unique": True}, "2 different texts were found"),
         ("string", {"pattern": "a", "minLength": 2}, "no text was found that keeps to its constraints"),
         ("string", {"pattern": "(?=a)b"}, "a pattern with assert is more than can be made up"),

@@ -116,6 +116,15 @@ def test_keys(check, form):
     assert check(content, fields[1:], f"rows.{form}", primaryKey="b").findings[0].count == 4
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_key_that_is_not_there(check, form):
+    """A column of the primary key that is missing is an error, whether it is declared as a field or not."""
+    content = "a\n1\n" if form == "csv" else {"a": [1]}
+    for fields in (field("integer"), [{"name": "a"}, {"name": "b"}], []):
+        found = the(check(content, fields, f"rows.{form}", primaryKey=["a", "b"]))
+        assert (found.kind.value, found.column) == ("missing_column", "b")
+
+
 def test_rows(check):
     """Fewer or more rows than asked for is one finding of the channel."""
     assert the(check("a\n1\n2\n", field("integer"), rows={"min": 3})).message == (
