@@ -289,15 +289,14 @@ class Daemon:
         """
         for adapter in self.client.adapters.values():
             adapter.close()
-        started, finished = _seconds(state["StartedAt"]), _seconds(state["FinishedAt"])
-        span = {"since": f"{started - 1:.6f}", "until": f"{max(finished, started) + 1e-3:.6f}"}
-        start = json.dumps({"container": [container], "event": ["start"]})
-        return self._happened(span, start) > 0 or self._happened(span, "{}") >= EVENTS_REMEMBERED
+        until = f"{max(_seconds(state['FinishedAt']), _seconds(state['StartedAt'])):.6f}"  # by its own clock
+        made = json.dumps({"container": [container], "event": ["create", "start"]})
+        return self._happened(until, made) > 0 or self._happened(until, "{}") >= EVENTS_REMEMBERED
 
-    def _happened(self, span: Mapping[str, str], filters: str) -> int:
-        """How many events of `GET /events` a daemon knows of."""
+    def _happened(self, until: str, filters: str) -> int:
+        """How many events of `GET /events` before a time a daemon knows of."""
         url = f"{self.client.base_url}/v{self.client.api_version}/events"
-        parameters = {**span, "filters": filters}
+        parameters = {"since": "1", "until": until, "filters": filters}
         with closing(self.client.get(url, params=parameters, timeout=SECONDS_TO_ANSWER, stream=True)) as answer:
             return sum(1 for line in answer.iter_lines() if line)
 

@@ -103,6 +103,11 @@ class Carried:
     overlaid = False
 
     def __init__(self, daemon: Daemon, job: Job, owner: tuple[int, int] | None, *, labels: Mapping[str, str]) -> None:
+        if job.read_only_root:
+            raise EngineError(
+                f"job '{job.name}' has a read-only root, and its files are carried: those outside of folders can't be",
+                hint="Leave --read-only-root away, or run as yourself on a daemon that sees this machine's files.",
+            )
         self._daemon = daemon
         self._job = job
         self._owner = owner

@@ -298,6 +298,14 @@ class TestImages:
 
 
 @pytest.mark.docker
+def test_a_read_only_root_is_refused_where_files_are_carried(docker_bench):
+    """A root that nothing can be put into is refused before anything is made, with what to do instead."""
+    with pytest.raises(EngineError, match="read-only root") as caught:
+        docker_bench.run("true", user="4321", read_only_root=True)
+    assert "--read-only-root" in caught.value.hint
+
+
+@pytest.mark.docker
 def test_a_daemon_that_goes_away_is_no_failure_of_the_step(docker_bench, tmp_path):
     """When the connection breaks while a job runs, that is what the error says: no exit code is made up."""
     with Relay(tmp_path / "d.sock", Path("/var/run/docker.sock")) as relay:
