@@ -64,9 +64,9 @@ def digests(run_folder: Path) -> dict[str, str]:
 
 def check_summary(summary: str) -> None:
     assert f"ok: {STEPS} succeeded" in summary
-    for line in re.findall(r"^\S+ +succeeded .*$", summary, re.MULTILINE):
+    for line in re.findall(r"^[A-Z]\S* +succeeded .*$", summary, re.MULTILINE):
         assert re.fullmatch(r"\S+ +succeeded +\d+\.\d +\d+ MB", line), line  # seconds and peak memory of every step
-    assert len(re.findall(r"^\S+ +succeeded ", summary, re.MULTILINE)) == STEPS
+    assert len(re.findall(r"^[A-Z]\S* +succeeded ", summary, re.MULTILINE)) == STEPS
     assert float(re.search(r"\bauc_roc +(0\.\d+)", summary)[1]) > 0.6
 
 
@@ -81,9 +81,9 @@ def test_on_the_local_engine(example):
     code, summary, folder = run(example, "--engine", "local")
     assert code == 0, summary
     check_summary(summary)
-    assert sorted(path.name for path in folder.iterdir()) == ["plan.json", "result.json", "steps"]
+    assert sorted(path.name for path in folder.iterdir()) == ["events.jsonl", "plan.json", "result.json", "steps"]
     left = {path.name for step in (folder / "steps").iterdir() for path in step.iterdir()}
-    assert left == {"log.txt", "outputs", "step.json"}
+    assert left == {"log.txt", "outputs", "record.json", "step.json"}
     assert _processes(str(example)) == []
 
 

@@ -88,7 +88,7 @@ def test_metrics_are_read(small):
     assert succeeded(small.run()).step_results["train"].metrics == {"auc": 0.75, "rows": 12.0}
 
 
-@pytest.mark.parametrize("content", ["[1]", "not json", '{"a": NaN, "b": 1e999}', '{"a": ' + "1" * 400 + "}", "\udcff"])
+@pytest.mark.parametrize("content", ["[1]", '{"a": NaN, "b": 1e999}', '{"a": ' + "1" * 400 + "}"])
 def test_a_metrics_file_that_holds_no_numbers(small, content):
     """An odd metrics.json is no error and gives no metrics."""
     small.step("step", f"(OUT / 'out/metrics.json').write_bytes({content.encode(errors='surrogateescape')!r})")
