@@ -8,6 +8,7 @@ import socket
 from pathlib import Path, PurePosixPath
 
 import pytest
+from conftest import CARRIED
 
 from cursus_sandbox.engines.engine import Limits, Mount, MountMode
 from cursus_sandbox.errors import EngineError
@@ -114,9 +115,16 @@ def test_memory_holds_swap_too(bench):
 class TestReadOnlyRoot:
     """A root that can't be written."""
 
-    def test_only_its_own_folders_can_be_written(self, bench, tmp_path):
-        """Its mounts, /tmp and /dev/shm are all there is to write to; HOME is one of them."""
+    def test_only_its_own_folders_can_be_written(self, request, bench, tmp_path):
+        """Its mounts, /tmp and /dev/shm are all there is to write to; HOME is one of them.
+
+        Where files have to be carried into the root, that is refused.
+        """
         (tmp_path / "out").mkdir()
+        if request.node.callspec.params["bench"] == CARRIED:
+            with pytest.raises(EngineError, match="has a read-only root, and its files are carried"):
+                bench.run("true", read_only_root=True)
+            return
         tried = [str(OUT), "/tmp", "/dev/shm", "$HOME", "/", "/opt", "/opt/ml", "/usr", "/root", "/run", "/var/tmp"]
         script = "; ".join(f"touch {folder}/x 2>/dev/null && echo {folder}" for folder in tried) + "; true"
         said = bench.output(
