@@ -182,6 +182,23 @@ def test_text_stands_out(opened, scheme):
     assert faint == []
 
 
+def test_it_prints(opened):
+    """On paper it is dark on white, whatever the screen is, with every step open and nothing cut off."""
+    features = [{"name": "prefers-color-scheme", "value": "dark"}]
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": features})
+    try:
+        opened.execute_script("dispatchEvent(new Event('beforeprint'))")
+        assert opened.execute_script("return getComputedStyle(document.body).color") == "rgb(28, 35, 48)"
+        assert len(find(opened, "details.step[open]")) == 3
+        assert not find(opened, "#find")[0].is_displayed()
+        logs = opened.execute_script(
+            "return [...document.querySelectorAll('pre')].map(p => p.scrollHeight > p.clientHeight + 2)"
+        )
+        assert not any(logs)
+    finally:
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
 CONTRAST = """
 const light = colour => {
   const [r, g, b] = colour.match(/[0-9.]+/g).slice(0, 3)
