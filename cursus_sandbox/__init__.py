@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from cursus_sandbox.api import check, clean, plan, run
     from cursus_sandbox.errors import DocumentError, EngineError, ExitCode, SandboxError, WorkspaceError
     from cursus_sandbox.executor import PipelineExecutor
+    from cursus_sandbox.inputs.registry import S3OutputPathRegistry
     from cursus_sandbox.pipeline.contract import ScriptContract
     from cursus_sandbox.pipeline.dag import PipelineDAG
     from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
     from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
     from cursus_sandbox.planning import PipelineDAGResolver
-    from cursus_sandbox.registry import S3OutputPathRegistry
     from cursus_sandbox.tables.report import DataCompatibilityReport
     from cursus_sandbox.tables.validator import DataCompatibilityValidator
 
@@ -27,12 +27,12 @@ _HOMES = {
     "api": ("check", "clean", "plan", "run"),
     "errors": ("DocumentError", "EngineError", "ExitCode", "SandboxError", "WorkspaceError"),
     "executor": ("PipelineExecutor",),
+    "inputs.registry": ("S3OutputPathRegistry",),
     "pipeline.contract": ("ScriptContract",),
     "pipeline.dag": ("PipelineDAG",),
     "pipeline.plan": ("PipelineExecutionPlan",),
     "pipeline.result": ("PipelineExecutionResult", "StepExecutionResult", "StepStatus"),
     "planning": ("PipelineDAGResolver",),
-    "registry": ("S3OutputPathRegistry",),
     "tables.report": ("DataCompatibilityReport",),
     "tables.validator": ("DataCompatibilityValidator",),
 }

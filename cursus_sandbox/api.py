@@ -14,6 +14,7 @@ from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import DocumentError, EngineError, Problem
+from cursus_sandbox.inputs.registry import S3OutputPathRegistry
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG
 from cursus_sandbox.pipeline.events import Observer
 from cursus_sandbox.pipeline.golden import GoldenSchemas
@@ -26,11 +27,10 @@ from cursus_sandbox.pipeline.source import S3Settings
 from cursus_sandbox.pipeline.values import duration, size
 from cursus_sandbox.pipeline.values import user as user_of
 from cursus_sandbox.planning import AnyPath, DataSource, Document, Overrides, PipelineDAGResolver, unfed_of
-from cursus_sandbox.registry import S3OutputPathRegistry
 
 if TYPE_CHECKING:
-    from cursus_sandbox.prediction import Prediction
-    from cursus_sandbox.pruning import Pruned
+    from cursus_sandbox.caching.prediction import Prediction
+    from cursus_sandbox.runs.pruning import Pruned
 
 WORKSPACE = Path(".cursus-sandbox")
 CONTRACTS_VARIABLE = "CURSUS_SANDBOX_CONTRACTS"
@@ -104,7 +104,7 @@ def predicted(
 
     No engine is asked: an image is taken to be what it was when its step last ran. Empty where the pipeline hasn't run.
     """
-    from cursus_sandbox.prediction import predictions
+    from cursus_sandbox.caching.prediction import predictions
 
     return predictions(planned, Path(workspace), strict=strict)
 
@@ -257,9 +257,9 @@ def clean(
     `keep` is a number of runs, `older_than` an age (seconds, or `7d`), `max_size` bytes, or `10g`. With `dry_run`
     nothing is removed. Raises DocumentError where there is no workspace, WorkspaceError where it is in use.
     """
-    from cursus_sandbox.pruning import Bounds, pruned
-    from cursus_sandbox.recovery import recovery
-    from cursus_sandbox.workspace import Workspace
+    from cursus_sandbox.runs.pruning import Bounds, pruned
+    from cursus_sandbox.runs.recovery import recovery
+    from cursus_sandbox.runs.workspace import Workspace
 
     folder = Path(workspace)
     if not (folder / "runs").is_dir():

@@ -13,7 +13,7 @@ from cursus_sandbox.pipeline.golden import GoldenSchemas
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepStatus
 from cursus_sandbox.pipeline.source import Located
-from cursus_sandbox.run_folders import unwritable
+from cursus_sandbox.runs.folders import unwritable
 from cursus_sandbox.tables.inference import NoSingleTableError, seen
 from cursus_sandbox.tables.schema import TableSchema
 

@@ -12,6 +12,8 @@ from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import DocumentError, EngineError, Problem
+from cursus_sandbox.inputs.registry import S3OutputPathRegistry
+from cursus_sandbox.inputs.sources import fetch
 from cursus_sandbox.pipeline.dag import Start
 from cursus_sandbox.pipeline.events import Observer, Progress
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
@@ -19,15 +21,13 @@ from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.pipeline.source import StepOutput, Unfed
 from cursus_sandbox.planning import DataSource, Document, Overrides, PipelineDAGResolver, unfed_of
-from cursus_sandbox.pruning import GIB, MOST_BY_DEFAULT, Bounds, pruned
-from cursus_sandbox.recovery import recovery
-from cursus_sandbox.registry import S3OutputPathRegistry
-from cursus_sandbox.run_folders import StepFolder
-from cursus_sandbox.secret_values import secret_values
-from cursus_sandbox.sources import fetch
+from cursus_sandbox.runs.folders import StepFolder
+from cursus_sandbox.runs.pruning import GIB, MOST_BY_DEFAULT, Bounds, pruned
+from cursus_sandbox.runs.recovery import recovery
+from cursus_sandbox.runs.workspace import Workspace
+from cursus_sandbox.secrets.secret_values import secret_values
 from cursus_sandbox.tables.memo import Memo
 from cursus_sandbox.walk import Rules, Walk
-from cursus_sandbox.workspace import Workspace
 
 AnyPath = str | os.PathLike[str]
 TestingMode = Literal["pre_execution", "post_execution"]

@@ -21,7 +21,8 @@ from cursus_sandbox.documents import (
 )
 from cursus_sandbox.documents.golden import WrittenGolden, golden_file, read_golden
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
-from cursus_sandbox.missing import missing_sources
+from cursus_sandbox.inputs.missing import missing_sources
+from cursus_sandbox.inputs.registry import S3OutputPathRegistry
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.cursus_config import CursusConfigs
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepConfiguration
@@ -32,7 +33,6 @@ from cursus_sandbox.pipeline.secrets import Secret
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.pipeline.source import S3Settings, Synthetic, Unfed, given
 from cursus_sandbox.pipeline.step_contracts import named_type
-from cursus_sandbox.registry import S3OutputPathRegistry
 from cursus_sandbox.sagemaker.lint import linted
 from cursus_sandbox.tables.schema import TableSchema
 

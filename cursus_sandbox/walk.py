@@ -13,24 +13,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from cursus_sandbox.cache import Cache, refusals
+from cursus_sandbox.caching.cache import Cache, refusals
+from cursus_sandbox.caching.ingredients import Ingredients, Surroundings
 from cursus_sandbox.capacity import this_machine
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import ExitCode, SandboxError, Terminated
-from cursus_sandbox.ingredients import Ingredients, Surroundings
-from cursus_sandbox.journal import Journal
+from cursus_sandbox.inputs.sources import Fetched, brought
 from cursus_sandbox.pipeline.events import Event, Observer, Progress, RunEnded, RunStarted, RunStopping, StepEnded
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.ready_queue import ReadyQueue, demand, seconds_to_go
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.pipeline.schedule import Schedule
 from cursus_sandbox.pipeline.source import StepOutput
-from cursus_sandbox.records import set_aside
-from cursus_sandbox.run_folders import RunFolder, StepFolder, unwritable
+from cursus_sandbox.runs.folders import RunFolder, StepFolder, unwritable
+from cursus_sandbox.runs.journal import Journal
+from cursus_sandbox.runs.records import set_aside
 from cursus_sandbox.sagemaker.script_main import NOT_EXERCISED
-from cursus_sandbox.secret_values import SecretValues, fingerprints
-from cursus_sandbox.sources import Fetched, brought
-from cursus_sandbox.step_run import StepRun
+from cursus_sandbox.secrets.secret_values import SecretValues, fingerprints
+from cursus_sandbox.steps.step_run import StepRun
 from cursus_sandbox.tables.memo import Memo
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
 

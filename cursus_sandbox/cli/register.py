@@ -27,8 +27,8 @@ def register(
     workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are kept.")] = Path(".cursus-sandbox"),
 ) -> None:
     """Print where each output of an execution is, as JSON: of a run here, or of one in AWS."""
-    from cursus_sandbox.history import kept_run
-    from cursus_sandbox.registry import S3OutputPathRegistry
+    from cursus_sandbox.inputs.registry import S3OutputPathRegistry
+    from cursus_sandbox.runs.history import kept_run
 
     if Path(execution).exists() and not (workspace / "runs" / execution).exists():
         registry = S3OutputPathRegistry.read(execution)

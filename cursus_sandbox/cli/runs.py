@@ -15,8 +15,8 @@ from cursus_sandbox.cli.options import AsJson, print_json
 from cursus_sandbox.errors import DocumentError, MachineError, Problem
 
 if TYPE_CHECKING:
-    from cursus_sandbox.history import KeptRun
     from cursus_sandbox.pipeline.result import PipelineExecutionResult
+    from cursus_sandbox.runs.history import KeptRun
 
 LIST_EXAMPLE = """\b
 Example:
@@ -67,7 +67,7 @@ Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Whe
 @runs_app.command("list", epilog=LIST_EXAMPLE)
 def list_runs(workspace: Workspace = KEPT, as_json: AsJson = False) -> None:
     """List the runs, the newest last."""
-    from cursus_sandbox.history import kept_runs
+    from cursus_sandbox.runs.history import kept_runs
 
     rows: list[dict[str, Any]] = []
     for run in kept_runs(workspace):
@@ -113,7 +113,7 @@ def show_run(
 
     The script runs a failed step again by hand: sh FILE.
     """
-    from cursus_sandbox.history import kept_run
+    from cursus_sandbox.runs.history import kept_run
 
     name, colon, step = run.partition(":")
     kept = kept_run(workspace, name or "last")
@@ -159,9 +159,9 @@ def diff_runs(
     """Show what differs between two runs: images, settings, rows, how steps ended, metrics."""
     from dataclasses import asdict
 
-    from cursus_sandbox.history import kept_run
     from cursus_sandbox.reports.difference import differences
     from cursus_sandbox.reports.text import plain_lines
+    from cursus_sandbox.runs.history import kept_run
 
     later = kept_run(workspace, after)
     earlier = kept_run(workspace, before) if before else _one_before(later, workspace)
@@ -194,7 +194,7 @@ def report(
 
     Of a run that still goes on, or was killed, what is known so far.
     """
-    from cursus_sandbox.history import kept_run
+    from cursus_sandbox.runs.history import kept_run
 
     kept = kept_run(workspace, run)
     result, outcome = kept.result, ""
@@ -256,7 +256,7 @@ def _ended(kept: KeptRun) -> PipelineExecutionResult:
 
 def _one_before(later: KeptRun, workspace: Path) -> KeptRun | None:
     """The newest ended run of the same pipeline before another."""
-    from cursus_sandbox.history import kept_runs
+    from cursus_sandbox.runs.history import kept_runs
 
     name = later.plan.get("name")
     for run in reversed(kept_runs(workspace)):
@@ -271,8 +271,8 @@ def logs(
     workspace: Workspace = KEPT,
 ) -> None:
     """Print the log of a step: as it is into a file or pipe, with what would command a terminal made visible there."""
-    from cursus_sandbox.history import kept_run, step_of
     from cursus_sandbox.reports.text import plain_lines
+    from cursus_sandbox.runs.history import kept_run, step_of
 
     run, name = step_of(workspace, step)
     log = run.step(name) / "log.txt"

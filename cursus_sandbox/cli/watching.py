@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cursus_sandbox.errors import MachineError
-from cursus_sandbox.journal import Journal
 from cursus_sandbox.pipeline.events import Event, Observer
+from cursus_sandbox.runs.journal import Journal
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from mutations import damages, fuzzed
 
-from cursus_sandbox.manifests import listed
+from cursus_sandbox.inputs.manifests import listed
 from cursus_sandbox.sagemaker.model import ModelError, unpack
 from cursus_sandbox.tables.inference import inferred
 from cursus_sandbox.tables.preview import table_preview

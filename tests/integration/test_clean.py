@@ -9,9 +9,9 @@ from small_pipeline import COMMAND, SmallPipeline, said, statuses, succeeded
 
 import cursus_sandbox
 from cursus_sandbox import DocumentError, WorkspaceError
-from cursus_sandbox.history import KeptRun
-from cursus_sandbox.pruning import Bounds, Sized, dispensable
-from cursus_sandbox.workspace import Workspace
+from cursus_sandbox.runs.history import KeptRun
+from cursus_sandbox.runs.pruning import Bounds, Sized, dispensable
+from cursus_sandbox.runs.workspace import Workspace
 
 MIB = 1024**2
 

@@ -15,7 +15,7 @@ from small_pipeline import SmallPipeline, Watched, said, statuses, succeeded, wa
 
 from cursus_sandbox import EngineError, PipelineExecutor, WorkspaceError
 from cursus_sandbox.pipeline.events import StepEnded
-from cursus_sandbox.workspace import Workspace
+from cursus_sandbox.runs.workspace import Workspace
 
 FOREVER = "print('waiting', flush=True); time.sleep(600)"
 

@@ -12,7 +12,6 @@ import cursus_sandbox
 from cursus_sandbox import DocumentError, EngineError, PipelineDAG, PipelineExecutor
 from cursus_sandbox.engines.docker import DockerEngine
 from cursus_sandbox.engines.local import LocalEngine
-from cursus_sandbox.journal import recorded
 from cursus_sandbox.pipeline.events import (
     DataChecked,
     Progress,
@@ -25,6 +24,7 @@ from cursus_sandbox.pipeline.events import (
 )
 from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.pipeline.selection import Selection
+from cursus_sandbox.runs.journal import recorded
 
 
 def chain(small: SmallPipeline) -> SmallPipeline:

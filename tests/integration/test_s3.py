@@ -10,9 +10,9 @@ from small_pipeline import said, succeeded
 
 import cursus_sandbox
 from cursus_sandbox import DocumentError, SandboxError
+from cursus_sandbox.inputs.s3 import fetched, listing
+from cursus_sandbox.inputs.s3_access import NoSuchObjectsError, S3Error
 from cursus_sandbox.pipeline.source import S3Objects
-from cursus_sandbox.s3 import fetched, listing
-from cursus_sandbox.s3_access import NoSuchObjectsError, S3Error
 
 FILES = "{name: (IN / 'rows' / name).read_text() for name in tree(IN / 'rows') if (IN / 'rows' / name).is_file()}"
 READS = f"say(json.dumps({FILES}))"

@@ -8,8 +8,8 @@ import pytest
 
 from cursus_sandbox import PipelineExecutionResult
 from cursus_sandbox.errors import DocumentError
-from cursus_sandbox.history import kept_run, kept_runs, step_of
-from cursus_sandbox.workspace import Workspace
+from cursus_sandbox.runs.history import kept_run, kept_runs, step_of
+from cursus_sandbox.runs.workspace import Workspace
 
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

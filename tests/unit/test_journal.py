@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cursus_sandbox import journal
-from cursus_sandbox.journal import Journal, recorded
 from cursus_sandbox.pipeline.events import Progress, StepEnded, StepLogged, StepSampled, StepStarted
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
+from cursus_sandbox.runs import journal
+from cursus_sandbox.runs.journal import Journal, recorded
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cursus_sandbox.masking import Mask
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
+from cursus_sandbox.secrets.masking import Mask
 
 
 def streamed(mask, pieces):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cursus_sandbox.s3 import StoredObject, unfit
+from cursus_sandbox.inputs.s3 import StoredObject, unfit
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cursus_sandbox.step_log import StepLog
+from cursus_sandbox.steps.log import StepLog
 
 
 @pytest.mark.parametrize("piece", [1, 7, 1000])

@@ -4,10 +4,10 @@ import io
 
 import pytest
 
-from cursus_sandbox import step_watch
 from cursus_sandbox.engines.engine import Usage
 from cursus_sandbox.pipeline.events import StepLogged, StepSampled
-from cursus_sandbox.step_watch import StepWatch
+from cursus_sandbox.steps import watch as step_watch
+from cursus_sandbox.steps.watch import StepWatch
 
 
 @pytest.fixture

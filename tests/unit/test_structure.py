@@ -26,53 +26,14 @@ ROOMS = {
 
 # The hallway: each may import any room, and of the hallway only what stands before it.
 HALLWAY = [
-    *(
-        "errors",
-        "untrusted",
-        "log_end",
-        "documents",
-        "journal",
-        "manifests",
-        "s3_access",
-        "s3",
-        "sources",
-        "missing",
-        "registry",
-        "planning",
-        "capacity",
-        "run_folders",
-        "workspace",
-        "recovery",
-        "contents",
-        "ingredients",
-        "records",
-        "cache",
-        "prediction",
-        "history",
-        "pruning",
-        "several_hosts",
-        "masking",
-        "secret_values",
-        "step_log",
-        "step_watch",
-        "attempt",
-        "attempts",
-        "reproduction",
-        "failure",
-        "step_run",
-        "walk",
-        "executor",
-        "blessing",
-        "reports",
-        "api",
-        "cli",
-    ),
+    *("errors", "untrusted", "log_end", "documents", "inputs", "planning", "capacity", "runs", "caching", "secrets"),
+    *("steps", "walk", "executor", "blessing", "reports", "api", "cli"),
     "__main__",
 ]
 
 # A library, and the modules it may be imported in.
 DOORS = {
-    "pyarrow": ["tables.*", "s3", "s3_access"],
+    "pyarrow": ["tables.*", "inputs.s3", "inputs.s3_access"],
     "docker": ["engines.docker*"],
     "requests": ["engines.docker*"],
     "urllib3": ["engines.docker*"],
@@ -168,14 +129,13 @@ def test_who_knows_engines():
     known = {(importer, imported) for importer, imported in outside if within(imported, "engines")}
     seam = {importer.partition(".")[0] for importer, imported in known if imported == "engines.engine"}
     assert seam == {
-        *("sagemaker", "several_hosts", "secret_values", "recovery", "step_watch", "attempt", "attempts"),
-        *("reproduction", "failure", "step_run", "walk", "executor", "api"),
+        *("sagemaker", "runs", "secrets", "steps", "walk", "executor", "api"),
     }
     particular = {(importer, imported) for importer, imported in known if imported != "engines.engine"}
     assert particular <= {
         *(("api", f"engines.{name}") for name in ("docker", "local", "process")),
         ("executor", "engines.local"),
-        ("run_folders", "engines.mounts"),  # which knows what an overlay leaves behind
+        ("runs.folders", "engines.mounts"),  # which knows what an overlay leaves behind
     }
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from cursus_sandbox.errors import WorkspaceError
-from cursus_sandbox.run_folders import unwritable
-from cursus_sandbox.workspace import Workspace
+from cursus_sandbox.runs.folders import unwritable
+from cursus_sandbox.runs.workspace import Workspace
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -59,7 +59,7 @@ def test_a_workspace_that_was_left_can_be_entered(tmp_path):
 
 def test_a_process_that_was_killed_holds_nothing(tmp_path):
     """The lock is the kernel's: it goes with its process, whatever is written in the file."""
-    script = "import os, sys, pathlib; from cursus_sandbox.workspace import Workspace\n"
+    script = "import os, sys, pathlib; from cursus_sandbox.runs.workspace import Workspace\n"
     script += "Workspace(pathlib.Path(sys.argv[1])).__enter__(); os.kill(os.getpid(), 9)"
     assert subprocess.run([sys.executable, "-c", script, tmp_path], check=False).returncode == -9
     assert (tmp_path / "lock").read_text().startswith("process ")

@@ -19,8 +19,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cursus_sandbox.errors import MachineError, did_you_mean
+from cursus_sandbox.inputs.s3_access import NoSuchObjectsError, S3Error, connected, endpoint_of, refusal
 from cursus_sandbox.pipeline.source import S3Objects
-from cursus_sandbox.s3_access import NoSuchObjectsError, S3Error, connected, endpoint_of, refusal
 from cursus_sandbox.tables.schema import TableSchema
 
 _CHUNK = 8 * 1024 * 1024  # bytes of one request

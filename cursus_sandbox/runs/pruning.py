@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cursus_sandbox.history import KeptRun, kept_runs
+from cursus_sandbox.runs.history import KeptRun, kept_runs
 from cursus_sandbox.untrusted import remove
 
 GIB = 1024**3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cursus_sandbox.engines.engine import Engine
-from cursus_sandbox.workspace import Workspace
+from cursus_sandbox.runs.workspace import Workspace
 
 _LEAVES_NOTHING = "local"  # the kernel ends its sandboxes with the process that made them
 

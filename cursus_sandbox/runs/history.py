@@ -14,10 +14,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
-from cursus_sandbox.journal import recorded
 from cursus_sandbox.pipeline.events import RunStarted, StepEnded, StepSampled, StepStarted
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
-from cursus_sandbox.records import RECORD, Record
+from cursus_sandbox.runs.journal import recorded
+from cursus_sandbox.runs.records import RECORD, Record
 
 LAST = "last"
 Sample = tuple[float, int | None, float | None]

@@ -13,13 +13,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cursus_sandbox.contents import Contents
-from cursus_sandbox.ingredients import Cook, Ingredients, Surroundings, key_of, what_changed
+from cursus_sandbox.caching.ingredients import Cook, Ingredients, Surroundings, key_of, what_changed
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
 from cursus_sandbox.pipeline.source import StepOutput
-from cursus_sandbox.records import Damaged, Kept, carried_over, kept_in, record_of, verified, write_record
-from cursus_sandbox.run_folders import RunFolder, StepFolder
+from cursus_sandbox.runs.contents import Contents
+from cursus_sandbox.runs.folders import RunFolder, StepFolder
+from cursus_sandbox.runs.records import Damaged, Kept, carried_over, kept_in, record_of, verified, write_record
 from cursus_sandbox.tables.report import DataCompatibilityReport
 
 

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cursus_sandbox.errors import WorkspaceError
-from cursus_sandbox.run_folders import RunFolder, StepFolder, unwritable, write_json
+from cursus_sandbox.runs.folders import RunFolder, StepFolder, unwritable, write_json
 
 _IDENTITY = "id.json"
 _UNFINISHED = "unfinished.json"

@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from cursus_sandbox.attempts import Attempts, LastAttempt
 from cursus_sandbox.engines.engine import Engine
-from cursus_sandbox.failure import with_particulars
-from cursus_sandbox.masking import Mask
 from cursus_sandbox.pipeline.events import DataChecked, Observer, Progress
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedOutput, PlannedStep
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
-from cursus_sandbox.run_folders import RunFolder, StepFolder
+from cursus_sandbox.runs.folders import RunFolder, StepFolder
 from cursus_sandbox.sagemaker.artifacts import archive
 from cursus_sandbox.sagemaker.layout import StepFolders
 from cursus_sandbox.sagemaker.staging import ExitMessage, exit_message
 from cursus_sandbox.sagemaker.strays import strays
+from cursus_sandbox.secrets.masking import Mask
+from cursus_sandbox.steps.attempts import Attempts, LastAttempt
+from cursus_sandbox.steps.failure import with_particulars
 from cursus_sandbox.tables.report import DataCompatibilityReport
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
 from cursus_sandbox.untrusted import opened

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cursus_sandbox.attempts import LastAttempt
 from cursus_sandbox.engines.engine import Engine, Job
 from cursus_sandbox.log_end import last_lines, tail
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.pipeline.result import MountRow, StepExecutionResult
-from cursus_sandbox.reproduction import reproduction
-from cursus_sandbox.run_folders import StepFolder
+from cursus_sandbox.runs.folders import StepFolder
 from cursus_sandbox.sagemaker.exits import no_space
 from cursus_sandbox.sagemaker.offline import pip_failure
+from cursus_sandbox.steps.attempts import LastAttempt
+from cursus_sandbox.steps.reproduction import reproduction
 
 _LINES = 50
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import assert_never
 
 from cursus_sandbox.errors import DocumentError, Problem
-from cursus_sandbox.manifests import listed
+from cursus_sandbox.inputs.manifests import listed
+from cursus_sandbox.inputs.s3 import fetched, listing
+from cursus_sandbox.inputs.s3_access import NoSuchObjectsError
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.source import Located, S3Objects, Synthetic
-from cursus_sandbox.s3 import fetched, listing
-from cursus_sandbox.s3_access import NoSuchObjectsError
 from cursus_sandbox.tables.schema import TableSchema
 
 _LABELS = ("LABEL_FIELD", "LABEL_NAME", "label_name")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cursus_sandbox.errors import WorkspaceError
-from cursus_sandbox.journal import Journal
+from cursus_sandbox.runs.journal import Journal
 from cursus_sandbox.sagemaker.exits import Disk
 from cursus_sandbox.sagemaker.layout import StepFolders
 from cursus_sandbox.untrusted import remove

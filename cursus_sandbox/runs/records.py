@@ -17,9 +17,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from cursus_sandbox.contents import printable, sha256_of, this_boot
 from cursus_sandbox.pipeline.result import StepExecutionResult
-from cursus_sandbox.run_folders import StepFolder
+from cursus_sandbox.runs.contents import printable, sha256_of, this_boot
+from cursus_sandbox.runs.folders import StepFolder
 
 RECORD = "record.json"
 

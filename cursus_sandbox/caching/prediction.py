@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from cursus_sandbox.cache import Cache, refusals
-from cursus_sandbox.ingredients import Ingredients, Surroundings
+from cursus_sandbox.caching.cache import Cache, refusals
+from cursus_sandbox.caching.ingredients import Ingredients, Surroundings
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
 from cursus_sandbox.pipeline.source import S3Objects, StepOutput
 

@@ -19,9 +19,9 @@ from typing import Self
 
 from cursus_sandbox.engines.engine import Cluster, Engine, Exit, Fetching, Job, Mount, MountMode, Visitor, Watcher
 from cursus_sandbox.errors import DocumentError, EngineError, Problem
-from cursus_sandbox.masking import SHORTEST, Mask
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.pipeline.secrets import SECRETS, Handed, Secret
+from cursus_sandbox.secrets.masking import SHORTEST, Mask
 from cursus_sandbox.untrusted import opened, remove
 
 _LARGEST = 1024 * 1024  # bytes

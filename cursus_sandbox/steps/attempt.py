@@ -12,7 +12,7 @@ from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.events import Observer, Progress
 from cursus_sandbox.pipeline.models import model_of, records_of
 from cursus_sandbox.pipeline.plan import PlannedStep
-from cursus_sandbox.run_folders import RunFolder
+from cursus_sandbox.runs.folders import RunFolder
 from cursus_sandbox.sagemaker.exits import meaning, remarks
 from cursus_sandbox.sagemaker.hosts import INSTANCE_TYPE, hosts
 from cursus_sandbox.sagemaker.identity import JobIdentity
@@ -22,8 +22,8 @@ from cursus_sandbox.sagemaker.script_main import main_job
 from cursus_sandbox.sagemaker.serving import serving_job
 from cursus_sandbox.sagemaker.staging import stage
 from cursus_sandbox.sagemaker.transform import Transform
-from cursus_sandbox.several_hosts import HostsRun
-from cursus_sandbox.step_watch import StepWatch, write
+from cursus_sandbox.steps.several_hosts import HostsRun
+from cursus_sandbox.steps.watch import StepWatch, write
 
 _NOTHING_RAN = Exit(code=0, seconds=0.0)
 

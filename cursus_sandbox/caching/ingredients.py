@@ -16,10 +16,10 @@ from functools import cache
 from pathlib import Path
 
 from cursus_sandbox import __version__
-from cursus_sandbox.contents import Contents
+from cursus_sandbox.inputs.sources import Fetched, named
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep, step_as_json
 from cursus_sandbox.pipeline.source import Located, S3Objects, StepOutput, Synthetic
-from cursus_sandbox.sources import Fetched, named
+from cursus_sandbox.runs.contents import Contents
 
 Ingredients = Mapping[str, Mapping[str, str]]
 

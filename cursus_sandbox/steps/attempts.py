@@ -8,21 +8,21 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from cursus_sandbox.attempt import Attempt, AttemptEnd
 from cursus_sandbox.capacity import this_machine
 from cursus_sandbox.engines.engine import Engine, Why
-from cursus_sandbox.masking import Mask
 from cursus_sandbox.pipeline.events import Observer, StepStarted
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.pipeline.result import FailedAttempt
 from cursus_sandbox.pipeline.retries import Cause
-from cursus_sandbox.run_folders import RunFolder, disk_of
+from cursus_sandbox.runs.folders import RunFolder, disk_of
 from cursus_sandbox.sagemaker.exits import Disk
 from cursus_sandbox.sagemaker.layout import StepFolders
 from cursus_sandbox.sagemaker.staging import keep_checkpoints
 from cursus_sandbox.sagemaker.survey import FILES, surveyed
-from cursus_sandbox.step_log import StepLog
-from cursus_sandbox.step_watch import StepWatch, write
+from cursus_sandbox.secrets.masking import Mask
+from cursus_sandbox.steps.attempt import Attempt, AttemptEnd
+from cursus_sandbox.steps.log import StepLog
+from cursus_sandbox.steps.watch import StepWatch, write
 from cursus_sandbox.untrusted import empty
 
 _CAUSES = {Why.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY, Why.TIMEOUT: Cause.TIMEOUT}

@@ -6,11 +6,11 @@ import stat
 from pathlib import Path
 
 from cursus_sandbox.errors import Problem, did_you_mean
-from cursus_sandbox.manifests import listed
+from cursus_sandbox.inputs.manifests import listed
+from cursus_sandbox.inputs.sources import itself, matches
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.source import Located, Synthetic
 from cursus_sandbox.sagemaker.layout import script_of
-from cursus_sandbox.sources import itself, matches
 
 _NAMED = 3  # of many files that are no files
 

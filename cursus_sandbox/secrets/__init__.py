@@ -1,0 +1,1 @@
+"""What must not be seen: the values of secrets, and their masking wherever bytes leave a step."""
