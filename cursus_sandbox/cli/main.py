@@ -1,4 +1,4 @@
-"""`cursus-sandbox run | plan | check | report | logs | clean | register | runs | contracts | schema | schema-json`."""
+"""The commands of `cursus-sandbox`, and the exit code that each process ends with."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 from cursus_sandbox import __version__
 from cursus_sandbox.cli.clean import CLEAN_EXAMPLE, clean
 from cursus_sandbox.cli.contracts import contracts_app, schema_json
+from cursus_sandbox.cli.diff import DIFF_EXAMPLE, diff
 from cursus_sandbox.cli.interruption import say_error
 from cursus_sandbox.cli.plan import CHECK_EXAMPLE, PLAN_EXAMPLE, check, plan
 from cursus_sandbox.cli.register import REGISTER_EXAMPLE, register
@@ -59,6 +60,7 @@ app.command("plan", epilog=PLAN_EXAMPLE)(plan)
 app.command("check", epilog=CHECK_EXAMPLE)(check)
 app.command("report", epilog=REPORT_EXAMPLE)(report)
 app.command("logs", epilog=LOGS_EXAMPLE)(logs)
+app.command("diff", epilog=DIFF_EXAMPLE)(diff)
 app.command("clean", epilog=CLEAN_EXAMPLE)(clean)
 app.command("register", epilog=REGISTER_EXAMPLE)(register)
 app.add_typer(runs_app, name="runs")

@@ -1,4 +1,4 @@
-"""`cursus-sandbox runs list | show | diff`, `logs` and `report`: what a workspace has kept of earlier runs."""
+"""`cursus-sandbox runs list | show`, `logs` and `report`: what a workspace has kept of earlier runs."""
 
 from __future__ import annotations
 
@@ -32,12 +32,6 @@ LOGS_EXAMPLE = """\b
 Examples:
   cursus-sandbox logs XGBoostTraining
   cursus-sandbox logs --follow last:XGBoostTraining
-"""
-
-DIFF_EXAMPLE = """\b
-Examples:
-  cursus-sandbox runs diff
-  cursus-sandbox runs diff 20261123-2240 last
 """
 REPORT_EXAMPLE = """\b
 Examples:
@@ -120,7 +114,7 @@ def show_run(
     if colon:
         _show_step(kept, step, as_json=as_json)
         return
-    result = _ended(kept)
+    result = ended(kept)
     if as_json:
         print_json(result.model_dump(mode="json"))
         return
@@ -149,38 +143,6 @@ def _show_step(run: KeptRun, name: str, *, as_json: bool) -> None:
     print_step(steps[name], Console())
 
 
-@runs_app.command("diff", epilog=DIFF_EXAMPLE)
-def diff_runs(
-    before: Annotated[str, typer.Argument(metavar="[RUN]", help="The earlier; else the one before the newest.")] = "",
-    after: Annotated[str, typer.Argument(metavar="[RUN]", help="The later.")] = "last",
-    workspace: Workspace = KEPT,
-    as_json: AsJson = False,
-) -> None:
-    """Show what differs between two runs: images, settings, rows, how steps ended, metrics."""
-    from dataclasses import asdict
-
-    from cursus_sandbox.reports.difference import differences
-    from cursus_sandbox.reports.text import plain_lines
-    from cursus_sandbox.runs.history import kept_run
-
-    later = kept_run(workspace, after)
-    earlier = kept_run(workspace, before) if before else _one_before(later, workspace)
-    if earlier is None:
-        raise DocumentError([Problem(f"run {later.name} is the first of its pipeline in {workspace}")])
-    both = earlier.ingredients, later.ingredients
-    found = list(differences(_ended(earlier), _ended(later), (earlier.plan, later.plan), both))
-    if as_json:
-        print_json([asdict(one) for one in found])
-        return
-    typer.echo(f"{earlier.name} -> {later.name}" if found else f"{earlier.name} and {later.name} don't differ")
-    step = None
-    for one in found:
-        if one.step != step:
-            step = one.step
-            typer.echo(plain_lines(step or "all steps"))
-        typer.echo(plain_lines(f"  {one.what}: {one.before or 'not there'} -> {one.after or 'not there'}"))
-
-
 def report(
     run: Annotated[str, typer.Argument(metavar="[RUN]", help="Its name, or how that begins.")] = "last",
     form: Annotated[ReportFormat, typer.Option("--format", help="What to write.")] = ReportFormat.HTML,
@@ -204,7 +166,7 @@ def report(
         case ReportFormat.HTML:
             from cursus_sandbox.reports.html import Previous, html_report
 
-            earlier = _one_before(kept, workspace)
+            earlier = one_before(kept, workspace)
             known = earlier.result if earlier else None
             text = html_report(
                 result,
@@ -243,7 +205,7 @@ def written(file: Path, text: str) -> None:
         ) from error
 
 
-def _ended(kept: KeptRun) -> PipelineExecutionResult:
+def ended(kept: KeptRun) -> PipelineExecutionResult:
     """What came of a run; DocumentError where it still runs, or was killed."""
     if (result := kept.result) is not None:
         return result
@@ -254,7 +216,7 @@ def _ended(kept: KeptRun) -> PipelineExecutionResult:
     )
 
 
-def _one_before(later: KeptRun, workspace: Path) -> KeptRun | None:
+def one_before(later: KeptRun, workspace: Path) -> KeptRun | None:
     """The newest ended run of the same pipeline before another."""
     from cursus_sandbox.runs.history import kept_runs
 
@@ -267,7 +229,9 @@ def _one_before(later: KeptRun, workspace: Path) -> KeptRun | None:
 
 def logs(
     step: Annotated[str, typer.Argument(metavar="[RUN:]STEP", help="A step, of the newest run if none is named.")],
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while the run does.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the step has ended; wait for it to start.")
+    ] = False,
     workspace: Workspace = KEPT,
 ) -> None:
     """Print the log of a step: as it is into a file or pipe, with what would command a terminal made visible there."""
@@ -275,6 +239,8 @@ def logs(
     from cursus_sandbox.runs.history import kept_run, step_of
 
     run, name = step_of(workspace, step)
+    while follow and name in run.waiting and kept_run(workspace, run.name).is_running:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
     log = run.step(name) / "log.txt"
     if not log.exists():
         raise DocumentError([Problem(f"step '{name}' of run {run.name} has no log: its sandbox was not started")])

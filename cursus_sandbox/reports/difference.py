@@ -52,6 +52,8 @@ def differences(
     """What differs, step by step, in the order of the later run."""
     settings = [{str(step["name"]): step for step in plan.get("steps", ())} for plan in plans]
     old, new = before.step_results, after.step_results
+    if before.pipeline != after.pipeline:
+        yield Difference("", "pipeline", before.pipeline, after.pipeline)
     for image in sorted({*before.images, *after.images}):
         if before.images.get(image) != after.images.get(image) and image in before.images and image in after.images:
             yield Difference("", f"image {image}", _short(before.images[image]), _short(after.images[image]))

@@ -145,6 +145,17 @@ class KeptRun:
             except (OSError, ValidationError):
                 continue
 
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """The steps of its plan that have neither a log nor an end so far."""
+        names = [str(step.get("name")) for step in self.plan.get("steps", ())]
+        folders = {name: self.folder / "steps" / name for name in names}
+        return tuple(
+            name
+            for name, folder in folders.items()
+            if not (folder / "log.txt").exists() and not (folder / "step.json").exists()
+        )
+
     def step(self, name: str) -> Path:
         """The folder of a step that was started; DocumentError names those there are."""
         folder = self.folder / "steps" / name

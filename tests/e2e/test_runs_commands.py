@@ -70,7 +70,7 @@ def test_runs_are_listed_shown_and_compared(folder):
     shown = cursus_sandbox("runs", "show", names[0], cwd=folder).stdout.decode()
     assert "Load: exit code 3" in shown
     assert json.loads(cursus_sandbox("runs", "show", "--json", cwd=folder).stdout)["run"] == names[1]
-    compared = cursus_sandbox("runs", "diff", cwd=folder).stdout.decode()
+    compared = cursus_sandbox("diff", cwd=folder).stdout.decode()
     assert compared.splitlines() == [f"{names[0]} -> {names[1]}", "Load", "  status: failed -> succeeded"]
 
 
@@ -145,9 +145,30 @@ def test_a_log_is_followed_while_the_run_goes_on(folder):
         assert run.wait(20) == 0
 
 
+def test_a_log_is_waited_for(folder):
+    """`logs --follow` of a step that waits for another goes on until it has started and ended."""
+    (folder / "dag.yaml").write_text(DAG + "  Load_testing: {depends_on: [Load]}\n")
+    (folder / "load.py").write_text(WAITS)
+    runs = folder / ".cursus-sandbox" / "runs"
+    command = [sys.executable, "-m", "cursus_sandbox"]
+    before = set(runs.iterdir())
+    with subprocess.Popen([*command, "run", "dag.yaml"], cwd=folder, stdout=subprocess.DEVNULL) as run:
+        wait_for(lambda: [log for new in set(runs.iterdir()) - before for log in new.glob("steps/Load/log.txt")])
+        with subprocess.Popen([*command, "logs", "-f", "Load_testing"], cwd=folder, stdout=subprocess.PIPE) as followed:
+            for step in ("Load", "Load_testing"):
+                [outputs] = wait_for(
+                    lambda step=step: list(max(runs.iterdir()).glob(f"steps/{step}/attempt-*/outputs/rows"))
+                )
+                (outputs / "go").touch()
+            assert followed.stdout.read() == b"first\nlast\n"
+            assert followed.wait(20) == 0
+        assert run.wait(20) == 0
+
+
 def wait_for(condition, seconds=20):
     """Until it holds."""
     end = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < end
         time.sleep(0.05)
+    return found

@@ -109,6 +109,13 @@ def test_equal_runs_do_not_differ():
     assert not list(differences(run(step("train")), run(step("train", seconds=7.0)), (plan(), plan())))
 
 
+def test_runs_of_two_pipelines():
+    """Runs of two pipelines differ in that before all else."""
+    other = run(step("train")).model_copy(update={"pipeline": "trains"})
+    found = differences(run(step("train")), other, (plan(), plan()))
+    assert list(found) == [Difference("", "pipeline", "flights", "trains")]
+
+
 def test_differences_are_named():
     """What was set, what was read, how it ended and what was measured: each is one difference."""
     reports = [(DataCompatibilityReport(data="load:rows", reader="train:data", rows=rows),) for rows in (10, 12)]
