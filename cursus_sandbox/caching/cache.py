@@ -69,18 +69,19 @@ class Cache:
             return Answer(self.refused[step.name], ingredients)
         found = self._followed(self._keys / key_of(ingredients))
         newest = self._followed(self._newest / _place(self.pipeline, step.name))
+        looked_at = found
         try:
             kept = kept_in(found) if found else None
             if kept is not None and kept.record.key == key_of(ingredients):
                 if self.strict and _warned(kept.record.result):
                     return Answer("it left warnings, and --strict takes them for errors", ingredients)
                 return Answer(f"unchanged since run {kept.record.run}", ingredients, verified(kept))
+            looked_at = newest
             before = kept_in(newest) if newest else None
         except Damaged as damaged:
-            where = found or newest
-            assert where is not None  # noqa: S101 -- or nothing could have been damaged
-            why = f"what run {where.run} had kept of it is damaged: {damaged}"
-            return Answer(why, ingredients, damaged=where)
+            assert looked_at is not None  # noqa: S101 -- or nothing could have been damaged
+            why = f"what run {looked_at.run} had kept of it is damaged: {damaged}"
+            return Answer(why, ingredients, damaged=looked_at)
         if before is None:
             return Answer("it has not run before" if newest is None else "what it had left is gone", ingredients)
         return Answer(what_changed(before.record.ingredients, ingredients) or "what it had left is gone", ingredients)
@@ -157,14 +158,14 @@ class Cache:
         self._find(self.kept[step.name], step.name)
         self.contents.save()
 
-    def _left(self, output: StepOutput) -> Mapping[str, str]:
-        """What is known to be in another step's output."""
+    def _left(self, output: StepOutput) -> tuple[Path, Mapping[str, str]]:
+        """The folder of another step's output, and what is known to be in it."""
         if folder := self.stands_for.get((output.step, output.channel)):
-            return self.contents.tree(folder)
+            return folder, self.contents.tree(folder)
         kept = self.kept.get(output.step)
         if kept is None:
             raise ValueError(f"what step '{output.step}' has left was not written down")
-        return kept.record.channel(output.channel)
+        return kept.folder.outputs / output.channel, kept.record.channel(output.channel)
 
     def _find(self, kept: Kept, step: str) -> None:
         target = os.path.relpath(kept.folder.path, self._keys)

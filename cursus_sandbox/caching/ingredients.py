@@ -34,6 +34,7 @@ _LIMITS = ("cpus", "memory", "shm_size", "files")
 _NOT_CODE = ("__pycache__", ".git", ".pytest_cache", ".mypy_cache", ".ruff_cache")
 _MOST_NAMED = 1000  # files of one input; of more, the whole alone can be compared
 _NAMED = 2
+_PARQUET = ".parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,11 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Cook:
-    """Gathers the ingredients of steps. `left` gives the files of another step's output, and their contents."""
+    """Gathers the ingredients of steps. `left` gives the folder of another step's output, and its files' contents."""
 
     around: Surroundings
     contents: Contents
-    left: Callable[[StepOutput], Mapping[str, str]]
+    left: Callable[[StepOutput], tuple[Path, Mapping[str, str]]]
 
     def ingredients(self, step: PlannedStep, *, linked: bool = False) -> Ingredients:
         """All of them, by what they are in a user's words. OSError and ValueError where something can't be read.
@@ -106,20 +107,29 @@ class Cook:
     def _files(self, step: PlannedStep, one: PlannedInput, *, linked: bool) -> Mapping[str, str]:
         match one.source:
             case StepOutput():
-                return _shortened(self.left(one.source))
+                folder, left = self.left(one.source)
+                return _shortened({name: self._as_table(folder / name, content) for name, content in left.items()})
             case Located() | S3Objects():
                 found: dict[str, str] = {}
                 for name, path in named(one.source, self.around.fetched).items():
+                    whole = path.resolve()
                     if path.is_dir():
-                        tree = self.contents.tree(path.resolve(), but_not=self.around.workspace, linked=linked)
-                        found |= {f"{name}/{inside}".removeprefix("/"): content for inside, content in tree.items()}
+                        tree = self.contents.tree(whole, but_not=self.around.workspace, linked=linked)
+                        for inside, content in tree.items():
+                            found[f"{name}/{inside}".removeprefix("/")] = self._as_table(whole / inside, content)
                     else:
-                        found[name or path.name] = self.contents.file(path.resolve(), linked=linked).sha256
+                        content = self.contents.file(whole, linked=linked).sha256
+                        found[name or path.name] = self._as_table(whole, content)
                 return _shortened(found)
             case Synthetic():
                 # What is made depends on the channel's schema and on these, besides our version.
                 recipe = [one.source.model_dump(mode="json"), step.name, one.channel, step.hyperparameters]
                 return {"recipe": _digest(recipe)}
+
+    def _as_table(self, file: Path, content: str) -> str:
+        """A file's content, or of a Parquet file its table's: what it is, not how it was written."""
+        table = self.contents.table(file, content) if file.name.lower().endswith(_PARQUET) else None
+        return table or content
 
 
 def key_of(ingredients: Ingredients) -> str:

@@ -1,4 +1,7 @@
-"""What is in files and folders, as SHA-256, without reading again what has not changed since it was last read."""
+"""What is in files and folders, as SHA-256, without reading again what has not changed since it was last read.
+
+Of a Parquet file there is a word for its table, too, which is the same however it is packed.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from typing import Any
 
 _CHUNK = 1 << 20
 _MOST_REMEMBERED = 200_000  # files
+_SHA256 = 64  # digits
 _TICK = 100_000_000  # ns: two changes within one tick of a file system's clock look like one
 _COARSE_TICK = 2_000_000_000  # of file systems that count whole seconds, or two
 
@@ -38,7 +42,7 @@ class Contents:
 
     def __init__(self, memo: Path) -> None:
         self._memo = memo
-        self._known: dict[str, list[Any]] = _remembered(memo)
+        self._known, self._tables = _remembered(memo)
         self._is_new = False
         self._saving = threading.Lock()
 
@@ -88,6 +92,26 @@ class Contents:
                 found[relative] = "special"
         return found
 
+    def table(self, path: Path, sha256: str) -> str | None:
+        """A word for the table in a Parquet file with these bytes: the same however they are packed; None for no table.
+
+        It is looked for once for the same bytes, wherever they lie.
+        """
+        if len(sha256) != _SHA256:  # a link, or an empty folder
+            return None
+        if sha256 not in self._tables:
+            from cursus_sandbox.tables.content import table_digest  # noqa: PLC0415 -- pyarrow loads when needed
+
+            found = table_digest(path)
+            try:
+                if self.file(path).sha256 != sha256:  # it has changed under our eyes
+                    return None
+            except OSError:
+                return None
+            self._tables[sha256] = found and f"table {found}"
+            self._is_new = True
+        return self._tables[sha256]
+
     def save(self) -> None:
         """Keep what was learned for the next time, as far as it can be."""
         beside = self._memo.with_name(f".{self._memo.name}.tmp")
@@ -95,9 +119,10 @@ class Contents:
             if not self._is_new:
                 return
             self._is_new = False
-            known = dict(list(self._known.items())[-_MOST_REMEMBERED:])
+            known, tables = (dict(list(one.items())[-_MOST_REMEMBERED:]) for one in (self._known, self._tables))
             self._memo.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_text(json.dumps({"boot": this_boot(), "files": known}), encoding="utf-8")
+            memo = {"boot": this_boot(), "files": known, "tables": tables}
+            beside.write_text(json.dumps(memo), encoding="utf-8")
             beside.replace(self._memo)
 
     def _content(self, name: str, status: os.stat_result, descriptor: int | None, *, linked: bool) -> Content:
@@ -164,10 +189,12 @@ def _entries(
                 waiting.append((f"{prefix}{entry.name}/", entry.path))
 
 
-def _remembered(memo: Path) -> dict[str, list[Any]]:
+def _remembered(memo: Path) -> tuple[dict[str, list[Any]], dict[str, str | None]]:
+    """The files, if they are of this boot, and the tables of their bytes, of any."""
     try:
         read = json.loads(memo.read_bytes())
         files = read["files"] if read["boot"] == this_boot() and read["boot"] else {}
-        return {name: entry for name, entry in files.items() if isinstance(entry[4], str)}
+        tables = {sha256: one for sha256, one in read["tables"].items() if one is None or isinstance(one, str)}
+        return {name: entry for name, entry in files.items() if isinstance(entry[4], str)}, tables
     except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError, AttributeError):
-        return {}
+        return {}, {}

@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 from uuid import uuid4
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from small_pipeline import SmallPipeline, Watched, said, statuses, succeeded
 
@@ -130,6 +132,39 @@ def test_what_does_not_make_a_step_run_again(small, change):
     assert set(statuses(succeeded(small.run())).values()) == {"reused"}
 
 
+def test_a_table_counts_by_what_is_in_it(small):
+    """A Parquet file that is packed otherwise is the same input; one with another value is another."""
+    table = pa.table({"x": range(5000), "y": [None, "a", "b", "c"] * 1250})
+    file = small.folder / "given/part-0.parquet"
+    file.parent.mkdir()
+    pq.write_table(table, file, compression="snappy")
+    small.step("one", "say(str(sorted(tree(IN / 'data'))))", reads={"data": "./given"})
+    succeeded(small.run())
+    pq.write_table(table, file, compression="zstd", row_group_size=1000, write_statistics=False)
+    assert statuses(succeeded(small.run())) == {"one": "reused"}
+    pq.write_table(table.set_column(0, "x", [[*range(4999), 0]]), file)
+    assert because(succeeded(small.run()))["one"] == "input data changed: part-0.parquet"
+
+
+def test_a_table_that_a_step_writes_otherwise(small):
+    """A step that leaves the same table, packed otherwise each time, costs those after it nothing."""
+    write = """
+import pyarrow as pa, pyarrow.parquet as pq, random
+pq.write_table(pa.table({'x': [1, 2]}), OUT / 'out/x.parquet', compression=random.choice(['zstd', 'gzip']))
+"""
+    small.step("one", write)
+    small.steps["one"]["cache"] = False
+    small.step("two", "say(str(sorted(tree(IN / 'data'))))", reads={"data": "one:out"})
+    written = set()
+    for _ in range(20):
+        result = succeeded(small.run())
+        written.add((result.step_results["one"].outputs["out"] / "x.parquet").read_bytes())
+        if len(written) > 1:
+            break
+    assert len(written) > 1
+    assert statuses(result) == {"one": "succeeded", "two": "reused"}
+
+
 def test_a_change_that_is_taken_back(small):
     """What any earlier run left is found, not only the newest one's."""
     succeeded(chain(small).run())
@@ -210,6 +245,21 @@ def test_what_is_damaged_is_set_aside(small, how):
     assert [one.name[:15] for one in (first.folder / "steps/two").glob("record*")] == ["record.corrupt-"]
     assert said(result.step_results["three"]) == "2bc"
     assert set(statuses(succeeded(small.run())).values()) == {"reused"}
+
+
+def test_only_what_is_damaged_is_set_aside(small):
+    """Where a link leads to what came of something else and the newest record is damaged, that one alone is set aside."""
+    first = succeeded(chain(small).run())
+    small.write("given/b.csv", "x\n3\n")
+    second = succeeded(small.run())
+    old, new = (run.folder / "steps/one" for run in (first, second))
+    link = small.workspace / "cache/keys" / json.loads((new / "record.json").read_text())["key"]
+    link.unlink()
+    link.symlink_to(f"../../runs/{first.run}/steps/one")
+    (new / "record.json").write_text("{")
+    assert because(succeeded(small.run()))["one"].startswith(f"what run {second.run} had kept of it is damaged: ")
+    assert (old / "record.json").exists()
+    assert [one.name[:15] for one in new.glob("record*")] == ["record.corrupt-"]
 
 
 def test_a_workspace_that_was_copied_is_looked_at_whole(small):
