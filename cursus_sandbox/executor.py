@@ -8,9 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
-from cursus_sandbox.engines.engine import Engine
+from cursus_sandbox.engines.engine import Engine, EngineKind
 from cursus_sandbox.errors import DocumentError, EngineError, Problem
 from cursus_sandbox.inputs.registry import S3OutputPathRegistry
 from cursus_sandbox.inputs.sources import fetch
@@ -26,6 +25,7 @@ from cursus_sandbox.runs.pruning import GIB, MOST_BY_DEFAULT, Bounds, pruned
 from cursus_sandbox.runs.recovery import recovery
 from cursus_sandbox.runs.workspace import Workspace
 from cursus_sandbox.secrets.secret_values import secret_values
+from cursus_sandbox.steps.site import Site, ThisMachine
 from cursus_sandbox.tables.memo import Memo
 from cursus_sandbox.walk import Rules, Walk
 
@@ -49,7 +49,7 @@ class PipelineExecutor:
     `notes` are carried into the result. `environment` is where the secrets of steps are looked for, this process's own
     if none is given.
     `contracts`, `source_dir` and `image` are for a document or graph that doesn't name its own, such as a bare
-    PipelineDAG. An engine serves one run at a time.
+    PipelineDAG. An engine serves one run at a time. With a `site` steps run there, and `engine` is not looked at.
     With `testing_mode="post_execution"` steps read what those before them have left in the execution that the
     `registry` knows: those of a selection what the others have left; where all run, each of them.
     """
@@ -59,6 +59,7 @@ class PipelineExecutor:
         workspace_dir: AnyPath,
         *,
         engine: Engine | None = None,
+        site: Site | None = None,
         contracts: Contracts = (),
         source_dir: AnyPath | None = None,
         image: str | None = None,
@@ -78,6 +79,7 @@ class PipelineExecutor:
     ) -> None:
         self.workspace_dir = Path(workspace_dir)
         self.engine = engine
+        self.site = site
         self.contracts = tuple(contracts)
         self.overrides = Overrides(image=image, source_dir=Path(source_dir) if source_dir is not None else None)
         self.jobs = jobs
@@ -115,30 +117,30 @@ class PipelineExecutor:
             planned = self._planned(dag, unfed, selection)
         else:
             planned = self.registry.rebound(dag, selection) if self.registry else dag
-        plan = fitted_to_this_machine(planned)
-        chosen = selection.steps(plan)
-        Selection(only=self.force).steps(plan)  # they must be there
-        engine = self.engine or _local_engine(_named_images(plan, chosen))
-        _refuse_servers(plan, chosen, engine)
-        images = _images(plan, chosen, engine)
-        alone = (*_on_one_host(plan, chosen, engine, strict=self.strict), *_without_runtime(plan, chosen, engine))
+        chosen = selection.steps(planned)
+        Selection(only=self.force).steps(planned)  # they must be there
+        site = self.site or ThisMachine(self.engine or _local_engine(_named_images(planned, chosen)))
+        plan = site.fitted(planned, chosen)
+        _refuse_servers(plan, chosen, site)
+        images = _images(plan, chosen, site)
+        alone = (*_on_one_host(plan, chosen, site, strict=self.strict), *_without_runtime(plan, chosen, site))
         starting = [step for step in plan.steps if step.starts and step.name in chosen]
-        secrets = secret_values(starting, self.environment, engine=engine)
-        with engine:
+        secrets = secret_values(starting, self.environment, engine=site)
+        with site:
             if images:
                 self.observer(Progress(what=f"looking for {', '.join(images)}"))
-            digests = engine.require(
+            digests = site.require(
                 images, pull=self.pull, fetching=self._fetching
             )  # before the workspace: what can't run leaves none
             with Workspace(self.workspace_dir) as workspace:
-                recovered = recovery(workspace, [engine])
+                recovered = recovery(workspace, [site])
                 reused = _earlier_outputs(plan, chosen, workspace)
                 seconds = workspace.seconds_of(plan.name)
                 fetched = fetch(
                     plan, chosen, workspace.folder / "downloads", lambda what: self.observer(Progress(what=what))
                 )
                 started = datetime.now().astimezone()
-                folder = workspace.new_run(started, engine.name)
+                folder = workspace.new_run(started, site.name)
                 Memo(folder.checks).forget()
                 folder.write("plan.json", plan.as_json())
                 with folder.journal() as journal:
@@ -152,7 +154,7 @@ class PipelineExecutor:
                             cache=self.cache,
                             force=self.force,
                         ),
-                        engine,
+                        site,
                         plan,
                         folder,
                         digests,
@@ -188,7 +190,7 @@ class PipelineExecutor:
 
 
 def _on_one_host(
-    plan: PipelineExecutionPlan, chosen: frozenset[str], engine: Engine, *, strict: bool
+    plan: PipelineExecutionPlan, chosen: frozenset[str], engine: EngineKind, *, strict: bool
 ) -> tuple[str, ...]:
     """What to say where an engine runs one host of several; with `strict` that is an EngineError."""
     several = [step.name for step in plan.steps if step.starts and step.name in chosen and step.instance_count > 1]
@@ -200,7 +202,7 @@ def _on_one_host(
     return (f"{what}, which sees algo-1 alone and all of its input",)
 
 
-def _without_runtime(plan: PipelineExecutionPlan, chosen: frozenset[str], engine: Engine) -> tuple[str, ...]:
+def _without_runtime(plan: PipelineExecutionPlan, chosen: frozenset[str], engine: EngineKind) -> tuple[str, ...]:
     """What to say where containers of another runtime are asked for, and an engine has none."""
     asked = sorted({step.runtime for step in plan.steps if step.starts and step.name in chosen and step.runtime})
     if not asked or engine.runs_images:
@@ -220,7 +222,7 @@ def _local_engine(images: list[str]) -> Engine:
     return LocalEngine.connect()
 
 
-def _refuse_servers(plan: PipelineExecutionPlan, chosen: frozenset[str], engine: Engine) -> None:
+def _refuse_servers(plan: PipelineExecutionPlan, chosen: frozenset[str], engine: EngineKind) -> None:
     """EngineError, before anything runs, for transforms on an engine that can't reach a server."""
     serving = [step.name for step in plan.steps if step.starts and step.transform and step.name in chosen]
     if serving and not engine.makes_mounts:
@@ -255,7 +257,7 @@ def _earlier_outputs(
     return found
 
 
-def _images(plan: PipelineExecutionPlan, chosen: frozenset[str], engine: Engine) -> list[str]:
+def _images(plan: PipelineExecutionPlan, chosen: frozenset[str], engine: EngineKind) -> list[str]:
     """The images this run needs; DocumentError for a step without one, where the engine can't do without."""
     if not engine.runs_images:
         problems = [

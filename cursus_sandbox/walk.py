@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
@@ -15,8 +14,7 @@ from pathlib import Path
 
 from cursus_sandbox.caching.cache import Cache, refusals
 from cursus_sandbox.caching.ingredients import Ingredients, Surroundings
-from cursus_sandbox.capacity import this_machine
-from cursus_sandbox.engines.engine import Engine
+from cursus_sandbox.engines.engine import EngineKind
 from cursus_sandbox.errors import ExitCode, SandboxError, Terminated
 from cursus_sandbox.inputs.sources import Fetched, brought
 from cursus_sandbox.pipeline.events import Event, Observer, Progress, RunEnded, RunStarted, RunStopping, StepEnded
@@ -30,9 +28,7 @@ from cursus_sandbox.runs.journal import Journal
 from cursus_sandbox.runs.records import set_aside
 from cursus_sandbox.sagemaker.script_main import NOT_EXERCISED
 from cursus_sandbox.secrets.secret_values import SecretValues, fingerprints
-from cursus_sandbox.steps.step_run import StepRun
-from cursus_sandbox.tables.memo import Memo
-from cursus_sandbox.tables.validator import DataCompatibilityValidator
+from cursus_sandbox.steps.site import Errand, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,7 @@ class Walk:
     def __init__(  # noqa: PLR0913 -- all that a walk takes along
         self,
         rules: Rules,
-        engine: Engine,
+        site: Site,
         plan: PipelineExecutionPlan,
         folder: RunFolder,
         images: Mapping[str, str],
@@ -73,7 +69,7 @@ class Walk:
         started: datetime,
     ) -> None:
         self.rules = rules
-        self.engine = engine
+        self.site = site
         self.plan = plan
         self.folder = folder
         self.images = images
@@ -83,13 +79,12 @@ class Walk:
         self.secrets = secrets
         self.fetched = fetched
         self.started = started
-        self.validator = DataCompatibilityValidator(values=rules.values, memo=Memo(folder.checks))
         self.cache = Cache(
             plan.name,
             Surroundings(
-                engine=engine.name,
-                runs_images=engine.runs_images,
-                makes_mounts=engine.makes_mounts,
+                engine=site.name,
+                runs_images=site.runs_images,
+                makes_mounts=site.makes_mounts,
                 images=images,
                 workspace=folder.path.parents[1],
                 secrets=fingerprints(secrets),
@@ -100,13 +95,13 @@ class Walk:
             refused=refusals(plan.steps, forced=rules.force, use=rules.cache),
         )
         self.schedule = Schedule(plan.dependencies)
-        self.jobs = rules.jobs or os.cpu_count() or 1
-        self.notes = (*notes, *_not_exercised(engine))
+        self.jobs = rules.jobs or site.jobs
+        self.notes = (*notes, *_not_exercised(site))
         self.results: dict[str, StepExecutionResult] = {}
         self.queue = ReadyQueue(
-            {step.name: demand(step, hosts=step.instance_count if engine.makes_clusters else 1) for step in plan.steps},
+            {step.name: demand(step, hosts=step.instance_count if site.makes_clusters else 1) for step in plan.steps},
             to_go=seconds_to_go(plan.dependencies, seconds),
-            capacity=this_machine(),
+            capacity=site.capacity,
             jobs=self.jobs,
         )
         self.running: dict[Future[StepExecutionResult], str] = {}
@@ -134,7 +129,7 @@ class Walk:
                 pipeline=self.plan.name,
                 run=self.folder.name,
                 folder=self.folder.path,
-                engine=self.engine.name,
+                engine=self.site.name,
                 steps={name: tuple(self.plan.dependencies[name]) for name in self.plan.execution_order},
             )
         )
@@ -154,7 +149,7 @@ class Walk:
             pipeline=self.plan.name,
             run=self.folder.name,
             folder=self.folder.path,
-            engine=self.engine.name,
+            engine=self.site.name,
             notes=(*self.notes, *self.plan.warnings, *self.plan.notes),
             images=dict(self.images),
             started_at=self.started,
@@ -183,7 +178,7 @@ class Walk:
         self.stopped = self.stopped or why
         first = not self.stopping.is_set()
         self.stopping.set()
-        self.engine.interrupt()
+        self.site.interrupt()
         if first:  # told in a thread of its own: a second signal strikes this one
             threading.Thread(target=self._tell, args=(RunStopping(why=why),), daemon=True).start()
 
@@ -237,26 +232,15 @@ class Walk:
     def _ran(self, step: PlannedStep, ingredients: Ingredients | None) -> StepExecutionResult:
         sources = {one.channel: self._source(step, one) for one in step.inputs}
         secrets = self.secrets.get(step.name, SecretValues())
-
-        def keep(folder: StepFolder, outputs: Path, result: StepExecutionResult) -> None:
-            self.cache.keep(step, ingredients, folder, outputs, secrets.mask.value(result))
-
-        run = StepRun(
-            step,
-            sources,
-            self.folder,
-            secrets.handed_by(self.engine),
-            self.validator,
-            self._tell,
-            keep,
-            self.stopping,
-            secrets.mask,
-            strict=self.rules.strict,
-        )
-        result = run.result()
-        if secrets and not result.success:  # what it answered is in the result, masked
-            self.folder.step(step.name).discard_staged()
-        return secrets.mask.value(result)
+        errand = Errand(step, sources, self.folder, secrets, strict=self.rules.strict, values=self.rules.values)
+        done = self.site.done(errand, self._tell, self.stopping)
+        if done.left:
+            folder = self.folder.step(step.name)
+            if done.manifest:
+                self.cache.keep(step, ingredients, folder, done.manifest, done.result)
+            folder.publish(done.left.outputs)
+            folder.discard(done.left)
+        return done.result
 
     def _not_started(self, name: str) -> StepExecutionResult:
         return StepExecutionResult(step=name, status=StepStatus.SKIPPED, why=f"not started: {self.stopped}")
@@ -318,7 +302,7 @@ class Walk:
         return brought(step, one, source, self.folder.path / "inputs" / step.name / one.channel, fetched=self.fetched)
 
 
-def _not_exercised(engine: Engine) -> tuple[str, ...]:
+def _not_exercised(engine: EngineKind) -> tuple[str, ...]:
     """What an engine without container paths leaves untried."""
     return () if engine.makes_mounts else (NOT_EXERCISED,)
 

@@ -19,7 +19,16 @@ from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
 from cursus_sandbox.pipeline.source import StepOutput
 from cursus_sandbox.runs.contents import Contents
 from cursus_sandbox.runs.folders import RunFolder, StepFolder
-from cursus_sandbox.runs.records import Damaged, Kept, carried_over, kept_in, record_of, verified, write_record
+from cursus_sandbox.runs.records import (
+    Damaged,
+    Kept,
+    Manifest,
+    carried_over,
+    kept_in,
+    record_of,
+    verified,
+    write_record,
+)
 from cursus_sandbox.tables.report import DataCompatibilityReport
 
 
@@ -135,7 +144,7 @@ class Cache:
         step: PlannedStep,
         ingredients: Ingredients | None,
         folder: StepFolder,
-        outputs: Path,
+        manifest: Manifest,
         result: StepExecutionResult,
     ) -> None:
         """Write down what a step has left, and let it be found, just before it is published; until then it isn't there.
@@ -149,10 +158,7 @@ class Cache:
                 again = None
             ingredients = ingredients if again == ingredients else None
         key = key_of(ingredients) if ingredients is not None else ""
-        try:
-            record = record_of(outputs, run=folder.run, key=key, ingredients=ingredients or {}, result=result)
-        except Damaged:
-            return
+        record = record_of(manifest, run=folder.run, key=key, ingredients=ingredients or {}, result=result)
         write_record(folder, record)
         self.kept[step.name] = Kept(folder, record)
         self._find(self.kept[step.name], step.name)

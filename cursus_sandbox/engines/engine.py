@@ -162,7 +162,16 @@ Watcher = Callable[[Usage], None]
 Fetching = Callable[[str, int, int], None]  # an image, its layers that are here, and all of them
 
 
-class Engine(Protocol):
+class EngineKind(Protocol):
+    """What is told of an engine, wherever it is."""
+
+    name: str
+    runs_images: bool
+    makes_mounts: bool
+    makes_clusters: bool
+
+
+class Engine(EngineKind, Protocol):
     """Runs jobs.
 
     1. The command sees each mount at its container path; a private input may be written without its source changing.
@@ -181,11 +190,6 @@ class Engine(Protocol):
     Where `makes_mounts` is false there are no container paths: the engine takes jobs without mounts, whose command
     names host paths; and a visitor is refused with EngineError. Where `makes_clusters` is false, so is a cluster.
     """
-
-    name: str
-    runs_images: bool
-    makes_mounts: bool
-    makes_clusters: bool
 
     def __enter__(self) -> Self: ...
 

@@ -78,10 +78,17 @@ class Damaged(Exception):  # noqa: N818 -- what it is
     """What is kept is not what was kept; the text says in what."""
 
 
-def record_of(
-    outputs: Path, *, run: str, key: str, ingredients: Mapping[str, Mapping[str, str]], result: StepExecutionResult
-) -> Record:
-    """The record of finished outputs; each file is read once. Damaged where one is no file, or can't be read."""
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What lies in a folder, as a Record has it."""
+
+    files: Mapping[str, KeptFile]
+    folders: tuple[str, ...]
+    links: Mapping[str, str]
+
+
+def manifest_of(outputs: Path) -> Manifest:
+    """What finished outputs are; each file is read once. Damaged where one is no file, or can't be read."""
     files: dict[str, KeptFile] = {}
     folders: list[str] = []
     links: dict[str, str] = {}
@@ -101,14 +108,21 @@ def record_of(
                     files[name] = _read(name, entry.path)
                 else:
                     raise Damaged(f"{name} is neither a file nor a folder")
+    return Manifest(files, tuple(sorted(folders)), links)
+
+
+def record_of(
+    manifest: Manifest, *, run: str, key: str, ingredients: Mapping[str, Mapping[str, str]], result: StepExecutionResult
+) -> Record:
+    """The record of finished outputs."""
     return Record(
         boot=this_boot(),
         run=run,
         key=key,
         ingredients={name: dict(one) for name, one in ingredients.items()},
-        files=files,
-        folders=tuple(sorted(folders)),
-        links=links,
+        files=dict(manifest.files),
+        folders=manifest.folders,
+        links=dict(manifest.links),
         result=result,
     )
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
 
-from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.runs.workspace import Workspace
 
 _LEAVES_NOTHING = "local"  # the kernel ends its sandboxes with the process that made them
 
 
-def recovery(workspace: Workspace, engines: Iterable[Engine]) -> tuple[str, ...]:
+class Reaper(Protocol):
+    """What removes all that an engine has left."""
+
+    name: str
+
+    def reap(self, labels: Mapping[str, str], *, below: Path) -> None:
+        """Remove it, as an engine does."""
+
+
+def recovery(workspace: Workspace, engines: Iterable[Reaper]) -> tuple[str, ...]:
     """Remove what dead runs left, of a workspace that is held; gives what to say of each. Raises EngineError.
 
     That they are dead is proved by the lock: it is the kernel's, and ours. A run of an engine that is not among

@@ -17,7 +17,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cursus_sandbox.engines.engine import Cluster, Engine, Exit, Fetching, Job, Mount, MountMode, Visitor, Watcher
+from cursus_sandbox.engines.engine import (
+    Cluster,
+    Engine,
+    EngineKind,
+    Exit,
+    Fetching,
+    Job,
+    Mount,
+    MountMode,
+    Visitor,
+    Watcher,
+)
 from cursus_sandbox.errors import DocumentError, EngineError, Problem
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.pipeline.secrets import SECRETS, Handed, Secret
@@ -54,7 +65,7 @@ class SecretValues:
 
 
 def secret_values(
-    steps: Iterable[PlannedStep], environment: Mapping[str, str], *, engine: Engine
+    steps: Iterable[PlannedStep], environment: Mapping[str, str], *, engine: EngineKind
 ) -> dict[str, SecretValues]:
     """The secrets of the steps that have any; DocumentError with all that can't be had, before anything starts."""
     found: dict[str, SecretValues] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from cursus_sandbox.pipeline.events import DataChecked, Observer, Progress
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedOutput, PlannedStep
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
 from cursus_sandbox.runs.folders import RunFolder, StepFolder
+from cursus_sandbox.runs.records import Damaged, Manifest, manifest_of
 from cursus_sandbox.sagemaker.artifacts import archive
 from cursus_sandbox.sagemaker.layout import StepFolders
 from cursus_sandbox.sagemaker.staging import ExitMessage, exit_message
@@ -28,14 +29,23 @@ from cursus_sandbox.untrusted import opened
 
 _LARGEST_METRICS = 1024 * 1024  # bytes
 
-Keeper = Callable[[StepFolder, Path, StepExecutionResult], None]
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a step. Where that is well, what it left is still to be published: the outputs of `left`.
+
+    `manifest` says what they are; None where that can't be told.
+    """
+
+    result: StepExecutionResult
+    left: StepFolders | None = None
+    manifest: Manifest | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StepRun:
     """A step about to run. `sources` gives the file or folder of each input; `tell` hears what happens.
 
-    `keep` is told, just before its outputs are published, in which folder, what they are, and what came of the step.
     `stopping` is set when it is not to be tried again; `mask` hides its secrets.
     """
 
@@ -45,23 +55,19 @@ class StepRun:
     engine: Engine
     validator: DataCompatibilityValidator
     tell: Observer
-    keep: Keeper
     stopping: threading.Event
     mask: Mask
     strict: bool = False
 
-    def result(self) -> StepExecutionResult:
+    def done(self) -> Done:
         """Run the step, again if it may be, and say what came of it. Raises EngineError and OSError only."""
         step = self._without_absent_inputs()
         read = tuple(self._checked_inputs(step))
         folder = self.run.step(step.name)
         if not self._pass(read):
-            return StepExecutionResult(
-                step=step.name,
-                status=StepStatus.FAILED,
-                why="not started: its input data breaks the contract",
-                data_broken=True,
-                reports=read,
+            why = "not started: its input data breaks the contract"
+            return Done(
+                StepExecutionResult(step=step.name, status=StepStatus.FAILED, why=why, data_broken=True, reports=read)
             )
         started = datetime.now().astimezone()
         last = Attempts(step, self.sources, self.run, self.engine, self.tell, self.stopping, self.mask).last()
@@ -86,12 +92,14 @@ class StepRun:
             ),
         )
         result = self._judged(result, last, message, folder)
-        return with_particulars(result, last, self.engine, folder) if result.status is StepStatus.FAILED else result
+        if result.status is StepStatus.FAILED:
+            return Done(with_particulars(result, last, self.engine, folder))
+        return Done(result, last.folders, _manifest(last.folders.outputs)) if result.success else Done(result)
 
     def _judged(
         self, result: StepExecutionResult, last: LastAttempt, message: ExitMessage, folder: StepFolder
     ) -> StepExecutionResult:
-        """Say whether it is well; if so, its outputs are published."""
+        """Say whether it is well."""
         if not last.end.well:
             status = StepStatus.STOPPED if last.interrupted else StepStatus.FAILED
             return result.model_copy(update={"status": status, "why": self.mask.text(last.end.sentence(last.step))})
@@ -154,7 +162,7 @@ class StepRun:
     def _finished(
         self, step: PlannedStep, folder: StepFolder, attempt: StepFolders, result: StepExecutionResult
     ) -> StepExecutionResult:
-        """Check what the step left, and publish it if it keeps the contract."""
+        """Check what the step left: it is ready to be published if it keeps the contract."""
         left = [output for output in step.outputs if output.path is not None]
         kept = [output for output in left if output.required or any((attempt.outputs / output.channel).iterdir())]
         wrote = tuple(self._checked_outputs(step, kept, attempt))
@@ -168,7 +176,7 @@ class StepRun:
                 (attempt.outputs / output.channel).rmdir()
         self._progress("publishing its outputs")
         archive(step, attempt)
-        ended = result.model_copy(
+        return result.model_copy(
             update={
                 "status": StepStatus.SUCCEEDED,
                 "reports": reports,
@@ -176,10 +184,6 @@ class StepRun:
                 "metrics": metrics,
             }
         )
-        self.keep(folder, attempt.outputs, ended)
-        folder.publish(attempt.outputs)
-        folder.discard(attempt)
-        return ended
 
     def _checked_outputs(
         self, step: PlannedStep, outputs: Sequence[PlannedOutput], attempt: StepFolders
@@ -195,6 +199,14 @@ class StepRun:
             )
             self._tell_of(report)
             yield report
+
+
+def _manifest(outputs: Path) -> Manifest | None:
+    """What is in the outputs, as far as that can be told."""
+    try:
+        return manifest_of(outputs)
+    except Damaged:
+        return None
 
 
 def _metrics(outputs: Path) -> dict[str, float]:

@@ -1,0 +1,121 @@
+"""Where steps are run: on this machine, or wherever somebody takes an errand."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from cursus_sandbox.capacity import fitted_to_this_machine, this_machine
+from cursus_sandbox.engines.engine import Engine, EngineKind, Fetching
+from cursus_sandbox.pipeline.events import Observer
+from cursus_sandbox.pipeline.instances import Capacity
+from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
+from cursus_sandbox.runs.folders import RunFolder
+from cursus_sandbox.secrets.secret_values import SecretValues
+from cursus_sandbox.steps.step_run import Done, StepRun
+from cursus_sandbox.tables.memo import Memo
+from cursus_sandbox.tables.validator import DataCompatibilityValidator
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A step to be run, as values alone. `sources` gives the file or folder of each input.
+
+    With `strict` warnings fail it; without `values` what was in its data isn't said.
+    """
+
+    step: PlannedStep
+    sources: Mapping[str, Path]
+    run: RunFolder
+    secrets: SecretValues
+    strict: bool = False
+    values: bool = True
+
+
+class Site(EngineKind, Protocol):
+    """Runs errands, several at once, while it is entered. What it says of an engine is of the one that errands run on.
+
+    `jobs` is how many errands may be on their way at once where nobody says, `capacity` what they may be promised in
+    all.
+    """
+
+    jobs: int
+    capacity: Capacity
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    def fitted(self, plan: PipelineExecutionPlan, chosen: Collection[str], /) -> PipelineExecutionPlan:
+        """The plan with each step given what there can be; MachineError where one of the chosen can't be run at all."""
+
+    def require(
+        self, images: Iterable[str], *, pull: bool = False, fetching: Fetching | None = None
+    ) -> Mapping[str, str]:
+        """Give each image's digest, as an engine does, wherever errands run."""
+
+    def done(self, errand: Errand, tell: Observer, stopping: threading.Event) -> Done:
+        """Run an errand to its end, publishing nothing; `stopping` is set when it is not to be tried again.
+
+        Raises MachineError and OSError only.
+        """
+
+    def reap(self, labels: Mapping[str, str], *, below: Path) -> None:
+        """Remove what dead runs left, as an engine does, wherever errands run."""
+
+    def interrupt(self) -> None:
+        """End all errands, as an engine does its jobs."""
+
+
+class ThisMachine:
+    """This machine, by way of one of its engines."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.name = engine.name
+        self.runs_images = engine.runs_images
+        self.makes_mounts = engine.makes_mounts
+        self.makes_clusters = engine.makes_clusters
+        self.jobs = os.cpu_count() or 1
+        self.capacity = this_machine()
+        self.require = engine.require
+        self.reap = engine.reap
+        self.interrupt = engine.interrupt
+
+    def __enter__(self) -> Self:
+        self.engine.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.engine.__exit__(kind, error, traceback)
+
+    def fitted(self, plan: PipelineExecutionPlan, _: Collection[str]) -> PipelineExecutionPlan:
+        """The plan with no step given more than is here."""
+        return fitted_to_this_machine(plan)
+
+    def done(self, errand: Errand, tell: Observer, stopping: threading.Event) -> Done:
+        """Run it here."""
+        run = StepRun(
+            errand.step,
+            errand.sources,
+            errand.run,
+            errand.secrets.handed_by(self.engine),
+            DataCompatibilityValidator(values=errand.values, memo=Memo(errand.run.checks)),
+            tell,
+            stopping,
+            errand.secrets.mask,
+            strict=errand.strict,
+        )
+        done = run.done()
+        if errand.secrets and not done.result.success:  # what it answered is in the result, masked
+            errand.run.step(errand.step.name).discard_staged()
+        return replace(done, result=errand.secrets.mask.value(done.result))
