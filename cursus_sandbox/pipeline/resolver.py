@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
+from heapq import heapify, heappop, heappush
 from typing import Any
-
-import networkx as nx
 
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
 from cursus_sandbox.pipeline.config_assignment import ConfigAssignment, config_assignment, with_entry_points
@@ -60,18 +60,20 @@ class Resolver:
             else available_configs
         )
         self._place = {name: index for index, name in enumerate(self.pipeline.dag.nodes)}
-        self._graph: nx.DiGraph[str] = nx.DiGraph()
-        self._graph.add_nodes_from(self.pipeline.dag.nodes)
-        known = set(self.pipeline.dag.nodes)
-        self._graph.add_edges_from(edge for edge in self._edges() if known.issuperset(edge))
+        self._before: dict[str, dict[str, None]] = {name: {} for name in self._place}
+        self._after: dict[str, dict[str, None]] = {name: {} for name in self._place}
+        for before, after in self._edges():
+            if before in self._place and after in self._place:
+                self._before[after][before] = None
+                self._after[before][after] = None
 
     def get_step_dependencies(self, step: str) -> list[str]:
         """The steps it waits for, in the order of the document."""
-        return self._ordered(self._graph.predecessors(step))
+        return self._ordered(self._before[step])
 
     def get_dependent_steps(self, step: str) -> list[str]:
         """The steps that wait for it, in the order of the document."""
-        return self._ordered(self._graph.successors(step))
+        return self._ordered(self._after[step])
 
     def validate_dag_integrity(self) -> dict[str, list[Problem]]:
         """What is wrong with the graph, by kind: cycles, dangling_dependencies, duplicate_steps, empty.
@@ -87,11 +89,11 @@ class Resolver:
                 if times > 1
             ],
             "dangling_dependencies": self._dangling(),
-            "cycles": [_cycle_problem(self._graph, self._ordered(part)) for part in _cyclic_parts(self._graph)],
+            "cycles": self._circles(),
             "isolated_nodes": [
                 Problem(f"step '{name}' is connected to nothing", ("steps", name))
-                for name in nx.isolates(self._graph)
-                if len(nodes) > 1
+                for name in self._place
+                if len(nodes) > 1 and not self._before[name] and not self._after[name]
             ],
         }
         return {kind: problems for kind, problems in found.items() if problems}
@@ -117,9 +119,8 @@ class Resolver:
         pipeline, resolved, unlike = without_likes(pipeline, for_job_types(chosen, assignment))
         resolved, unknown = with_golden(resolved, self.golden)
         problems += [*unlike, *unknown]
-        order = nx.lexicographical_topological_sort(self._graph, key=self._place.__getitem__)
         steps: dict[str, PlannedStep] = {}
-        for name in order:
+        for name in _in_order(self._before, self._place):
             step, wrong = planned_step(
                 name,
                 pipeline=pipeline,
@@ -140,7 +141,7 @@ class Resolver:
         return plan
 
     def _chosen_contracts(self) -> tuple[Contracts, list[Problem]]:
-        return step_contracts(self.pipeline, self.contracts, self._graph.predecessors)
+        return step_contracts(self.pipeline, self.contracts, self._before.__getitem__)
 
     def _assignment(self, chosen: Contracts, *, exhaustive: bool) -> ConfigAssignment:
         """Each step's configuration; of a step without a contract, what its name tells."""
@@ -171,6 +172,22 @@ class Resolver:
             edges += [(before, name) for before in step.depends_on]
             edges += [(source.step, name) for source in step.inputs.values() if isinstance(source, StepOutput)]
         return edges
+
+    def _circles(self) -> list[Problem]:
+        try:
+            TopologicalSorter(self._before).prepare()
+        except CycleError:
+            from cursus_sandbox.pipeline.circles import circles  # noqa: PLC0415 -- networkx takes a while, and few need it
+        else:
+            return []
+        return [
+            Problem(
+                f"the steps wait for each other in a circle: {' -> '.join(around)}",
+                ("steps", around[0]),
+                "Take one of these dependencies away.",
+            )
+            for around in circles(self._before)
+        ]
 
     def _dangling(self) -> list[Problem]:
         known = set(self.pipeline.dag.nodes)
@@ -206,22 +223,16 @@ class Resolver:
         return problems
 
 
-def _cyclic_parts(graph: nx.DiGraph[str]) -> list[set[str]]:
-    return [
-        part
-        for part in nx.strongly_connected_components(graph)
-        if len(part) > 1 or any(graph.has_edge(node, node) for node in part)
-    ]
-
-
-def _cycle_problem(graph: nx.DiGraph[str], part: list[str]) -> Problem:
-    """The shortest cycle through the first step of a part of the graph in which each step leads to every other."""
-    first, inside = part[0], set(part)
-    back = nx.single_target_shortest_path(graph, first)
-    nearest = min((step for step in graph.successors(first) if step in inside), key=lambda step: len(back[step]))
-    around = [first, *back[nearest]]
-    return Problem(
-        f"the steps wait for each other in a circle: {' -> '.join(around)}",
-        ("steps", first),
-        "Take one of these dependencies away.",
-    )
+def _in_order(before: Mapping[str, Collection[str]], place: Mapping[str, int]) -> Iterator[str]:
+    """Each step after those it waits for, and else as they stand in the document; CycleError where that can't be."""
+    sorter = TopologicalSorter(before)
+    sorter.prepare()
+    names = list(place)
+    waiting = [place[name] for name in sorter.get_ready()]
+    heapify(waiting)
+    while waiting:
+        name = names[heappop(waiting)]
+        yield name
+        sorter.done(name)
+        for ready in sorter.get_ready():
+            heappush(waiting, place[ready])

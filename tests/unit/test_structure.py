@@ -37,7 +37,7 @@ DOORS = {
     "docker": ["engines.docker*"],
     "requests": ["engines.docker*"],
     "urllib3": ["engines.docker*"],
-    "networkx": ["pipeline.resolver"],
+    "networkx": ["pipeline.circles"],
     "yaml": ["documents.*"],
     "jinja2": ["reports.html"],
     "rich": ["reports.*", "cli.*"],
