@@ -12,14 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
-from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import DocumentError, EngineError, Problem
-from cursus_sandbox.inputs.registry import S3OutputPathRegistry
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG
-from cursus_sandbox.pipeline.events import Observer
-from cursus_sandbox.pipeline.golden import GoldenSchemas
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
-from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.pipeline.retries import NEVER
 from cursus_sandbox.pipeline.secrets import Secret, secret
 from cursus_sandbox.pipeline.selection import Selection
@@ -30,6 +25,11 @@ from cursus_sandbox.planning import AnyPath, DataSource, Document, Overrides, Pi
 
 if TYPE_CHECKING:
     from cursus_sandbox.caching.prediction import Prediction
+    from cursus_sandbox.engines.engine import Engine
+    from cursus_sandbox.inputs.registry import S3OutputPathRegistry
+    from cursus_sandbox.pipeline.events import Observer
+    from cursus_sandbox.pipeline.golden import GoldenSchemas
+    from cursus_sandbox.pipeline.result import PipelineExecutionResult
     from cursus_sandbox.runs.pruning import Pruned
 
 WORKSPACE = Path(".cursus-sandbox")
@@ -104,6 +104,8 @@ def predicted(
 
     No engine is asked: an image is taken to be what it was when its step last ran. Empty where the pipeline hasn't run.
     """
+    if not Path(workspace).exists():
+        return {}
     from cursus_sandbox.caching.prediction import predictions
 
     return predictions(planned, Path(workspace), strict=strict)
@@ -282,7 +284,11 @@ def _reachable(names: Iterable[str]) -> Iterator[Engine]:
 
 
 def _registry(given: AnyPath | S3OutputPathRegistry | None) -> S3OutputPathRegistry | None:
-    return given if isinstance(given, S3OutputPathRegistry | None) else S3OutputPathRegistry.read(given)
+    if given is None:
+        return None
+    from cursus_sandbox.inputs.registry import S3OutputPathRegistry
+
+    return given if isinstance(given, S3OutputPathRegistry) else S3OutputPathRegistry.read(given)
 
 
 def choose_engine(name: str, images: Iterable[str], *, pdb: bool = False) -> tuple[Engine, tuple[str, ...]]:

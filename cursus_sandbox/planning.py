@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
@@ -22,7 +22,6 @@ from cursus_sandbox.documents import (
 from cursus_sandbox.documents.golden import WrittenGolden, golden_file, read_golden
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
 from cursus_sandbox.inputs.missing import missing_sources
-from cursus_sandbox.inputs.registry import S3OutputPathRegistry
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.cursus_config import CursusConfigs
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepConfiguration
@@ -35,6 +34,9 @@ from cursus_sandbox.pipeline.source import S3Settings, Synthetic, Unfed, given
 from cursus_sandbox.pipeline.step_contracts import named_type
 from cursus_sandbox.sagemaker.lint import linted
 from cursus_sandbox.tables.schema import TableSchema
+
+if TYPE_CHECKING:
+    from cursus_sandbox.inputs.registry import S3OutputPathRegistry
 
 AnyPath = str | os.PathLike[str]
 Document = AnyPath | Pipeline | PipelineDAG

@@ -89,6 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     gc.set_threshold(
         100_000
     )  # a command makes many values that stay: looking for cycles among them took a tenth of a plan
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or all that is installed is searched for some
     try:
         app(args=words, prog_name="cursus-sandbox")  # ends the process itself, but for what follows
     except SandboxError as error:

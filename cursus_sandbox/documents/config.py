@@ -40,7 +40,7 @@ _Values = Annotated[dict[str, Any], BeforeValidator(_nothing_is_empty)]
 class _Configuration(BaseModel):
     """The sections; what stands beside them (older files have nothing else) is shared, too."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="allow")
 
     shared: _Values = Field(default_factory=dict)
     processing_shared: _Values = Field(default_factory=dict)
@@ -48,13 +48,13 @@ class _Configuration(BaseModel):
 
 
 class _Metadata(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="ignore")
 
     config_types: Annotated[dict[Text, Text], BeforeValidator(_nothing_is_empty)] = Field(default_factory=dict)
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="ignore")
 
     configuration: _Configuration
     metadata: Annotated[_Metadata, BeforeValidator(_nothing_is_empty)] = _Metadata()

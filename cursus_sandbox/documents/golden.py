@@ -32,7 +32,7 @@ class WrittenGolden:
 
 
 class _Golden(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     golden: dict[StepName, dict[ChannelName, TableSchema]] = Field(default_factory=dict)
 

@@ -54,7 +54,7 @@ class Written:
 class Document(BaseModel):
     """Our own form, and the keys that may stand beside a Cursus graph."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     name: Text | None = None
     description: Text | None = None
@@ -85,7 +85,7 @@ class Document(BaseModel):
 class _Graph(BaseModel):
     """Cursus' graph; what else stands in it has nothing to do with running it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="ignore")
 
     nodes: tuple[StepName, ...]
     edges: tuple[tuple[StepName, StepName], ...] = ()

@@ -12,8 +12,6 @@ from typing import assert_never
 
 from cursus_sandbox.errors import DocumentError, Problem
 from cursus_sandbox.inputs.manifests import listed
-from cursus_sandbox.inputs.s3 import fetched, listing
-from cursus_sandbox.inputs.s3_access import NoSuchObjectsError
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.source import Located, S3Objects, Synthetic
 from cursus_sandbox.tables.schema import TableSchema
@@ -46,6 +44,8 @@ def fetch(plan: PipelineExecutionPlan, chosen: Container[str], folder: Path, tel
     }
     if not readers:
         return Fetched()
+    from cursus_sandbox.inputs.s3 import fetched, listing  # noqa: PLC0415 -- where there is something to fetch
+    from cursus_sandbox.inputs.s3_access import NoSuchObjectsError  # noqa: PLC0415
 
     listings, problems = [], []
     for source, (step, channel) in readers.items():

@@ -61,7 +61,7 @@ _SERVED = (StepKind.MODEL, StepKind.TRANSFORM)
 
 
 class _Tolerant(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="ignore", populate_by_name=True)
 
 
 class InputChannel(_Tolerant):

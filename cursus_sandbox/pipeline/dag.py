@@ -26,7 +26,7 @@ from cursus_sandbox.tables.schema import TableSchema
 
 
 class _Ours(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
 
 class PipelineDAG(_Ours):

@@ -38,7 +38,7 @@ class Retries(BaseModel):
     BackoffRate 2), at most a minute.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     count: Annotated[int, Field(ge=0, le=100)]
     on: Annotated[tuple[Cause, ...], BeforeValidator(_listed), _ONE_OR_MORE] = tuple(Cause)

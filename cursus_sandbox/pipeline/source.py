@@ -21,7 +21,7 @@ _FILE = "file://"
 
 
 class _Ours(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ class S3Settings(S3Access):
 class S3Objects(S3Access):
     """An input that is an object, or all objects below a prefix or of a pattern, of S3 (S3DataType S3Prefix)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid", populate_by_name=True)
 
     uri: S3Uri = Field(alias="s3")
 

@@ -53,7 +53,7 @@ class TransformSettings(BaseModel):
     ProductionVariant.ContainerStartupHealthCheckTimeoutInSeconds.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     content_type: Text | None = None
     accept: Text | None = None
