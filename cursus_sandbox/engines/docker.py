@@ -5,41 +5,33 @@ Importing this module imports the SDK, 0.2 s: do it when an engine is wanted.
 
 from __future__ import annotations
 
-import os
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import requests
-from docker.errors import APIError
-
+from cursus_sandbox.engines.docker_container import CommandRefused, OverlayRefused, caller, make, start
 from cursus_sandbox.engines.docker_create import creation
-from cursus_sandbox.engines.docker_daemon import LOST, SECONDS_TO_RECONNECT, Daemon, Refused
+from cursus_sandbox.engines.docker_daemon import SECONDS_TO_RECONNECT, Daemon, removal
 from cursus_sandbox.engines.docker_exec import through_exec
-from cursus_sandbox.engines.docker_files import Files, files_of
+from cursus_sandbox.engines.docker_files import files_of
 from cursus_sandbox.engines.docker_line import docker_run
-from cursus_sandbox.engines.docker_log import ContainerLog
+from cursus_sandbox.engines.docker_networks import make_network_of
 from cursus_sandbox.engines.docker_places import Places
-from cursus_sandbox.engines.docker_relay import relay_creation, relay_sources
-from cursus_sandbox.engines.docker_usage import ContainerUsage, is_out_of_memory, oom_kills
-from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs
-from cursus_sandbox.engines.engine import Cluster, Door, Exit, Fetching, Job, Visitor, Watcher, Why, typed
+from cursus_sandbox.engines.docker_relay import relay_sources, through_relay
+from cursus_sandbox.engines.docker_supervision import Supervision
+from cursus_sandbox.engines.ending import NEVER_STARTED, Runs
+from cursus_sandbox.engines.engine import Cluster, Door, Exit, Fetching, Job, Visitor, Watcher, typed
 from cursus_sandbox.engines.mounts import Private, check, place
-from cursus_sandbox.engines.visit import Visit, Way, await_relay
-from cursus_sandbox.engines.watch import Watch
+from cursus_sandbox.engines.visit import Visit, Way
 from cursus_sandbox.errors import EngineError
 from cursus_sandbox.untrusted import empty
 
 LABEL = "cursus-sandbox.engine"
 SECONDS_TO_LEAVE = 10.0
-SECONDS_BETWEEN_LOOKS = 0.05
-SECONDS_BETWEEN_LOOKS_AT_A_LIMIT = 0.01
-EXEC_FAILED = (126, 127)
 
 
 class DockerEngine:
@@ -133,7 +125,7 @@ class DockerEngine:
             try:
                 try:
                     return self._run(job, log, visitor, watcher, self.private_folders or Private.OVERLAY)
-                except _OverlayRefused:
+                except OverlayRefused:
                     empty(job.scratch)
                     self.private_folders = Private.COPY
                     return self._run(job, log, visitor, watcher, Private.COPY)
@@ -148,9 +140,9 @@ class DockerEngine:
         is still there, and the sagemaker-training toolkit looks for all of them as it starts.
         """
         labels = {**labels, LABEL: self.id}
+        network, addresses = make_network_of(self._daemon, hosts, internal=not outside, labels=labels)
         with ExitStack() as cleanup:
-            network, addresses = self._daemon.make_network_of(hosts, internal=not outside, labels=labels)
-            cleanup.push(_removal(self._daemon.remove_network, network))
+            cleanup.push(removal(self._daemon.remove_network, network))
             yield Cluster(network, addresses)
 
     def reap(self, labels: Mapping[str, str], *, below: Path) -> None:  # noqa: ARG002 - a container has labels
@@ -172,7 +164,7 @@ class DockerEngine:
             volumes={},
             hosts=None,
             network="bridge" if job.network else None,
-            user=f"{os.geteuid()}:{os.getegid()}",
+            user=caller(),
             labels={},
             facts=self._daemon.facts,
         )
@@ -196,165 +188,32 @@ class DockerEngine:
             threads = cleanup.enter_context(ThreadPoolExecutor(2, thread_name_prefix=f"job-{job.name}"))
             with self._daemon.asking(f"create the container of job '{job.name}'"):
                 files = files_of(job, self._daemon, self._places, private, labels=labels)
-                container = self._created(job, files, cleanup, labels=labels)
+                container = make(job, self._daemon, files, cleanup, labels=labels)
             try:
-                with self._daemon.asking(f"start the container of job '{job.name}'"):
-                    self._daemon.client.start(container)
-            except Refused as refused:
-                return self._judged(refused, container, log, overlaid=files.overlaid)
+                start(job, self._daemon, files, container)
+            except CommandRefused as refused:
+                log(refused.reason.encode() + b"\n")
+                return Exit(refused.code, seconds=0.0)
             if files.overlaid:
                 self.private_folders = private
             visit = cleanup.enter_context(Visit(job, visitor))
-            visit.begin(self._way(container))
-            ended = self._supervised(job, container, log, visit, watcher, threads=threads)
+            visit.begin(self._way(container, labels))
+            supervision = Supervision(self._daemon, self._runs, self._grace)
+            ended = supervision.exit_of(job, container, log, visit, watcher, threads=threads)
             visit.leave(job_ended_itself=ended.why is None)
             with self._daemon.asking(f"bring back what job '{job.name}' left"):
                 files.bring_back(container)
             return ended
 
-    def _network(self, cleanup: ExitStack, *, outside: bool, labels: Mapping[str, str]) -> str:
-        """Make a network that goes with `cleanup`; never Docker's default bridge, where everybody meets."""
-        name = f"cursus-sandbox-{uuid.uuid4().hex[:12]}"
-        network = self._daemon.make_network(name, internal=not outside, labels={**labels, LABEL: self.id})
-        cleanup.push(_removal(self._daemon.remove_network, network))
-        return name
-
-    def _created(self, job: Job, files: Files, cleanup: ExitStack, *, labels: Mapping[str, str]) -> str:
-        def removed(remove: Callable[[str], None], thing: str) -> None:
-            cleanup.push(_removal(remove, thing))
-
-        files.lay_out(removed)
-        network = job.cluster.network if job.cluster else None
-        if network is None and job.network:
-            network = self._network(cleanup, outside=True, labels=job.labels)
-        settings = creation(
-            job,
-            files.placed,
-            volumes=files.volumes,
-            hosts=files.hosts,
-            network=network,
-            user=f"{os.geteuid()}:{os.getegid()}",
-            labels=labels,
-            facts=self._daemon.facts,
-        )
-        container: str = self._daemon.client.create_container_from_config(settings)["Id"]  # type: ignore[no-untyped-call]
-        cleanup.push(_removal(self._daemon.remove_container, container))
-        files.fill(container)
-        return container
-
-    def _judged(self, refused: Refused, container: str, log: Callable[[bytes], None], *, overlaid: bool) -> Exit:
-        """Judge a refused start: a command that can't be executed is the job's failure, all else the machine's."""
-        with self._daemon.asking(f"inspect container {container[:12]}"):
-            code = self._daemon.state(container)["ExitCode"]
-        if code in EXEC_FAILED and "exec" in refused.reason:
-            log(refused.reason.encode() + b"\n")
-            return Exit(code, seconds=0.0)
-        if overlaid and "volume" in refused.reason and "mount" in refused.reason:
-            raise _OverlayRefused from refused
-        raise refused
-
-    def _way(self, container: str) -> Way:
+    def _way(self, container: str, labels: Mapping[str, str]) -> Way:
         """Give the way to a port of a container: a second one in its network, with this machine's Python, if seen."""
 
-        @contextmanager
-        def way(job: Job, door: Door) -> Iterator[None]:
-            places = self._places
-            if places is None or not all(places.is_seen(one, job) for one in relay_sources()):
-                with through_exec(self._daemon, container)(job, door):
-                    yield
-                return
-            user = f"{os.geteuid()}:{os.getegid()}"
-            settings = relay_creation(job, container, door, user=user, labels={**job.labels, LABEL: self.id})
-            with ExitStack() as cleanup:
-                with self._daemon.asking(f"start the relay of job '{job.name}'"):
-                    relay: str = self._daemon.client.create_container_from_config(settings)["Id"]  # type: ignore[no-untyped-call]
-                    cleanup.push(_removal(self._daemon.remove_container, relay))
-                    self._daemon.client.start(relay)
-
-                def complaint() -> str | None:
-                    with self._daemon.asking(f"look at the relay of job '{job.name}'"):
-                        if self._daemon.state(relay)["Running"]:
-                            return None
-                        said: bytes = self._daemon.client.logs(relay)
-                    return said.decode(errors="replace").strip() or "the relay ended"
-
-                await_relay(job, door, complaint)
-                yield
+        def way(job: Job, door: Door) -> AbstractContextManager[None]:
+            seen = self._places and all(self._places.is_seen(one, job) for one in relay_sources())
+            taken = through_relay(self._daemon, container, labels) if seen else through_exec(self._daemon, container)
+            return taken(job, door)
 
         return way
-
-    def _supervised(
-        self,
-        job: Job,
-        container: str,
-        log: Callable[[bytes], None],
-        visit: Visit,
-        watcher: Watcher | None,
-        *,
-        threads: ThreadPoolExecutor,
-    ) -> Exit:
-        """Wait for a started container, feeding `log`, looking at what it uses and at the clock."""
-        started, kills = time.monotonic(), oom_kills()
-        with self._daemon.asking(f"inspect container {container[:12]}"):
-            usage = ContainerUsage(self._daemon.client, container, self._daemon.state(container)["Pid"])
-        watch = Watch(watcher, usage.cpu_seconds)
-        ended = threads.submit(self._daemon.end_of, container)
-        whole_log = ContainerLog(self._daemon.client, container, log)
-        followed = threads.submit(_follow, whole_log)
-        ending = Ending.of(job.limits, started=started, grace=self._grace)
-        pause = SECONDS_BETWEEN_LOOKS if job.limits.memory is None else SECONDS_BETWEEN_LOOKS_AT_A_LIMIT
-        self._look_after(
-            job,
-            container,
-            ended,
-            followed,
-            visit,
-            ending=ending,
-            look=lambda: watch.look(usage.sample()),
-            longest=pause,
-        )
-        state = ended.result()
-        seconds = time.monotonic() - started
-        followed.result()
-        with self._daemon.asking(f"read the log of job '{job.name}'"):
-            whole_log.complete()
-        limit = job.limits.memory
-        full = is_out_of_memory(state, limit=limit, peak=usage.peak, kills=oom_kills() - kills)
-        why = ending.why or (Why.OUT_OF_MEMORY if full else None)
-        lost = state["ExitCode"] == 0 and bool(state["OOMKilled"])
-        return Exit(state["ExitCode"], seconds, usage.peak, why, lost_a_process=lost)
-
-    def _look_after(
-        self,
-        job: Job,
-        container: str,
-        ended: Future[dict[str, Any]],
-        followed: Future[None],
-        visit: Visit,
-        *,
-        ending: Ending,
-        look: Callable[[], None],
-        longest: float,
-    ) -> None:
-        pause = longest / 10
-        while not ended.done():
-            look()
-            if followed.done():
-                followed.result()  # an error of `log` ends the job
-            now, interruptions = time.monotonic(), self._runs.interruptions + job.is_stopped
-            signal = ending.due(now, interruptions=interruptions, visited=visit.is_over)
-            if signal:
-                with suppress(
-                    APIError, *LOST
-                ):  # it has just ended by itself, or `ended` will say that the daemon is gone
-                    self._daemon.client.kill(container, signal.name)
-                    ending.sent(signal, now, ending.reason(now, interruptions=interruptions))
-            wait([ended], pause)
-            pause = min(pause * 2, longest)
-
-
-class _OverlayRefused(Exception):  # noqa: N818 - a turn in the road, not an error
-    """The daemon can't mount an overlay volume: it isn't on this machine, or its kernel doesn't let it."""
 
 
 def why_absent(*base_urls: str | None) -> str | None:
@@ -375,22 +234,3 @@ def podman_sockets(runtime_dir: Path | None) -> tuple[str, ...]:
     """Give the addresses of Podman's service, to try after Docker's; `runtime_dir` is the user's XDG_RUNTIME_DIR."""
     folders = (runtime_dir, Path("/run")) if runtime_dir else (Path("/run"),)
     return tuple(f"unix://{folder}/podman/podman.sock" for folder in folders)
-
-
-def _removal(
-    remove: Callable[[str], None], thing: str
-) -> Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], None]:
-    def leave(_: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
-        try:
-            remove(thing)
-        except EngineError:
-            if error is None:  # else the first error is the one to tell; what stays is swept on leaving
-                raise
-
-    return leave
-
-
-def _follow(log: ContainerLog) -> None:
-    """Follow a log as far as it goes: what a broken connection takes away comes when the log is made whole."""
-    with suppress(requests.exceptions.RequestException, *LOST):
-        log.follow()

@@ -18,7 +18,8 @@ from typing import IO, cast
 import requests
 from docker.errors import create_api_error_from_http_exception
 
-from cursus_sandbox.engines.docker_daemon import SECONDS_TO_ANSWER, Daemon
+from cursus_sandbox.engines.docker_daemon import Daemon
+from cursus_sandbox.engines.docker_reach import SECONDS_TO_ANSWER
 from cursus_sandbox.engines.travel import unpack
 
 _STAT = "X-Docker-Container-Path-Stat"

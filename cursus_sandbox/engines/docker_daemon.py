@@ -5,30 +5,21 @@ An answer that says no is `Refused`; silence is an EngineError that says the con
 
 from __future__ import annotations
 
-import grp
-import ipaddress
 import json
-import os
-import pwd
-import socket
 import time
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
-from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import docker
 import requests
 import urllib3
-from docker.constants import DEFAULT_UNIX_SOCKET
-from docker.errors import APIError, DockerException, ImageNotFound, InvalidVersion, NotFound
-from docker.types import IPAMConfig, IPAMPool
-from docker.utils import kwargs_from_env
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from cursus_sandbox.engines.docker_create import DaemonFacts
+from cursus_sandbox.engines.docker_reach import SECONDS_TO_ANSWER, address_of, cause, client_of, knock, remedy
 from cursus_sandbox.engines.engine import Fetching
 from cursus_sandbox.errors import EngineError
 
@@ -40,14 +31,11 @@ LOST = (
     ConnectionError,
     TimeoutError,
 )
-SECONDS_TO_ANSWER = 120
 SECONDS_TO_RECONNECT = 30.0
-SECONDS_TO_KNOCK = 10.0
 SECONDS_BETWEEN_KNOCKS = (0.1, 2.0)  # the first pause, then twice as long each time, up to the second
 ENDED_FROM_OUTSIDE = (128 + 9, 128 + 15)
 EVENTS_REMEMBERED = 256
 GONE_OR_GOING = (404, 409)
-_TRIES = 5
 _LAYER_STATES = {"Pulling fs layer": False, "Already exists": True, "Pull complete": True}
 
 
@@ -80,13 +68,13 @@ class Daemon:
         """
         tried, remedies = [], []
         for base_url in base_urls:
-            address = _address(base_url)
+            address = address_of(base_url)
             try:
-                _knock(address)
-                client = _client(base_url)
+                knock(address)
+                client = client_of(base_url)
             except (DockerException, requests.exceptions.RequestException, ValueError, TypeError, OSError) as error:
-                tried.append(f"{address} ({_cause(error)})")
-                remedies.append(_remedy(address, error))
+                tried.append(f"{address} ({cause(error)})")
+                remedies.append(remedy(address, error))
                 continue
             with cls(client, DaemonFacts(cpus=1, local_log=False), address=address).asking("say what it is"):
                 info = client.info()
@@ -203,40 +191,6 @@ class Daemon:
         with self.asking(f"remove volume {volume[:12]}"), _gone_is_fine():
             self.client.remove_volume(volume)
 
-    def make_network(self, name: str, *, internal: bool, labels: Mapping[str, str], subnet: str | None = None) -> str:
-        """Make a bridge of its own, which `internal` keeps from leading out; gives its id."""
-        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)]) if subnet else None
-        with self.asking("make a network"):
-            made: dict[str, str] = self.client.create_network(
-                name, driver="bridge", internal=internal, labels=dict(labels), ipam=ipam
-            )
-        return made["Id"]
-
-    def make_network_of(
-        self, hosts: Sequence[str], *, internal: bool, labels: Mapping[str, str]
-    ) -> tuple[str, dict[str, str]]:
-        """Make a bridge with an address for each host; gives its name and the addresses.
-
-        Docker gives out addresses of its choice only; to choose them takes a subnet of our choice. Which one is free,
-        it says itself: the subnet of a network that it made is asked for again. Somebody may be quicker: hence tries.
-        """
-        for left in reversed(range(_TRIES)):
-            name = f"cursus-sandbox-{uuid.uuid4().hex[:12]}"
-            first = self.make_network(name, internal=internal, labels=labels)
-            with self.asking("look at a network"):
-                subnet = self.client.inspect_network(first)["IPAM"]["Config"][0]["Subnet"]
-            self.remove_network(first)
-            try:
-                self.make_network(name, internal=internal, labels=labels, subnet=subnet)
-            except Refused:
-                if left:
-                    continue
-                raise
-            own = ipaddress.ip_network(subnet).hosts()
-            next(own)  # the gateway's
-            return name, {host: str(address) for host, address in zip(hosts, own, strict=False)}
-        raise AssertionError
-
     def remove_network(self, network: str) -> None:
         """Remove a network that nobody is in any more."""
         with self.asking(f"remove network {network[:12]}"), _gone_is_fine():
@@ -278,8 +232,8 @@ class Daemon:
 
     def _lost(self, what: str, error: Exception) -> EngineError:
         return EngineError(
-            f"the connection to the Docker daemon at {self.address} was lost: could not {what} ({_cause(error)})",
-            hint=f"{_remedy(self.address, error)} Then run it again: what had ended by then is kept.",
+            f"the connection to the Docker daemon at {self.address} was lost: could not {what} ({cause(error)})",
+            hint=f"{remedy(self.address, error)} Then run it again: what had ended by then is kept.",
         )
 
     def _remembers(self, container: str, state: Mapping[str, Any]) -> bool:
@@ -305,7 +259,7 @@ class Daemon:
         pause, longest = SECONDS_BETWEEN_KNOCKS
         while True:
             try:
-                _knock(self.address)
+                knock(self.address)
             except (ConnectionError, FileNotFoundError, TimeoutError):
                 now = time.monotonic()
                 self._away_since = self._away_since or now
@@ -324,7 +278,7 @@ class Daemon:
         again = False
         while True:
             try:
-                _knock(self.address)
+                knock(self.address)
                 return self.state(container), again
             except (*LOST, OSError):
                 again = True
@@ -336,6 +290,21 @@ class Daemon:
                     raise self._lost(f"learn how container {container[:12]} ended", error) from error
 
 
+def removal(
+    remove: Callable[[str], None], thing: str
+) -> Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], None]:
+    """Give what an ExitStack is to do on leaving: take a thing away."""
+
+    def leave(_: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        try:
+            remove(thing)
+        except EngineError:
+            if error is None:  # else the first error is the one to tell; what stays is swept on leaving
+                raise
+
+    return leave
+
+
 @contextmanager
 def _gone_is_fine() -> Iterator[None]:
     try:
@@ -345,54 +314,5 @@ def _gone_is_fine() -> Iterator[None]:
             raise
 
 
-def _knock(address: str) -> None:
-    """Connect to a daemon's socket once: the SDK leaves its own open when nobody is there, or has one from before."""
-    if address.startswith("unix://"):
-        with socket.socket(socket.AF_UNIX) as knocking:
-            knocking.connect(address.removeprefix("unix://"))
-    elif (url := urlsplit(address)).scheme in ("tcp", "http", "https") and url.hostname and url.port:
-        socket.create_connection((url.hostname, url.port), SECONDS_TO_KNOCK).close()
-
-
 def _seconds(time: str) -> float:
     return datetime.fromisoformat(time).timestamp()
-
-
-def _remedy(address: str, error: Exception) -> str:
-    """What to do about a daemon that can't be asked."""
-    path = Path(address.removeprefix("unix://"))
-    if isinstance(error, PermissionError):
-        with suppress(OSError, KeyError):
-            group = grp.getgrgid(path.stat().st_gid).gr_name
-            user = pwd.getpwuid(os.geteuid()).pw_name
-            return f"{path} is for the group '{group}': sudo usermod -aG {group} {user}, and log in again."
-        return f"Ask for the right to open {path}."
-    if isinstance(error, InvalidVersion):
-        return "Docker Engine 20.10 or later is needed, or Podman's service of its API."
-    if isinstance(error, OSError | requests.exceptions.ConnectionError):
-        return "Start the daemon (Linux: sudo systemctl start docker), or set DOCKER_HOST to one that runs."
-    return "Set DOCKER_HOST to a Docker daemon: unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST."
-
-
-def _client(base_url: str | None) -> docker.APIClient:
-    if base_url is None:
-        return docker.from_env(timeout=SECONDS_TO_ANSWER).api
-    return docker.APIClient(base_url=base_url, timeout=SECONDS_TO_ANSWER)
-
-
-def _address(base_url: str | None) -> str:
-    if base_url:
-        return base_url
-    with suppress(DockerException):
-        base_url = kwargs_from_env().get("base_url")
-    return base_url or DEFAULT_UNIX_SOCKET.removeprefix("http+")
-
-
-def _cause(error: BaseException | None) -> str:
-    """Give the sentence of the operating system below an SDK's error, or the error itself."""
-    link = error
-    while link is not None:
-        if isinstance(link, OSError) and link.strerror:
-            return link.strerror
-        link = link.__cause__ or link.__context__
-    return str(error)
