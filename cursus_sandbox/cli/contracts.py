@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cursus_sandbox.cli import completion
 from cursus_sandbox.cli.options import AsJson, Contracts, print_json
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
+from cursus_sandbox.shipped import shipped_contracts
 
 if TYPE_CHECKING:
     from cursus_sandbox.documents import ContractLibrary
@@ -61,7 +63,13 @@ def list_contracts(contracts: Contracts = None, as_json: AsJson = False) -> None
 @contracts_app.command("show", epilog=SHOW_EXAMPLE)
 def show_contract(
     step_type: Annotated[
-        str, typer.Argument(metavar="TYPE", help="A step type; or a node, for its job type.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="TYPE",
+            help="A step type; or a node, for its job type.",
+            show_default=False,
+            autocompletion=completion.contracts,
+        ),
     ],
     contracts: Contracts = None,
     as_json: AsJson = False,
@@ -145,7 +153,7 @@ def _origins() -> dict[Path, str]:
     from cursus_sandbox import documents
 
     cursus = documents.installed_cursus()
-    return {documents.shipped_contracts(): "shipped", **({cursus: "Cursus"} if cursus else {})}
+    return {shipped_contracts(): "shipped", **({cursus: "Cursus"} if cursus else {})}
 
 
 def _columns() -> int:

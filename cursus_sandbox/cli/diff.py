@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cursus_sandbox.cli import completion
 from cursus_sandbox.cli.options import AsJson, print_json
 from cursus_sandbox.cli.runs import KEPT, Workspace, ended, one_before
 from cursus_sandbox.errors import DocumentError, Problem
@@ -18,8 +19,13 @@ Examples:
 
 
 def diff(
-    before: Annotated[str, typer.Argument(metavar="[RUN]", help="The earlier; else the one before the later.")] = "",
-    after: Annotated[str, typer.Argument(metavar="[RUN]", help="The later.")] = "last",
+    before: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RUN]", help="The earlier; else the one before the later.", autocompletion=completion.runs
+        ),
+    ] = "",
+    after: Annotated[str, typer.Argument(metavar="[RUN]", help="The later.", autocompletion=completion.runs)] = "last",
     workspace: Workspace = KEPT,
     as_json: AsJson = False,
 ) -> None:

@@ -11,9 +11,11 @@ from typing import Annotated
 import typer
 
 from cursus_sandbox import __version__
+from cursus_sandbox.cli import completion, misuse
 from cursus_sandbox.cli.clean import CLEAN_EXAMPLE, clean
 from cursus_sandbox.cli.contracts import contracts_app, schema_json
 from cursus_sandbox.cli.diff import DIFF_EXAMPLE, diff
+from cursus_sandbox.cli.grouped import GroupedCommand
 from cursus_sandbox.cli.interruption import say_error
 from cursus_sandbox.cli.plan import CHECK_EXAMPLE, PLAN_EXAMPLE, check, plan
 from cursus_sandbox.cli.register import REGISTER_EXAMPLE, register
@@ -22,16 +24,16 @@ from cursus_sandbox.cli.runs import LOGS_EXAMPLE, REPORT_EXAMPLE, logs, report, 
 from cursus_sandbox.cli.schema import schema_app
 from cursus_sandbox.errors import ExitCode, SandboxError
 
+PROGRAM = "cursus-sandbox"
 SCHEMA_EXAMPLE = """\b
 Example:
   cursus-sandbox schema-json dag > dag.schema.json
 """
 
 app = typer.Typer(
-    name="cursus-sandbox",
+    name=PROGRAM,
     help="Run a Cursus / SageMaker pipeline on this machine: every step in a SageMaker-like sandbox, its data checked.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -55,14 +57,14 @@ def _top(
     pass
 
 
-app.command("run", epilog=RUN_EXAMPLES)(run)
-app.command("plan", epilog=PLAN_EXAMPLE)(plan)
-app.command("check", epilog=CHECK_EXAMPLE)(check)
-app.command("report", epilog=REPORT_EXAMPLE)(report)
-app.command("logs", epilog=LOGS_EXAMPLE)(logs)
-app.command("diff", epilog=DIFF_EXAMPLE)(diff)
-app.command("clean", epilog=CLEAN_EXAMPLE)(clean)
-app.command("register", epilog=REGISTER_EXAMPLE)(register)
+app.command("run", cls=GroupedCommand, epilog=RUN_EXAMPLES)(run)
+app.command("plan", cls=GroupedCommand, epilog=PLAN_EXAMPLE)(plan)
+app.command("check", cls=GroupedCommand, epilog=CHECK_EXAMPLE)(check)
+app.command("report", short_help="Write a run as an HTML page, or for CI.", epilog=REPORT_EXAMPLE)(report)
+app.command("logs", short_help="Print the log of a step.", epilog=LOGS_EXAMPLE)(logs)
+app.command("diff", short_help="Show what differs between two runs.", epilog=DIFF_EXAMPLE)(diff)
+app.command("clean", short_help="Remove earlier runs, and what killed runs left.", epilog=CLEAN_EXAMPLE)(clean)
+app.command("register", short_help="Print where each output of an execution is.", epilog=REGISTER_EXAMPLE)(register)
 app.add_typer(runs_app, name="runs")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(schema_app, name="schema")
@@ -79,28 +81,39 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and end the process with a documented exit code; no traceback unless `--debug`."""
     given = sys.argv[1:] if arguments is None else arguments
     words = [word for word in given if word not in ("--debug", "--no-color")]  # wherever they stand
+    debug = "--debug" in given
     if "--no-color" in given:
         os.environ["NO_COLOR"] = "1"
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name from a document may be more than it can write
-    if "--debug" not in given:
+    if not debug:
         sys.unraisablehook = _say_nothing_of_odd_rows
     gc.set_threshold(
         100_000
     )  # a command makes many values that stay: looking for cycles among them took a tenth of a plan
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or all that is installed is searched for some
+    if completion.is_asked_for():
+        sys.exit(completion.answer(lambda: app(args=words, prog_name=PROGRAM)))
+    sys.exit(_ended(words, debug=debug))
+
+
+def _ended(words: list[str], *, debug: bool) -> int:
+    """The exit code of a command, after what went wrong was said."""
     try:
-        app(args=words, prog_name="cursus-sandbox")  # ends the process itself, but for what follows
+        return app(args=words, prog_name=PROGRAM, standalone_mode=False) or ExitCode.OK
+    except misuse.Misuse as error:
+        misuse.say(error)
+        return ExitCode.DOCUMENTS
     except SandboxError as error:
-        if "--debug" in given:
+        if debug:
             raise
         say_error(str(error))
-        sys.exit(error.exit_code)
+        return error.exit_code
     except Exception as error:
-        if "--debug" in given:
+        if debug:
             raise
         say_error(
             f"this is a bug in cursus-sandbox: {type(error).__name__}: {error}\nRepeat it with --debug and report it."
         )
-        sys.exit(ExitCode.BUG)
+        return ExitCode.BUG

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cursus_sandbox.cli import completion
 from cursus_sandbox.cli.options import print_json
 from cursus_sandbox.errors import DocumentError, Problem
 
@@ -22,7 +23,12 @@ Examples:
 
 def register(
     execution: Annotated[
-        str, typer.Argument(metavar="RUN|PATH", help="A run, last, or the file or folder with what AWS said of one.")
+        str,
+        typer.Argument(
+            metavar="RUN|PATH",
+            help="A run, last, or the file or folder with what AWS said of one.",
+            autocompletion=completion.runs,
+        ),
     ] = "last",
     workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are kept.")] = Path(".cursus-sandbox"),
 ) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cursus_sandbox.cli import completion
 from cursus_sandbox.cli.interruption import interruptible
 from cursus_sandbox.cli.options import (
     S3,
@@ -110,14 +111,21 @@ def run(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="STEP", help="Run this step alone, on what an earlier run left. Repeatable.", show_default=False
+            metavar="STEP",
+            help="Run this step alone, on what an earlier run left. Repeatable.",
+            show_default=False,
+            autocompletion=completion.steps,
         ),
     ] = None,
     from_step: Annotated[
-        str | None, typer.Option("--from", metavar="STEP", help="Run this step and all after it.")
+        str | None,
+        typer.Option("--from", metavar="STEP", help="Run this step and all after it.", autocompletion=completion.steps),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--until", metavar="STEP", help="Run all before this step, and it.")
+        str | None,
+        typer.Option(
+            "--until", metavar="STEP", help="Run all before this step, and it.", autocompletion=completion.steps
+        ),
     ] = None,
     registry: Annotated[
         Path | None,
@@ -134,7 +142,11 @@ def run(
     force: Annotated[
         list[str] | None,
         typer.Option(
-            "--force", metavar="STEP", help="Run this step again in any case. Repeatable.", show_default=False
+            "--force",
+            metavar="STEP",
+            help="Run this step again in any case. Repeatable.",
+            show_default=False,
+            autocompletion=completion.steps,
         ),
     ] = None,
     max_size: Annotated[

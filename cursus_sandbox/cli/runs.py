@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cursus_sandbox.cli import completion
 from cursus_sandbox.cli.options import AsJson, print_json
 from cursus_sandbox.errors import DocumentError, MachineError, Problem
 
@@ -98,7 +99,12 @@ def list_runs(workspace: Workspace = KEPT, as_json: AsJson = False) -> None:
 @runs_app.command("show", epilog=SHOW_EXAMPLE)
 def show_run(
     run: Annotated[
-        str, typer.Argument(metavar="[RUN][:STEP]", help="Its name, or how that begins; and one of its steps.")
+        str,
+        typer.Argument(
+            metavar="[RUN][:STEP]",
+            help="Its name, or how that begins; and one of its steps.",
+            autocompletion=completion.runs_and_steps,
+        ),
     ] = "last",
     workspace: Workspace = KEPT,
     as_json: AsJson = False,
@@ -144,7 +150,9 @@ def _show_step(run: KeptRun, name: str, *, as_json: bool) -> None:
 
 
 def report(
-    run: Annotated[str, typer.Argument(metavar="[RUN]", help="Its name, or how that begins.")] = "last",
+    run: Annotated[
+        str, typer.Argument(metavar="[RUN]", help="Its name, or how that begins.", autocompletion=completion.runs)
+    ] = "last",
     form: Annotated[ReportFormat, typer.Option("--format", help="What to write.")] = ReportFormat.HTML,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; default: report.html, else stdout.")
@@ -228,7 +236,14 @@ def one_before(later: KeptRun, workspace: Path) -> KeptRun | None:
 
 
 def logs(
-    step: Annotated[str, typer.Argument(metavar="[RUN:]STEP", help="A step, of the newest run if none is named.")],
+    step: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RUN:]STEP",
+            help="A step, of the newest run if none is named.",
+            autocompletion=completion.runs_and_steps,
+        ),
+    ],
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on until the step has ended; wait for it to start.")
     ] = False,

@@ -9,7 +9,6 @@ from cursus_sandbox.documents.search_path import (
     OlderContract,
     installed_cursus,
     library_of,
-    shipped_contracts,
 )
 
 __all__ = [
@@ -23,5 +22,4 @@ __all__ = [
     "read_config",
     "read_contract",
     "read_pipeline",
-    "shipped_contracts",
 ]

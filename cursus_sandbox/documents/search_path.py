@@ -10,6 +10,7 @@ from typing import Protocol
 
 from cursus_sandbox.documents.library import ContractLibrary
 from cursus_sandbox.pipeline.contract import ScriptContract
+from cursus_sandbox.shipped import shipped_contracts
 
 
 class OlderContract(Protocol):
@@ -43,13 +44,6 @@ def library_of(contracts: Contracts = (), *, named: Iterable[Path] = (), beside:
     near = [one for one in (beside, beside / "contracts") if one.is_dir()] if beside else []
     cursus = installed_cursus()
     return ContractLibrary([*folders, *named, *near, *([cursus] if cursus else ()), shipped_contracts()], given)
-
-
-def shipped_contracts() -> Path:
-    """The folder of the contracts that come with the package."""
-    package = Path(__file__).parents[1]
-    installed = package / "contracts"
-    return installed if installed.is_dir() else package.parent / "contracts"
 
 
 def installed_cursus() -> Path | None:

@@ -110,6 +110,35 @@ def test_no_command(tmp_path):
     assert "Usage: cursus-sandbox" in ended.stdout + ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("rnu", "No such command 'rnu'. Did you mean 'run'?"),
+        ("runs shwo", "No such command 'shwo'. Did you mean 'show'?"),
+        ("frobnicate", "No such command 'frobnicate'."),
+        ("runs frobnicate", "No such command 'frobnicate'. There is: "),
+        ("--vresion", "No such option: --vresion. Did you mean '--version'?"),
+        ("logs --flow x", "No such option: --flow. Did you mean '--follow'?"),
+        ("report --format hmtl", "'hmtl' is not one of 'html', 'junit', 'github', 'json'. Did you mean 'html'?"),
+    ],
+)
+def test_a_slip_of_the_keyboard(tmp_path, words, said):
+    """A command, option or choice that there is not ends with 2 and names the one that was meant."""
+    ended = cursus_sandbox(*words.split(), cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert f"error: {said}" in ended.stderr or said in ended.stderr
+    assert "  Help: cursus-sandbox" in ended.stderr
+
+
+def test_options_in_groups(tmp_path):
+    """A command with many options shows them under headings, each once, and those of no group are few."""
+    shown = cursus_sandbox("run", "--help", cwd=tmp_path).stdout
+    headings = re.findall(r"^(\S.*):$", shown, re.MULTILINE)
+    assert headings[:3] == ["Arguments", "What runs", "Where"]
+    options = shown[shown.index("\nOptions:\n") : shown.index("Examples:")]
+    assert re.findall(r"^  (?:-\w, )?(--[\w-]+)", options, re.MULTILINE) == ["--help"]
+
+
 def test_check_in_words_and_in_json(folder):
     """A document that is well is said to be, in a line or in JSON."""
     words = cursus_sandbox("check", "dag.yaml", cwd=folder)

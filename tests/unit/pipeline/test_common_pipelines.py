@@ -8,9 +8,10 @@ After a change that is meant, look at the difference and write the new table:
 from itertools import pairwise
 from pathlib import Path
 
-from cursus_sandbox.documents import ContractLibrary, shipped_contracts
+from cursus_sandbox.documents import ContractLibrary
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepConfiguration
 from cursus_sandbox.pipeline.resolver import Resolver
+from cursus_sandbox.shipped import shipped_contracts
 
 SHAPES = {
     "training": """

@@ -1,0 +1,36 @@
+"""Options in groups: the help of a command that has many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand
+
+GROUPS = {
+    "What runs": ("only", "from_step", "until", "force", "no_cache", "registry"),
+    "Where": ("engine", "image", "pull", "runtime", "jobs", "workspace", "max_size"),
+    "Contracts, scripts and configuration": ("contracts", "source_dir", "config", "lenient", "strict"),
+    "Data": ("inputs", "data_source", "rows", "seed", "nasty", "s3", "secrets", "no_values", "update_schemas"),
+    "What a step may do, if it doesn't say": (
+        *("timeout", "grace", "memory", "network", "no_pip_shim", "user", "read_only_root", "log_limit"),
+    ),
+    "When a step fails": ("fail_fast", "shell_on_failure", "pdb"),
+    "What is printed and written": (*("verbose", "quiet", "as_json", "events", "junit", "drawn", "explain_config"),),
+}
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help shows its options under headings; those of no group come last."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, then each group of options."""
+        heading = {name: title for title, names in GROUPS.items() for name in names}
+        rows: dict[str, list[tuple[str, str]]] = {"Arguments": [], **{title: [] for title in GROUPS}, "Options": []}
+        for param in self.get_params(ctx):
+            if record := param.get_help_record(ctx):
+                of_argument = param.param_type_name == "argument"
+                rows["Arguments" if of_argument else heading.get(str(param.name), "Options")].append(record)
+        for title, found in rows.items():
+            if found:
+                with formatter.section(title):
+                    formatter.write_dl(found)

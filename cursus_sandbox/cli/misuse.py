@@ -1,0 +1,45 @@
+"""A command line that is wrong: what about it, what was probably meant, and where help is."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import typer
+
+from cursus_sandbox.cli.interruption import say_error
+from cursus_sandbox.errors import did_you_mean
+
+Misuse: type[Any] = typer.BadParameter.__bases__[0]  # of typer, or of the click it was built upon: as its version is
+
+_CHOICE = re.compile(r"^(?:Value error, )?'(?P<given>.*)' is not one of (?P<there>'.*')\.$", re.DOTALL)
+_COMMAND = re.compile(r"^No such command '(?P<given>.*?)'\.")
+
+
+def say(error: Any) -> None:
+    """Say what is wrong with a command line; where nothing was asked of it, its help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+    else:
+        say_error(words(error))
+
+
+def words(error: Any) -> str:
+    """What is wrong with a command line, in words."""
+    said: str = error.format_message().replace(": Value error, ", ": ")
+    context = error.ctx
+    if context is None:
+        return said
+    if unknown := getattr(error, "option_name", None) if hasattr(error, "possibilities") else None:
+        options = [name for param in context.command.get_params(context) for name in param.opts]
+        said = _with(error.message, did_you_mean(unknown, options))
+    elif found := _COMMAND.match(error.message):
+        said = _with(found[0], did_you_mean(found["given"], context.command.commands))
+    elif found := _CHOICE.match(error.message):
+        near = did_you_mean(found["given"], re.findall(r"'([^']*)'", found["there"]))
+        said = _with(said, near if near.startswith("Did") else "")
+    return f"{said}\n  Help: {context.command_path} --help"
+
+
+def _with(said: str, near: str) -> str:
+    return f"{said.rstrip('.')}. {near}" if near else said
