@@ -11,6 +11,9 @@ import csv
 import gzip
 import io
 import zlib
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from typing import IO, NamedTuple
 
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -27,6 +30,8 @@ _OTHERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _MAGIC = {b"PAR1": "a Parquet file", b"\x1f\x8b": "gzip-compressed", b"PK\x03\x04": "a zip file"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _SAMPLE = 64
+RowHandler = Callable[[pacsv.InvalidRow], str]
+_HANDLING: deque[pacsv.ParseOptions] = deque(maxlen=64)
 
 
 def delimited_table(
@@ -134,11 +139,11 @@ def _block(content: bytes, kind: Format, width: int, *, whole: bool, nulls: tupl
         return "skip"
 
     with pacsv.open_csv(
-        pa.BufferReader(content),
+        pa.BufferReader(_its_own(content)),
         read_options=pacsv.ReadOptions(
             use_threads=False, column_names=names, block_size=len(content) + 1 if whole else max(1, len(content) // 2)
         ),
-        parse_options=pacsv.ParseOptions(delimiter=DELIMITERS[kind], newlines_in_values=True, invalid_row_handler=skip),
+        parse_options=parse_options(kind, skip),
         convert_options=pacsv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()),
             null_values=list(nulls),
@@ -147,11 +152,35 @@ def _block(content: bytes, kind: Format, width: int, *, whole: bool, nulls: tupl
         ),
     ) as reader:
         batch = reader.read_next_batch()
+        with suppress(pa.ArrowException):
+            for _ in reader:  # so that no row is still being read, and told of, when this ends
+                pass
     inside: list[pacsv.InvalidRow] = []
     for row in ragged:  # pyarrow reads ahead, and what is behind this block may be cut off in the middle of a row
         if whole or row.number <= batch.num_rows + len(inside):
             inside.append(row)
     return _Block(tuple(column.slice(1) for column in batch.columns), inside)
+
+
+def parse_options(kind: Format, odd_row: RowHandler | None) -> pacsv.ParseOptions:
+    """How a file is cut into cells; `odd_row` hears of rows of another width, which are an error without it.
+
+    Who lets go of an object of Python's needs the interpreter for that, and a thread of pyarrow's that asks for it when
+    it has just ended aborts the process. So pyarrow is given no file and no bytes of Python's, and these options, with
+    the handler in them, are kept here for longer than its threads keep theirs.
+    """
+    options = pacsv.ParseOptions(delimiter=DELIMITERS[kind], newlines_in_values=True)
+    if odd_row is not None:
+        options.invalid_row_handler = odd_row
+        _HANDLING.append(options)
+    return options
+
+
+def _its_own(content: bytes) -> pa.Buffer:
+    """The bytes in memory of pyarrow's (see `parse_options`)."""
+    buffer = pa.allocate_buffer(len(content))
+    memoryview(buffer).cast("B")[:] = content
+    return buffer
 
 
 def _not_text(content: bytes, name: _Name) -> Mismatch | None:

@@ -27,7 +27,7 @@ import pyarrow.csv as pacsv  # type: ignore[import-untyped]
 from cursus_sandbox.tables.advice import advice
 from cursus_sandbox.tables.arrow_types import INTEGER_BITS, Family
 from cursus_sandbox.tables.constraints import ColumnCheck, Tally, repeated
-from cursus_sandbox.tables.delimited import DELIMITERS, is_open
+from cursus_sandbox.tables.delimited import DELIMITERS, is_open, parse_options
 from cursus_sandbox.tables.mismatch import Kind
 from cursus_sandbox.tables.observed import Format
 from cursus_sandbox.tables.schema import Field
@@ -80,12 +80,10 @@ def rows_found(file: TextFile, fields: Sequence[Field], *, key: tuple[str, ...] 
     reading = _Reading(file, fields, key)
     if not (integers and _has_hexadecimal(file)):
         try:
-            found = reading.go_on(typed=True)
-        except pa.ArrowInvalid:
-            return reading.go_on(typed=False)  # from the batch that could not be read
-        if not found.ragged:  # with threads, pyarrow doesn't number the rows it skips
-            return found
-    return _Reading(file, fields, key).go_on(typed=False)
+            return reading.go_on(typed=True)
+        except pa.ArrowInvalid:  # a cell of another type, or a row of another width
+            pass
+    return reading.go_on(typed=False)  # from the batch that could not be read
 
 
 def lines_of(file: TextFile, rows: set[int], *, of: int) -> dict[int, int]:
@@ -257,9 +255,7 @@ class _Reading:
                 read_options=pacsv.ReadOptions(
                     use_threads=typed and not small, column_names=names, skip_rows_after_names=1, block_size=block
                 ),
-                parse_options=pacsv.ParseOptions(
-                    delimiter=DELIMITERS[self.file.kind], newlines_in_values=True, invalid_row_handler=skip
-                ),
+                parse_options=parse_options(self.file.kind, None if typed else skip),
                 convert_options=pacsv.ConvertOptions(
                     column_types=kinds,
                     include_columns=included,
@@ -313,13 +309,13 @@ def _has_hexadecimal(file: TextFile) -> bool:
 
 @contextmanager
 def _stream(file: TextFile) -> Iterator[pa.NativeFile]:
-    """The file for pyarrow; it skips a byte order mark by itself."""
-    if file.packed:
-        with _opened(file) as unpacked:
-            yield pa.PythonFile(unpacked, mode="r")
-    else:
-        with pa.OSFile(os.fsencode(file.path)) as opened:
+    """The file for pyarrow, opened by pyarrow (see `parse_options`); it skips a byte order mark by itself."""
+    with pa.OSFile(os.fsencode(file.path)) as opened:
+        if not file.packed:
             yield opened
+            return
+        with pa.CompressedInputStream(opened, "gzip") as unpacked:
+            yield unpacked
 
 
 @contextmanager

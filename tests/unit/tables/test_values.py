@@ -1,6 +1,8 @@
 """What is in the cells: every row of a text file, and of Parquet what its footer doesn't settle."""
 
+import ctypes
 import gzip
+import threading
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,7 +38,8 @@ def field(kind, **constraints):
     return [{"name": "a", "type": kind, "constraints": constraints}]
 
 
-MILLION = "a,b\n" + "1,x\n" * 1_000_000
+HEADER, SHORT = "a,b\n", "1,x\n"
+MILLION = HEADER + SHORT * 1_000_000
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz"])
@@ -173,3 +176,26 @@ def test_samples_can_be_left_out(check):
     assert "secret" not in found.model_dump_json()
     assert "hidden" not in found.model_dump_json()
     assert found.message == "column 'a' holds a value (row 2, line 3; 2 cells); contract 'A' asks for integer"
+
+
+def thread_states():
+    """How many threads have ever asked for this interpreter, pyarrow's own among them."""
+    asked = []
+    of_this_thread = ctypes.pythonapi.PyThreadState_Get
+    of_this_thread.restype = ctypes.c_void_p
+    number = ctypes.pythonapi.PyThreadState_GetID
+    number.restype, number.argtypes = ctypes.c_uint64, [ctypes.c_void_p]
+    thread = threading.Thread(target=lambda: asked.append(number(of_this_thread())))
+    thread.start()
+    thread.join()
+    return asked[0]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz"])
+@pytest.mark.parametrize("content", [SHORT, SHORT * 500_000, SHORT * 300_000 + "1.0,x\n"], ids=["short", "long", "bad"])
+def test_no_thread_of_pyarrow_asks_for_the_interpreter(check, name, content):
+    """Reading text leaves nothing of Python's to pyarrow's threads: asking for it as it ends would abort the process."""
+    check(HEADER + SHORT, field("integer"))  # imports
+    before = thread_states()
+    check(HEADER + content, field("integer"), name)
+    assert thread_states() == before + 1
