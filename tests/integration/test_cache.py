@@ -248,7 +248,7 @@ def test_what_is_damaged_is_set_aside(small, how):
 
 
 def test_only_what_is_damaged_is_set_aside(small):
-    """Where a link leads to what came of something else and the newest record is damaged, that one alone is set aside."""
+    """Where a link leads to what came of something else, and the newest record is damaged, that one is set aside."""
     first = succeeded(chain(small).run())
     small.write("given/b.csv", "x\n3\n")
     second = succeeded(small.run())
