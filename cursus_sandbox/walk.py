@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 from cursus_sandbox.caching.cache import Cache, refusals
 from cursus_sandbox.caching.ingredients import Ingredients, Surroundings
@@ -19,12 +21,13 @@ from cursus_sandbox.errors import ExitCode, SandboxError, Terminated
 from cursus_sandbox.inputs.sources import Fetched, brought
 from cursus_sandbox.pipeline.events import Event, Observer, Progress, RunEnded, RunStarted, RunStopping, StepEnded
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
-from cursus_sandbox.pipeline.ready_queue import ReadyQueue, demand, seconds_to_go
+from cursus_sandbox.pipeline.ready_queue import Demand, ReadyQueue, demand, seconds_to_go
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.pipeline.schedule import Schedule
 from cursus_sandbox.pipeline.source import StepOutput
 from cursus_sandbox.runs.folders import RunFolder, StepFolder, unwritable
 from cursus_sandbox.runs.journal import Journal
+from cursus_sandbox.runs.pruning import size_of
 from cursus_sandbox.runs.records import set_aside
 from cursus_sandbox.sagemaker.script_main import NOT_EXERCISED
 from cursus_sandbox.secrets.secret_values import SecretValues, fingerprints
@@ -99,12 +102,14 @@ class Walk:
         self.notes = (*notes, *_not_exercised(site))
         self.results: dict[str, StepExecutionResult] = {}
         self.queue = ReadyQueue(
-            {step.name: demand(step, hosts=step.instance_count if site.makes_clusters else 1) for step in plan.steps},
+            {step.name: self._demand(step) for step in plan.steps},
             to_go=seconds_to_go(plan.dependencies, seconds),
             capacity=site.capacity,
             jobs=self.jobs,
         )
         self.running: dict[Future[StepExecutionResult], str] = {}
+        self.news: SimpleQueue[Callable[[], object]] = SimpleQueue()  # what steps leave to the walk's own thread
+        self.turns: dict[str, threading.Event] = {}  # of steps that wait to be tried again
         self.stopped: str | None = None  # why nothing more is started
         self.stopping = threading.Event()
         self.interrupted: ExitCode | None = None
@@ -133,14 +138,13 @@ class Walk:
                 steps={name: tuple(self.plan.dependencies[name]) for name in self.plan.execution_order},
             )
         )
-        with ThreadPoolExecutor(self.jobs, thread_name_prefix="step") as threads:
+        with ThreadPoolExecutor(len(self.plan.steps) or 1, thread_name_prefix="step") as threads:
             with self._unbroken("walk through the plan"):
                 self._start_ready(threads)
             while self.running:
-                done, _ = wait(self.running, return_when=FIRST_COMPLETED)
+                happened = self.news.get()
                 with self._unbroken("walk through the plan"):
-                    for future in done:
-                        self._end(future)
+                    happened()
                     self._start_ready(threads)
         for name in self.plan.execution_order:
             if name not in self.results:
@@ -167,9 +171,10 @@ class Walk:
 
     @property
     def written(self) -> int:
-        """How many bytes the steps that ran have left."""
+        """How many bytes the steps that ran have left, those that failed too."""
         ran = [name for name, ended in self.results.items() if ended.status is StepStatus.SUCCEEDED]
-        return sum(
+        failed = sum(size_of(attempt, set()) for attempt in self.folder.attempts)
+        return failed + sum(
             file.size for name in ran if name in self.cache.kept for file in self.cache.kept[name].record.files.values()
         )
 
@@ -179,6 +184,8 @@ class Walk:
         first = not self.stopping.is_set()
         self.stopping.set()
         self.site.interrupt()
+        for turn in tuple(self.turns.values()):
+            turn.set()
         if first:  # told in a thread of its own: a second signal strikes this one
             threading.Thread(target=self._tell, args=(RunStopping(why=why),), daemon=True).start()
 
@@ -206,7 +213,28 @@ class Walk:
             else:
                 self.queue.offer([step.name])
         while not self.stopped and (name := self.queue.start_next()):
-            self.running[threads.submit(self._run, self.plan.step_configs[name])] = name
+            if turn := self.turns.pop(name, None):
+                turn.set()
+                continue
+            future = threads.submit(self._run, self.plan.step_configs[name])
+            self.running[future] = name
+            future.add_done_callback(lambda done: self.news.put(partial(self._end, done)))
+
+    def _pause(self, step: PlannedStep, seconds: float) -> bool:
+        """Leave a step's place to others for so long, then wait for one with the memory that it is to have now.
+
+        Whether it may be tried again: it isn't where the run is to end.
+        """
+        self.news.put(partial(self.queue.ended, step.name))
+        self.stopping.wait(seconds)
+        turn = self.turns[step.name] = threading.Event()
+        self.news.put(partial(self.queue.offer, [step.name], demand=self._demand(step)))
+        if not self.stopping.is_set():
+            turn.wait()
+        return not self.stopping.is_set()
+
+    def _demand(self, step: PlannedStep) -> Demand:
+        return demand(step, hosts=step.instance_count if self.site.makes_clusters else 1)
 
     def _run(self, step: PlannedStep) -> StepExecutionResult:
         if self.stopped:
@@ -233,7 +261,7 @@ class Walk:
         sources = {one.channel: self._source(step, one) for one in step.inputs}
         secrets = self.secrets.get(step.name, SecretValues())
         errand = Errand(step, sources, self.folder, secrets, strict=self.rules.strict, values=self.rules.values)
-        done = self.site.done(errand, self._tell, self.stopping)
+        done = self.site.done(errand, self._tell, self.stopping, self._pause)
         if done.left:
             folder = self.folder.step(step.name)
             if done.manifest:

@@ -56,7 +56,7 @@ class ReadyQueue:
     def __init__(
         self, demands: Mapping[str, Demand], *, to_go: Mapping[str, float], capacity: Capacity, jobs: int
     ) -> None:
-        self._demands = demands
+        self._demands = dict(demands)
         self._to_go = to_go
         self._capacity = capacity
         self._jobs = jobs
@@ -65,9 +65,10 @@ class ReadyQueue:
         self._running: set[str] = set()
         self._promised = Demand()
 
-    def offer(self, steps: Iterable[str]) -> None:
-        """Take in steps that became ready."""
+    def offer(self, steps: Iterable[str], *, demand: Demand | None = None) -> None:
+        """Take in steps that became ready, or are so again; `demand` is what each of them is to have now."""
         for step in steps:
+            self._demands[step] = demand or self._demands[step]
             insort(self._waiting, (-self._to_go[step], self._place[step], step))
 
     def start_next(self) -> str | None:
@@ -84,6 +85,6 @@ class ReadyQueue:
         return None
 
     def ended(self, step: str) -> None:
-        """A step has ended: what it was promised is free again."""
-        self._running.remove(step)
+        """A step has ended, or pauses: what it was promised is free again."""
+        self._running.discard(step)
         self._promised = sum((self._demands[one] for one in self._running), Demand())  # parts of processors add up

@@ -29,13 +29,14 @@ class _Value(BaseModel):
 
 
 class FailedAttempt(_Value):
-    """How an attempt ended that was followed by another; memory in bytes."""
+    """How an attempt ended that was followed by another; memory in bytes. `outputs` is the folder of what it left."""
 
     why: str
     exit_code: int | None
     seconds: float
     peak_memory: int | None
     memory_limit: int | None
+    outputs: Path | None = None
 
 
 class MountRow(_Value):

@@ -49,7 +49,8 @@ def _facts(step: StepExecutionResult) -> Iterator[tuple[str, str]]:
         limit = f" of {size(step.memory_limit)}" if step.memory_limit is not None else ""
         yield "took", f"{step.seconds:.1f} s{memory}{limit}"
     for number, attempt in enumerate(step.earlier_attempts, start=1):
-        yield f"attempt {number}", f"{attempt.why}, after {attempt.seconds:.1f} s"
+        left = f": {shown(attempt.outputs)}" if attempt.outputs and attempt.outputs.exists() else ""
+        yield f"attempt {number}", f"{attempt.why}, after {attempt.seconds:.1f} s{left}"
     for warning in step.warnings:
         yield "warning", warning
     for channel, folder in step.outputs.items():

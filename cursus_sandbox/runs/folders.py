@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +74,14 @@ class StepFolder:
         with suppress(OSError):
             remove(folders.outputs.parent)
 
+    def put_by(self, folders: StepFolders) -> None:
+        """Keep what a failed attempt has left, for whoever looks for the reason; of a full disk it is taken away."""
+        if disk_of(self.path).is_full:
+            self.discard(folders)
+        else:
+            with suppress(OSError):
+                remove(folders.scratch)
+
     def discard_staged(self) -> None:
         """Take away what its attempts were told and answered; what they left as outputs stays."""
         for staged in self.path.glob(f"{ATTEMPT}*/staged"):
@@ -119,10 +127,15 @@ class RunFolder:
         except OSError as error:
             raise unwritable(error, "begin the journal of the run") from error
 
+    @property
+    def attempts(self) -> Iterator[Path]:
+        """The folders of the attempts that failed, and of those that are under way."""
+        return (self.path / "steps").glob(f"*/{ATTEMPT}*")
+
     def without_attempts(self) -> list[Path]:
-        """Take away the attempts that a killed run was at; gives those that aren't the caller's to delete."""
+        """Take away the attempts of a killed run; gives those that aren't the caller's to delete."""
         left = []
-        for attempt in (self.path / "steps").glob(f"*/{ATTEMPT}*"):
+        for attempt in self.attempts:
             try:
                 remove(attempt)
             except OSError:

@@ -40,7 +40,12 @@ class Sized:
 def sized(newest_first: Iterable[KeptRun]) -> list[Sized]:
     """Runs with what each has for itself or shares with older ones only."""
     seen: set[tuple[int, int]] = set()
-    return [Sized(run, sum(_sizes(run.folder, seen))) for run in newest_first]
+    return [Sized(run, size_of(run.folder, seen)) for run in newest_first]
+
+
+def size_of(folder: Path, seen: set[tuple[int, int]]) -> int:
+    """The bytes on disk of all files in a folder that were not `seen` before."""
+    return sum(_sizes(folder, seen))
 
 
 def dispensable(newest_first: Sequence[Sized], bounds: Bounds, *, now: datetime) -> list[Sized]:

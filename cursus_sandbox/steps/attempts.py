@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -24,6 +24,9 @@ from cursus_sandbox.steps.attempt import Attempt, AttemptEnd
 from cursus_sandbox.steps.log import StepLog
 from cursus_sandbox.steps.watch import StepWatch, write
 from cursus_sandbox.untrusted import empty
+
+Pause = Callable[[PlannedStep, float], bool]
+"""Waits so many seconds, and for room, before a step is tried again; False where it isn't to be."""
 
 _CAUSES = {Why.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY, Why.TIMEOUT: Cause.TIMEOUT}
 
@@ -56,7 +59,7 @@ class LastAttempt:
 class Attempts:
     """The attempts at a step about to be made.
 
-    `stopping` is set when no other is to be started; `mask` hides secrets.
+    `stopping` is set when no other is to be started, `pause` comes before another; `mask` hides secrets.
     """
 
     step: PlannedStep
@@ -65,6 +68,7 @@ class Attempts:
     engine: Engine
     tell: Observer
     stopping: threading.Event
+    pause: Pause
     mask: Mask
 
     def last(self) -> LastAttempt:
@@ -81,17 +85,17 @@ class Attempts:
                 if not self._goes_on(end, number):
                     break
                 cause = _cause(end)
-                before.append(self._failed(step, end))
+                before.append(self._failed(step, end, folders))
                 again = _with_memory(step, step.retries.memory(cause, step.resources.memory, this_machine().memory))
                 write(log, _between(before, again, step.retries.wait(number)))
-                if self.stopping.wait(step.retries.wait(number)):
+                if not self.pause(again, step.retries.wait(number)):
                     end = replace(end, exit=replace(end.exit, why=Why.INTERRUPTED))
                     before.pop()
                     break
                 log.again()
                 step, earlier, folders = again, folders, folder.attempt(number + 1)
                 keep_checkpoints(step, earlier, folders)
-                folder.discard(earlier)
+                folder.put_by(earlier)
             log.end()
             disk = disk_of(folder.path)
             if disk.is_full and not end.well:
@@ -105,13 +109,14 @@ class Attempts:
             return False
         return self.step.retries.allow(_cause(end), number)
 
-    def _failed(self, step: PlannedStep, end: AttemptEnd) -> FailedAttempt:
+    def _failed(self, step: PlannedStep, end: AttemptEnd, folders: StepFolders) -> FailedAttempt:
         return FailedAttempt(
             why=self.mask.text(end.sentence(step)),
             exit_code=end.code,
             seconds=end.exit.seconds,
             peak_memory=end.exit.peak_memory,
             memory_limit=step.resources.memory,
+            outputs=folders.outputs,
         )
 
 

@@ -17,6 +17,7 @@ from cursus_sandbox.pipeline.instances import Capacity
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
 from cursus_sandbox.runs.folders import RunFolder
 from cursus_sandbox.secrets.secret_values import SecretValues
+from cursus_sandbox.steps.attempts import Pause
 from cursus_sandbox.steps.step_run import Done, StepRun
 from cursus_sandbox.tables.memo import Memo
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
@@ -61,10 +62,10 @@ class Site(EngineKind, Protocol):
     ) -> Mapping[str, str]:
         """Give each image's digest, as an engine does, wherever errands run."""
 
-    def done(self, errand: Errand, tell: Observer, stopping: threading.Event) -> Done:
+    def done(self, errand: Errand, tell: Observer, stopping: threading.Event, pause: Pause) -> Done:
         """Run an errand to its end, publishing nothing; `stopping` is set when it is not to be tried again.
 
-        Raises MachineError and OSError only.
+        Between two attempts there is a `pause`, in which its place is another's. Raises MachineError and OSError only.
         """
 
     def reap(self, labels: Mapping[str, str], *, below: Path) -> None:
@@ -102,7 +103,7 @@ class ThisMachine:
         """The plan with no step given more than is here."""
         return fitted_to_this_machine(plan)
 
-    def done(self, errand: Errand, tell: Observer, stopping: threading.Event) -> Done:
+    def done(self, errand: Errand, tell: Observer, stopping: threading.Event, pause: Pause) -> Done:
         """Run it here."""
         run = StepRun(
             errand.step,
@@ -112,10 +113,11 @@ class ThisMachine:
             DataCompatibilityValidator(values=errand.values, memo=Memo(errand.run.checks)),
             tell,
             stopping,
+            pause,
             errand.secrets.mask,
             strict=errand.strict,
         )
         done = run.done()
-        if errand.secrets and not done.result.success:  # what it answered is in the result, masked
+        if errand.secrets:  # what it answered is in the result, masked
             errand.run.step(errand.step.name).discard_staged()
         return replace(done, result=errand.secrets.mask.value(done.result))

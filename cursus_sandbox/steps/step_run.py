@@ -21,7 +21,7 @@ from cursus_sandbox.sagemaker.layout import StepFolders
 from cursus_sandbox.sagemaker.staging import ExitMessage, exit_message
 from cursus_sandbox.sagemaker.strays import strays
 from cursus_sandbox.secrets.masking import Mask
-from cursus_sandbox.steps.attempts import Attempts, LastAttempt
+from cursus_sandbox.steps.attempts import Attempts, LastAttempt, Pause
 from cursus_sandbox.steps.failure import with_particulars
 from cursus_sandbox.tables.report import DataCompatibilityReport
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
@@ -46,7 +46,7 @@ class Done:
 class StepRun:
     """A step about to run. `sources` gives the file or folder of each input; `tell` hears what happens.
 
-    `stopping` is set when it is not to be tried again; `mask` hides its secrets.
+    `stopping` is set when it is not to be tried again, `pause` waits until it is; `mask` hides its secrets.
     """
 
     step: PlannedStep
@@ -56,6 +56,7 @@ class StepRun:
     validator: DataCompatibilityValidator
     tell: Observer
     stopping: threading.Event
+    pause: Pause
     mask: Mask
     strict: bool = False
 
@@ -70,7 +71,9 @@ class StepRun:
                 StepExecutionResult(step=step.name, status=StepStatus.FAILED, why=why, data_broken=True, reports=read)
             )
         started = datetime.now().astimezone()
-        last = Attempts(step, self.sources, self.run, self.engine, self.tell, self.stopping, self.mask).last()
+        last = Attempts(
+            step, self.sources, self.run, self.engine, self.tell, self.stopping, self.pause, self.mask
+        ).last()
         ended, step, attempt = last.end, last.step, last.folders
         message = exit_message(step.kind, attempt, failed=not ended.well and not last.interrupted)
         result = StepExecutionResult(

@@ -1,10 +1,13 @@
 """Steps that fail, and what that means for the others."""
 
+import threading
 from pathlib import Path
 
 import pytest
 from small_pipeline import SmallPipeline, Watched, said, statuses, succeeded
 
+from cursus_sandbox.capacity import this_machine
+from cursus_sandbox.engines.engine import Exit, Why
 from cursus_sandbox.errors import DocumentError
 
 FOREVER = "print('waiting', flush=True); time.sleep(600)"
@@ -112,7 +115,34 @@ def test_a_retry_that_succeeds(small):
     assert result["flaky"].attempts == 2
     assert said(result["reader"]) == '["first", "second"]'
     left = sorted(path.name for path in result["flaky"].log.parent.iterdir())
-    assert left == ["log.txt", "outputs", "record.json", "step.json"]
+    assert left == ["attempt-1", "log.txt", "outputs", "record.json", "step.json"]
+
+
+def test_a_retry_that_is_given_more_memory(small):
+    """A step that is to have more memory than is free beside those that run waits for one of them to end."""
+    memory = this_machine().memory
+    failed, ended = threading.Event(), []
+
+    def watch(job, run):
+        if job.name == "other":
+            assert failed.wait(30)
+            failed.clear()
+            assert not failed.wait(0.5)  # the next attempt has not begun
+        try:
+            return run() if job.name == "other" else Exit(137, 0.1, why=Why.OUT_OF_MEMORY)
+        finally:
+            ended.append(job.name)
+            failed.set()
+
+    small.step("other", resources={"memory": memory // 2})
+    small.step(
+        "hog",
+        resources={"memory": memory // 4},
+        retries={"count": 1, "on": "oom", "memory_factor": 4, "backoff": "0.01s"},
+    )
+    hog = small.run(engine=Watched(watch), jobs=2).step_results["hog"]
+    assert ended == ["hog", "other", "hog"]
+    assert hog.memory_limit == memory // 4 * 4
 
 
 def test_a_timeout(anywhere):

@@ -23,7 +23,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,8 +153,12 @@ class Running:
             logs = self.box.workspace.glob(f"runs/*/steps/{step}/log.txt")
             return any(word in log.read_text(errors="replace") for log in logs)
 
-        wait_for(lambda: self.process.poll() is not None or said())
-        assert said(), self.printed()
+        self.wait_for(said)
+
+    def wait_for(self, true: Callable[[], object]) -> None:
+        """Wait until something is so; fails when the command ends before."""
+        wait_for(lambda: self.process.poll() is not None or true())
+        assert true(), self.printed()
 
     def ended(self, *, code: int, seconds: float = SECONDS, leaves_containers: bool = False) -> Ended:
         """Wait for its end, and look at how it behaved. `leaves_containers` is for one that was killed."""

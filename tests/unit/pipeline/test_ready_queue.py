@@ -34,6 +34,17 @@ def test_the_critical_path_first():
     assert started(queue(steps, to_go={"short": 1, "long": 5, "other": 1})) == ["long", "short", "other"]
 
 
+def test_once_more_with_more():
+    """A step that pauses makes room, and one that is to have more memory then waits until there is so much."""
+    line = queue({"a": Demand(memory=2 * GIB), "b": Demand(memory=5 * GIB)})
+    assert started(line) == ["a", "b"]
+    line.ended("a")
+    line.offer(["a"], demand=Demand(memory=4 * GIB))
+    assert started(line) == []
+    line.ended("b")
+    assert started(line) == ["a"]
+
+
 def test_as_many_as_jobs():
     """No more than `jobs` run at once; one that ends makes room for another."""
     line = queue(dict.fromkeys("abc", Demand()), jobs=2)
