@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
-from cursus_sandbox.errors import ExitCode
+from cursus_sandbox.errors import ExitCode, did_you_mean
 from cursus_sandbox.pipeline.notebook import table
 from cursus_sandbox.tables.report import DataCompatibilityReport
 
@@ -149,6 +149,13 @@ class PipelineExecutionResult(_Value):
     def _repr_html_(self) -> str:
         """What a notebook shows of it."""
         return table(self)
+
+    def __getitem__(self, step: str) -> StepExecutionResult:
+        """The result of a step, such as `result["XGBoostTraining"].outputs["model_output"]`, which is a folder."""
+        __tracebackhide__ = True  # in a test, the line that asked is what is wrong
+        if (found := self.step_results.get(step)) is None:
+            raise KeyError(f"no step is called '{step}'. {did_you_mean(step, self.step_results)}".rstrip())
+        return found
 
     @property
     def step_results(self) -> dict[str, StepExecutionResult]:

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from cursus_sandbox.pipeline.result import PipelineExecutionResult
+from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult
 from cursus_sandbox.reports.text import shown
 from cursus_sandbox.tables.mismatch import Mismatch, Severity
 from cursus_sandbox.tables.report import Blame, DataCompatibilityReport
+
+
+def failure_details(step: StepExecutionResult, result: PipelineExecutionResult) -> list[str]:
+    """What is known of a failure besides the reason: its message, each error in its data, where to look. As texts."""
+    found = ["\n".join(finding_lines(report, one, result)) for report in step.reports for one in report.errors]
+    if step.message:
+        found.insert(0, step.message)
+    where = [("log: ", step.log), ("once more, by hand: sh ", step.by_hand)]
+    return [*found, *(f"{word}{shown(path)}" for word, path in where if path)]
 
 
 def finding_lines(report: DataCompatibilityReport, finding: Mismatch, result: PipelineExecutionResult) -> Iterator[str]:

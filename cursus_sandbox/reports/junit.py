@@ -7,8 +7,7 @@ from xml.etree import ElementTree as ET
 
 from cursus_sandbox.log_end import last_lines, tail
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
-from cursus_sandbox.reports.findings import finding_lines
-from cursus_sandbox.reports.text import shown
+from cursus_sandbox.reports.findings import failure_details
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LOG_LINES = 100
@@ -40,7 +39,7 @@ def _case(step: StepExecutionResult, result: PipelineExecutionResult) -> ET.Elem
     match step.status:
         case StepStatus.FAILED:
             failure = ET.SubElement(case, "failure", message=_text(step.why))
-            failure.text = _text("\n\n".join(_details(step, result)))
+            failure.text = _text("\n\n".join(failure_details(step, result)))
         case StepStatus.STOPPED:
             ET.SubElement(case, "error", message=_text(step.why))
         case StepStatus.SKIPPED:
@@ -50,14 +49,6 @@ def _case(step: StepExecutionResult, result: PipelineExecutionResult) -> ET.Elem
     if step.log is not None and (lines := last_lines(tail(step.log), _LOG_LINES)):
         ET.SubElement(case, "system-out").text = _text("\n".join(lines))
     return case
-
-
-def _details(step: StepExecutionResult, result: PipelineExecutionResult) -> list[str]:
-    found = ["\n".join(finding_lines(report, one, result)) for report in step.reports for one in report.errors]
-    if step.message:
-        found.insert(0, step.message)
-    where = [("log: ", step.log), ("once more, by hand: sh ", step.by_hand)]
-    return [*found, *(f"{word}{shown(path)}" for word, path in where if path)]
 
 
 def _text(text: str) -> str:

@@ -96,5 +96,10 @@ class ProgressLines:
             self.silent = True
 
 
+def lines_on_stderr() -> ProgressLines:
+    """An observer for who has no console of their own."""
+    return ProgressLines(Console(stderr=True))
+
+
 def _line(word: str, style: str, said: str) -> Text:
     return Text(f"{word:<{_STATUS}}", style).append("  ").append(printable(said))

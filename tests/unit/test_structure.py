@@ -27,7 +27,7 @@ ROOMS = {
 # The hallway: each may import any room, and of the hallway only what stands before it.
 HALLWAY = [
     *("errors", "untrusted", "log_end", "shipped", "documents", "inputs", "planning", "capacity", "runs", "caching"),
-    *("secrets", "steps", "walk", "executor", "blessing", "reports", "api", "cli"),
+    *("secrets", "steps", "walk", "executor", "blessing", "reports", "api", "pytest_plugin", "cli"),
     "__main__",
 ]
 
@@ -42,6 +42,7 @@ DOORS = {
     "jinja2": ["reports.html"],
     "rich": ["reports.*", "cli.*"],
     "typer": ["cli.*"],
+    "pytest": ["pytest_plugin"],
 }
 
 
