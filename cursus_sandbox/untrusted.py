@@ -18,6 +18,7 @@ from typing import BinaryIO, cast
 
 _OWNER = 0o700
 _LARGEST_READ = 1 << 20
+_FAR = 200  # bytes of a path below the top
 
 
 def opened(file: Path) -> BinaryIO:
@@ -66,26 +67,23 @@ def remove(path: Path) -> None:
 def empty(folder: Path) -> None:
     """Take away all that is in a folder, also what its owner may not list.
 
-    Folders below are first moved to the top, so that no path grows. What is empty goes without any right on itself:
+    Folders far down are first moved to the top, so that no path grows. What is empty goes without any right on itself:
     the kernel leaves such a `work/work` behind an overlay, root's where a daemon mounted it. PermissionError when
     something full belongs to somebody else.
     """
+    top = os.fsencode(folder)
     numbers = count()
-    waiting = [folder]
+    waiting = [(top, False)]
     while waiting:
-        here = waiting.pop()
-        with suppress(PermissionError):
-            if here.lstat().st_mode & _OWNER != _OWNER:
-                here.chmod(_OWNER)
-        with os.scandir(here) as found:
-            for entry in list(found):
-                path = Path(entry.path)
-                if not entry.is_dir(follow_symlinks=False):
-                    path.unlink()
-                elif not _removed_at_once(path):
-                    waiting.append(_moved(path, folder, numbers))
-        if here != folder:
-            here.rmdir()
+        here, is_empty = waiting.pop()
+        if is_empty:
+            os.rmdir(here)  # noqa: PTH106 -- a step leaves many of them, and a Path takes longer than the kernel
+            continue
+        if here != top:
+            waiting.append((here, True))
+        for name in _emptied(here):
+            inside = b"%s/%s" % (here, name)
+            waiting.append((inside if len(inside) < len(top) + _FAR else _moved(inside, top, numbers), False))
 
 
 class _SmallReads:
@@ -106,18 +104,29 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def _removed_at_once(folder: Path) -> bool:
-    with suppress(OSError):
-        folder.rmdir()
-        return True
-    return False
+def _emptied(folder: bytes) -> list[bytes]:
+    """The full folders in a folder, of which all else is taken away."""
+    with suppress(PermissionError):
+        if os.lstat(folder).st_mode & _OWNER != _OWNER:
+            os.chmod(folder, _OWNER)  # noqa: PTH101
+    full = []
+    with os.scandir(folder) as found:
+        for entry in list(found):
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)  # noqa: PTH108
+                continue
+            try:
+                os.rmdir(entry.path)  # noqa: PTH106
+            except OSError:
+                full.append(entry.name)
+    return full
 
 
-def _moved(folder: Path, top: Path, numbers: Iterator[int]) -> Path:
+def _moved(folder: bytes, top: bytes, numbers: Iterator[int]) -> bytes:
     """Bring a folder to the top, under a name that is free there."""
     with suppress(PermissionError):
-        folder.chmod(_OWNER)  # to move a folder is to write its `..`
-    while os.path.lexists(place := top / f".removing-{next(numbers)}"):
+        os.chmod(folder, _OWNER)  # noqa: PTH101 -- to move a folder is to write its `..`
+    while os.path.lexists(place := b"%s/.removing-%d" % (top, next(numbers))):
         pass
-    folder.rename(place)
+    os.rename(folder, place)  # noqa: PTH104
     return place

@@ -31,6 +31,8 @@ from cursus_sandbox.runs.records import (
 )
 from cursus_sandbox.tables.report import DataCompatibilityReport
 
+_SECONDS_BETWEEN_SAVES = 10.0  # of what a run that is killed would have to read again
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -162,7 +164,7 @@ class Cache:
         write_record(folder, record)
         self.kept[step.name] = Kept(folder, record)
         self._find(self.kept[step.name], step.name)
-        self.contents.save()
+        self.contents.save(after=_SECONDS_BETWEEN_SAVES)
 
     def _left(self, output: StepOutput) -> tuple[Path, Mapping[str, str]]:
         """The folder of another step's output, and what is known to be in it."""

@@ -44,6 +44,7 @@ class Contents:
         self._memo = memo
         self._known, self._tables = _remembered(memo)
         self._is_new = False
+        self._saved = time.monotonic()
         self._saving = threading.Lock()
 
     def file(self, path: Path | str, *, linked: bool = False) -> Content:
@@ -112,13 +113,17 @@ class Contents:
             self._is_new = True
         return self._tables[sha256]
 
-    def save(self) -> None:
-        """Keep what was learned for the next time, as far as it can be."""
+    def save(self, *, after: float = 0) -> None:
+        """Keep what was learned for the next time, as far as it can be; `after` so many seconds since the last time.
+
+        All of it is written: after each of many steps that would be more and more work.
+        """
         beside = self._memo.with_name(f".{self._memo.name}.tmp")
         with self._saving, suppress(OSError):
-            if not self._is_new:
+            now = time.monotonic()
+            if not self._is_new or now < self._saved + after:
                 return
-            self._is_new = False
+            self._is_new, self._saved = False, now
             known, tables = (dict(list(one.items())[-_MOST_REMEMBERED:]) for one in (self._known, self._tables))
             self._memo.parent.mkdir(parents=True, exist_ok=True)
             memo = {"boot": this_boot(), "files": known, "tables": tables}
