@@ -6,7 +6,6 @@ network first, and ends when its stdin does. It runs by itself, with nothing but
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import socket
@@ -30,6 +29,8 @@ def enter_network_of(process: int) -> None:
 
 
 def _set_namespace(descriptor: int) -> None:
+    import ctypes  # noqa: PLC0415 -- not where the relay alone is named
+
     if ctypes.CDLL(None, use_errno=True).setns(descriptor, 0):  # os.setns is Python 3.12's
         raise OSError(ctypes.get_errno(), "setns")
 

@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
 from cursus_sandbox.errors import ExitCode, did_you_mean
-from cursus_sandbox.pipeline.notebook import table
 from cursus_sandbox.tables.report import DataCompatibilityReport
 
 
@@ -148,6 +147,8 @@ class PipelineExecutionResult(_Value):
 
     def _repr_html_(self) -> str:
         """What a notebook shows of it."""
+        from cursus_sandbox.pipeline.notebook import table  # noqa: PLC0415 -- for them alone
+
         return table(self)
 
     def __getitem__(self, step: str) -> StepExecutionResult:

@@ -18,7 +18,7 @@ from cursus_sandbox.pipeline.events import Event, StepLogged, StepSampled
 
 _SOONEST = 0.09  # seconds between two samples, or two words of a log, of one step
 _THINNER = 60  # a step that has run for a while gets some hundred of each, however long it goes on
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event, config={"defer_build": True})
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from cursus_sandbox.sagemaker.model import ModelError, create_model, model_folde
 from cursus_sandbox.sagemaker.script_main import main_job
 from cursus_sandbox.sagemaker.serving import serving_job
 from cursus_sandbox.sagemaker.staging import stage
-from cursus_sandbox.sagemaker.transform import Transform
 from cursus_sandbox.steps.several_hosts import HostsRun
 from cursus_sandbox.steps.watch import StepWatch, write
 
@@ -127,6 +126,8 @@ class Attempt:
 
     def _transformed(self, image: str | None, labels: Mapping[str, str]) -> AttemptEnd:
         """Run a model's server, send it the records, and end it."""
+        from cursus_sandbox.sagemaker.transform import Transform  # noqa: PLC0415 -- http.client, ssl and email with it
+
         step, folders = self.step, self.folders
         model, records = model_of(step), records_of(step)
         if model is None or records is None or step.transform is None or not step.outputs:
