@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from cursus_sandbox.sagemaker.layout import StepFolders
 from cursus_sandbox.untrusted import remove
 
 ATTEMPT = "attempt-"
+_MEMORY = Path("/dev/shm")  # noqa: S108 -- a folder of nobody's foreseeing is made in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,22 @@ class RunFolder:
             return Journal((self.path / "events.jsonl").open("ab", buffering=0))
         except OSError as error:
             raise unwritable(error, "begin the journal of the run") from error
+
+    def hidden(self) -> Path:
+        """A new folder for what must not stay on a disk: in memory, where there is a place, and the caller's alone."""
+        place = _MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else self.path
+        return Path(tempfile.mkdtemp(prefix=self._hidden, dir=place))
+
+    def without_hidden(self) -> None:
+        """Take away what a killed run had hidden."""
+        for place in (_MEMORY, self.path):
+            for folder in place.glob(f"{self._hidden}*"):
+                with suppress(OSError):  # somebody else's
+                    remove(folder)
+
+    @property
+    def _hidden(self) -> str:
+        return f"cursus-sandbox-{self.labels.get('cursus-sandbox.workspace', '')}-{self.name}-"
 
     @property
     def attempts(self) -> Iterator[Path]:

@@ -29,14 +29,15 @@ def recovery(workspace: Workspace, engines: Iterable[Reaper]) -> tuple[str, ...]
     by_name = {engine.name: engine for engine in engines}
     said = []
     for run, name in workspace.unfinished().items():
+        folder = workspace.run(run)
+        folder.without_hidden()
         engine = by_name.get(name)
         if engine is None and name != _LEAVES_NOTHING:
             hint = f"with --engine {name} the next run removes that, as does  cursus-sandbox clean"
             said.append(f"run {run} was killed, and what it left on the {name} engine is still there: {hint}")
             continue
-        folder = workspace.run(run)
         if engine is not None:
-            engine.reap({**workspace.labels, "cursus-sandbox.run": run}, below=folder.path)
+            engine.reap(folder.labels, below=folder.path)
         left = folder.without_attempts()
         workspace.finished(run)
         stays = f"; {left[0]} is not yours to delete" if left else ""

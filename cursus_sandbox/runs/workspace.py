@@ -86,7 +86,7 @@ class Workspace:
             else:
                 break
         self._write_unfinished(self.unfinished() | {path.name: engine})
-        return RunFolder(path, {**self.labels, "cursus-sandbox.run": path.name})
+        return self.run(path.name)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -113,8 +113,8 @@ class Workspace:
         return size
 
     def run(self, name: str) -> RunFolder:
-        """The folder of an earlier run."""
-        return RunFolder(self.runs / name)
+        """The folder of a run."""
+        return RunFolder(self.runs / name, {**self.labels, "cursus-sandbox.run": name})
 
     def published(self, pipeline: str, step: str) -> StepFolder | None:
         """The folder with the outputs that the newest run of this pipeline published for a step; None if none did."""

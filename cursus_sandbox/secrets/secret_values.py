@@ -2,7 +2,7 @@
 
 A plan names where secrets are kept (`env:VARIABLE`, `file:PATH`), and never what they are: whatever is made of a plan,
 a report, a journal, a key of a cache, can't hold one. Here alone are their values, in memory, from the start of a run
-to its end; on disk only while a step runs that wants one as a file.
+to its end; as a file, in memory too, only while a step runs that wants one.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ class SecretValues:
     def __bool__(self) -> bool:
         return bool(self.variables or self.files)
 
-    def handed_by(self, engine: Engine) -> Engine:
-        """The engine, handing them to each job; itself where there are none."""
-        return _Handing(engine, self) if self else engine
+    def handed_by(self, engine: Engine, hidden: Callable[[], Path]) -> Engine:
+        """The engine, handing them to each job; itself where there are none. `hidden` makes folders for those files."""
+        return _Handing(engine, self, hidden) if self else engine
 
 
 def secret_values(
@@ -141,8 +141,8 @@ def _as_text(value: bytes) -> str:
 class _Handing:
     """An engine that hands secrets to every job, and keeps them out of what it logs and of its errors."""
 
-    def __init__(self, engine: Engine, secrets: SecretValues) -> None:
-        self._engine, self._secrets, self._mask = engine, secrets, secrets.mask
+    def __init__(self, engine: Engine, secrets: SecretValues, hidden: Callable[[], Path]) -> None:
+        self._engine, self._secrets, self._mask, self._hidden = engine, secrets, secrets.mask, hidden
         self.name = engine.name
         self.runs_images = engine.runs_images
         self.makes_mounts = engine.makes_mounts
@@ -180,26 +180,25 @@ class _Handing:
         self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None, watcher: Watcher | None = None
     ) -> Exit:
         masked = self._mask.stream(log)
-        folder = job.scratch.with_name(f"{job.scratch.name}-secrets")
+        folder = self._hidden() if self._secrets.files else None
         try:
             given = replace(
                 job,
                 environment={**job.environment, **self._secrets.variables},
-                mounts=(*job.mounts, *_written(self._secrets.files, folder)),
+                mounts=(*job.mounts, *(_written(self._secrets.files, folder) if folder else ())),
             )
             ended = self._engine.run(given, masked.feed, visitor, watcher)
             masked.end()
         except EngineError as error:
             raise EngineError(self._mask.text(error.what), hint=self._mask.text(error.hint)) from None
         finally:
-            remove(folder)
+            if folder:
+                remove(folder)
         return ended
 
 
 def _written(files: Mapping[str, bytes], folder: Path) -> list[Mount]:
     """The files, in a folder that nobody else may enter; whoever the job runs as may read each."""
-    if files:
-        folder.mkdir(mode=0o700)
     for name, value in files.items():
         (folder / name).write_bytes(value)
         (folder / name).chmod(0o444)

@@ -109,7 +109,7 @@ class ThisMachine:
             errand.step,
             errand.sources,
             errand.run,
-            errand.secrets.handed_by(self.engine),
+            errand.secrets.handed_by(self.engine, errand.run.hidden),
             DataCompatibilityValidator(values=errand.values, memo=Memo(errand.run.checks)),
             tell,
             stopping,

@@ -1,6 +1,7 @@
 """Secrets of steps that fail, outputs that are traps, and a run that is killed and taken up again."""
 
 import signal
+from pathlib import Path
 
 SECRET = "s3cr3t-0f-a-black-b0x"
 FOREVER = "print('waiting', flush=True); time.sleep(600)"
@@ -47,3 +48,23 @@ def test_a_run_that_was_killed(box):
     assert {step["step"]: step["status"] for step in ended.result["steps"]} == {"quick": "reused", "slow": "succeeded"}
     assert not list(killed.workspace.glob("runs/*/steps/*/attempt-*"))
     assert [one.name for one in (ended.run / "steps/slow/outputs/out").iterdir()] == ["said"]
+
+
+def test_a_secret_of_a_run_that_was_killed(box):
+    """A secret that is a file is never in the workspace, and after SIGKILL the next run removes it from memory too."""
+    box.write("key.pem", SECRET)
+    secrets = {"KEY": {"from": "file:key.pem", "as": "file"}}
+    box.step("slow", f"assert len(Path('/run/secrets/KEY').read_text()) == {len(SECRET)}\n" + FOREVER, secrets=secrets)
+
+    def hidden():
+        return [one for one in Path("/dev/shm").rglob("KEY") if one.read_text() == SECRET]
+
+    with box.start() as running:
+        running.wait_for_log("slow", "waiting")
+        running.process.send_signal(signal.SIGKILL)
+        killed = running.ended(code=-signal.SIGKILL, leaves_containers=True)
+    assert hidden()
+    killed.hides(SECRET)
+    box.step("slow", "say('at last')", secrets=secrets)
+    box.run(code=0).hides(SECRET)
+    assert not hidden()
