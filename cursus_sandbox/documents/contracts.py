@@ -71,7 +71,13 @@ def _contract(tree: Tree, content: dict[str, Any], inside: Place) -> tuple[Scrip
             for name, port in channels.items()
             if port.table_schema
         }
-        contract = contract.model_copy(update={"field_lines": lines})
+        like_lines = {
+            (part, name): tree.line(written(("contract", part, name, "schema", "like"))) or 1
+            for part, channels in ports.items()
+            for name, port in channels.items()
+            if port.table_schema and port.table_schema.like
+        }
+        contract = contract.model_copy(update={"field_lines": lines, "like_lines": like_lines})
     for what, place, hint in (*_undescribed(content), *_aliases_that_collide(content), *_unlike(content)):
         at = written(place)
         problems.append(tree.problem(f"{'.'.join(map(str, at))}: {what}", at, hint))

@@ -104,8 +104,8 @@ class ScriptContract(_Tolerant):
     `variants` are what it is for certain job types, each a whole contract. `local_inputs` come from this machine, never
     from a step: each with the configuration's attribute that names it in Cursus. `unmounted_inputs` the script looks up
     by itself. What is `delegated` runs in an SDK of Cursus'. `file` is where the contract was found, and `field_lines`
-    the line of each field of the schema of a channel (`("inputs", "data")`); a `generic` one stands for a contract that
-    was not found.
+    the line of each field of the schema of a channel (`("inputs", "data")`), `like_lines` of the `like` in one; a
+    `generic` one stands for a contract that was not found.
     """
 
     step_type: StepName
@@ -126,6 +126,7 @@ class ScriptContract(_Tolerant):
     variants: dict[str, ScriptContract] = Field(default_factory=dict)
     file: Path | None = None
     field_lines: dict[tuple[str, str], dict[str, int]] = Field(default_factory=dict, exclude=True)
+    like_lines: dict[tuple[str, str], int] = Field(default_factory=dict, exclude=True)
     generic: bool = False
 
     @property

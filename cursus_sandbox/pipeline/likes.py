@@ -117,5 +117,5 @@ class _Likes:
         if of_step and of_step.like:
             problem = replace(problem, at=("steps", port.step, "schemas", port.channel, "like"))
         elif contract.file is not None:
-            problem = replace(problem, file=contract.file)
+            problem = replace(problem, file=contract.file, line=contract.like_lines.get((port.section, port.channel)))
         self.problems.append(problem)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -33,7 +33,8 @@ class Recipe:
     """How to make a table.
 
     `place` names it among those of one `seed`. The column `label` depends on the first few numbers of its row, so that
-    a training on it converges; `key` counts the rows. `nasty` puts every edge a type has into the first rows.
+    a training on it converges; `key` counts the rows. Columns of a key are the same in every place, for tables are
+    joined on them. `nasty` puts every edge a type has into the first rows.
     """
 
     rows: int = 1000
@@ -84,12 +85,14 @@ def batches(schema: TableSchema, recipe: Recipe) -> Iterator[pa.RecordBatch]:
 def _batch(schema: TableSchema, recipe: Recipe, *, first: int, rows: int) -> pa.RecordBatch:
     made = {}
     fields, keys = schema.fields, schema.primary_key
+    everywhere = replace(recipe, place="")  # what tables are joined on is the same in all of one seed
     for field in fields:
         counted = field.name == recipe.key or field.name in keys[:1]  # of several, one that differs is enough
+        joins = counted or field.name in keys or field.constraints.unique
         asked = field.constraints.model_copy(update={"required": field.constraints.required or field.name in keys})
         made[field.name] = column(
             field.model_copy(update={"constraints": asked}),
-            _stream(recipe, field.name, first),
+            _stream(everywhere if joins else recipe, field.name, first),
             first=first,
             rows=rows,
             counted=counted,

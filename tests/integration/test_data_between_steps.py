@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from small_pipeline import said, statuses, succeeded
 
+from cursus_sandbox import DocumentError
 from cursus_sandbox.tables.mismatch import Kind
 
 TABLE = """
@@ -167,3 +168,22 @@ def test_data_from_outside_that_have_not_changed(small):
     assert (first.depth, second.depth.endswith(", unchanged since)")) == ("parquet footers", True)
     pq.write_table(pa.table({"late": ["no"]}), file)
     assert small.run().exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("like", "said"),
+    [
+        ({"channel": "out", "step": "frist"}, "no step is called 'frist'"),
+        ({"channel": "out", "step": "first", "minus": ["lable"]}, "minus: 'first:out' has no field 'lable'"),
+    ],
+)
+def test_a_schema_like_one_that_is_not_there(small, like, said):
+    """A contract's schema that is like another step's names its file and line where there is no such step or column."""
+    fields = [{"name": "id"}, {"name": "label"}]
+    small.step("first", outputs={"out": {"schema": {"fields": fields}}})
+    small.step("second", reads={"rows": "first:out"}, inputs={"rows": {"schema": {"like": like}}})
+    with pytest.raises(DocumentError) as refused:
+        small.run()
+    (problem,) = refused.value.problems
+    assert said in problem.what
+    assert problem.file.read_text().splitlines()[problem.line - 1].strip().startswith("like:")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cursus_sandbox.tables.arrow_types import Family
-from cursus_sandbox.tables.schema import TableSchema
+from cursus_sandbox.tables.schema import TableSchema, like_another
 from cursus_sandbox.tables.synthetic import CHUNK, Recipe, batches, write_table
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
 
@@ -102,6 +102,21 @@ def test_a_key_counts():
     assert table(FLIGHTS, rows=CHUNK + 5, key="id").column("id").to_pylist() == list(range(CHUNK + 5))
     text = table([{"name": "id", "type": "string"}], rows=2, key="id")
     assert text.column("id").to_pylist() == ["000000000", "000000001"]
+
+
+@pytest.mark.parametrize("keyed", [{"primaryKey": ["id", "wind"]}, {"primaryKey": "code"}, {}])
+def test_a_table_like_another_joins_with_it(keyed):
+    """The columns of a key are the same in all tables of one seed, of any place and of any number of rows."""
+    code = {"name": "code", "type": "string", "constraints": {"pattern": "[A-Z]{2}-[0-9]{4}", "unique": not keyed}}
+    first = schema([*FLIGHTS, code], **keyed)
+    other = like_another(first, TableSchema.model_validate({"like": {"channel": "first", "minus": ["hour"]}}))
+    keys = [*first.primary_key] or ["code"]
+    (one,), (two,) = (
+        batches(first, Recipe(rows=50, place="a:first/")),
+        batches(other, Recipe(rows=40, place="b:other/")),
+    )
+    assert pa.table(one).join(pa.table(two).select(keys), keys, join_type="inner").num_rows == 40
+    assert one.slice(0, 40).column("carrier") != two.column("carrier")
 
 
 @pytest.mark.parametrize("kind", ["integer", "number", "boolean", "string"])

@@ -194,7 +194,7 @@ def thread_states():
 @pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz"])
 @pytest.mark.parametrize("content", [SHORT, SHORT * 500_000, SHORT * 300_000 + "1.0,x\n"], ids=["short", "long", "bad"])
 def test_no_thread_of_pyarrow_asks_for_the_interpreter(check, name, content):
-    """Reading text leaves nothing of Python's to pyarrow's threads: asking for it as it ends would abort the process."""
+    """Reading text leaves nothing of Python's to pyarrow's threads: one that asked as it ends would abort all."""
     check(HEADER + SHORT, field("integer"))  # imports
     before = thread_states()
     check(HEADER + content, field("integer"), name)
