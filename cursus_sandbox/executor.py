@@ -129,9 +129,9 @@ class PipelineExecutor:
         with site:
             if images:
                 self.observer(Progress(what=f"looking for {', '.join(images)}"))
-            digests = site.require(
-                images, pull=self.pull, fetching=self._fetching
-            )  # before the workspace: what can't run leaves none
+            digests = site.require(  # before the workspace: what can't run leaves none
+                images, pull=self.pull, fetching=self._fetching, runtimes=_runtimes(plan, chosen)
+            )
             with Workspace(self.workspace_dir) as workspace:
                 recovered = recovery(workspace, [site])
                 reused = _earlier_outputs(plan, chosen, workspace)
@@ -204,10 +204,14 @@ def _on_one_host(
 
 def _without_runtime(plan: PipelineExecutionPlan, chosen: frozenset[str], engine: EngineKind) -> tuple[str, ...]:
     """What to say where containers of another runtime are asked for, and an engine has none."""
-    asked = sorted({step.runtime for step in plan.steps if step.starts and step.name in chosen and step.runtime})
+    asked = _runtimes(plan, chosen)
     if not asked or engine.runs_images:
         return ()
     return (f"the {engine.name} engine has no container runtimes: {', '.join(asked)} is not used",)
+
+
+def _runtimes(plan: PipelineExecutionPlan, chosen: frozenset[str]) -> list[str]:
+    return sorted({step.runtime for step in plan.steps if step.starts and step.name in chosen and step.runtime})
 
 
 def _local_engine(images: list[str]) -> Engine:

@@ -84,9 +84,15 @@ class DockerEngine:
             self._daemon.client.close()
 
     def require(
-        self, images: Iterable[str], *, pull: bool = False, fetching: Fetching | None = None
+        self,
+        images: Iterable[str],
+        *,
+        pull: bool = False,
+        fetching: Fetching | None = None,
+        runtimes: Iterable[str] = (),
     ) -> Mapping[str, str]:
         """Give the id of each image; nothing is pulled unless `pull`. EngineError names every image that is missing."""
+        self._require_runtimes(runtimes)
         found: dict[str, str] = {}
         missing: list[str] = []
         for image in dict.fromkeys(images):
@@ -106,6 +112,14 @@ class DockerEngine:
             )
         return found
 
+    def _require_runtimes(self, names: Iterable[str]) -> None:
+        there = self._daemon.facts.runtimes
+        if missing := [name for name in names if name not in there]:
+            raise EngineError(
+                f"the Docker daemon at {self._daemon.address} has no runtime '{missing[0]}'; it has {', '.join(there)}",
+                hint="Install it and name it in the daemon's daemon.json, or leave  runtime:  away.",
+            )
+
     def run(
         self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None, watcher: Watcher | None = None
     ) -> Exit:
@@ -115,12 +129,7 @@ class DockerEngine:
                 return NEVER_STARTED
             if job.image is None:
                 raise EngineError(f"job '{job.name}' names no image", hint="Give it an image, or use --engine local.")
-            if job.runtime and job.runtime not in self._daemon.facts.runtimes:
-                raise EngineError(
-                    f"the Docker daemon at {self._daemon.address} has no runtime '{job.runtime}'; it has "
-                    + ", ".join(self._daemon.facts.runtimes),
-                    hint="Install it and name it in the daemon's daemon.json, or leave  runtime:  away.",
-                )
+            self._require_runtimes([job.runtime] if job.runtime else ())
             check(job)
             try:
                 try:

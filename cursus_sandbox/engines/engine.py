@@ -198,9 +198,16 @@ class Engine(EngineKind, Protocol):
     ) -> None: ...
 
     def require(
-        self, images: Iterable[str], *, pull: bool = False, fetching: Fetching | None = None
+        self,
+        images: Iterable[str],
+        *,
+        pull: bool = False,
+        fetching: Fetching | None = None,
+        runtimes: Iterable[str] = (),
     ) -> Mapping[str, str]:
         """Give each image's digest, pulling missing ones only when told to; EngineError names every missing one.
+
+        Of container runtimes, for engines with any, it is one that isn't there.
 
         `fetching` is told how far a pull is.
         """

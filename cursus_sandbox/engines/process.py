@@ -71,6 +71,7 @@ class ProcessEngine:
         *,
         pull: bool = False,  # noqa: ARG002
         fetching: Fetching | None = None,  # noqa: ARG002
+        runtimes: Iterable[str] = (),  # noqa: ARG002
     ) -> Mapping[str, str]:
         """Give nothing: this engine has no images."""
         return {}

@@ -158,9 +158,14 @@ class _Handing:
         self._engine.__exit__(kind, error, traceback)
 
     def require(
-        self, images: Iterable[str], *, pull: bool = False, fetching: Fetching | None = None
+        self,
+        images: Iterable[str],
+        *,
+        pull: bool = False,
+        fetching: Fetching | None = None,
+        runtimes: Iterable[str] = (),
     ) -> Mapping[str, str]:
-        return self._engine.require(images, pull=pull, fetching=fetching)
+        return self._engine.require(images, pull=pull, fetching=fetching, runtimes=runtimes)
 
     def cluster(
         self, hosts: Sequence[str], *, outside: bool, labels: Mapping[str, str]

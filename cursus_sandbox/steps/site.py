@@ -58,9 +58,14 @@ class Site(EngineKind, Protocol):
         """The plan with each step given what there can be; MachineError where one of the chosen can't be run at all."""
 
     def require(
-        self, images: Iterable[str], *, pull: bool = False, fetching: Fetching | None = None
+        self,
+        images: Iterable[str],
+        *,
+        pull: bool = False,
+        fetching: Fetching | None = None,
+        runtimes: Iterable[str] = (),
     ) -> Mapping[str, str]:
-        """Give each image's digest, as an engine does, wherever errands run."""
+        """Give each image's digest, as an engine does, wherever errands run; the runtimes are there, too."""
 
     def done(self, errand: Errand, tell: Observer, stopping: threading.Event, pause: Pause) -> Done:
         """Run an errand to its end, publishing nothing; `stopping` is set when it is not to be tried again.

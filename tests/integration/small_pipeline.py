@@ -132,8 +132,8 @@ class Watched:
     def __exit__(self, *error: object) -> None:
         self.engine.__exit__(*error)
 
-    def require(self, images: Iterable[str], *, pull: bool = False, fetching: Any = None) -> Mapping[str, str]:
-        return self.engine.require(images, pull=pull, fetching=fetching)
+    def require(self, images: Iterable[str], **settings: Any) -> Mapping[str, str]:
+        return self.engine.require(images, **settings)
 
     def run(
         self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None, watcher: Watcher | None = None

@@ -23,6 +23,15 @@ def test_an_image_that_is_not_there(docker_box):
     assert not docker_box.workspace.exists()
 
 
+def test_a_runtime_that_is_not_there(docker_box):
+    """A container runtime of any step that the daemon lacks is found before the first step: 4."""
+    docker_box.step("load", "say('rows')")
+    docker_box.step("bad", reads={"data": "load:out"}, runtime="gone-1")
+    ended = docker_box.run(code=4)
+    assert "has no runtime 'gone-1'; it has " in ended.stderr
+    assert not docker_box.workspace.exists()
+
+
 def test_an_interpreter_that_is_not_there(box):
     """A script whose own commands aren't there has failed as a shell has it: 127."""
     box.step("bad", entry_point="bad.sh")
