@@ -82,6 +82,7 @@ class Walk:
         self.secrets = secrets
         self.fetched = fetched
         self.started = started
+        self.stopping = threading.Event()
         self.cache = Cache(
             plan.name,
             Surroundings(
@@ -96,6 +97,7 @@ class Walk:
             strict=rules.strict,
             values=rules.values,
             refused=refusals(plan.steps, forced=rules.force, use=rules.cache),
+            stopping=self.stopping,
         )
         self.schedule = Schedule(plan.dependencies)
         self.jobs = rules.jobs or site.jobs
@@ -111,7 +113,6 @@ class Walk:
         self.news: SimpleQueue[Callable[[], object]] = SimpleQueue()  # what steps leave to the walk's own thread
         self.turns: dict[str, threading.Event] = {}  # of steps that wait to be tried again
         self.stopped: str | None = None  # why nothing more is started
-        self.stopping = threading.Event()
         self.interrupted: ExitCode | None = None
         self.broken: BaseException | None = None
 
@@ -161,7 +162,9 @@ class Walk:
             interrupted=_exit_code_of(self.broken) or self.interrupted,
             steps=tuple(self.results[name] for name in self.plan.execution_order),
         )
-        self.cache.contents.save()
+        if not self.cache.reading.is_over:
+            self._tell(Progress(what="reading what steps have left, to know it again"))
+        self.cache.finish()
         with self._unbroken("save the result"):
             self.folder.write("result.json", result.model_dump(mode="json"))
         self._tell(RunEnded(run=result.run, outcome=result.outcome, exit_code=result.exit_code, seconds=result.seconds))
@@ -267,6 +270,7 @@ class Walk:
             if done.manifest:
                 self.cache.keep(step, ingredients, folder, done.manifest, done.result)
             folder.publish(done.left.outputs)
+            self.cache.published(step.name)
             folder.discard(done.left)
         return done.result
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cursus_sandbox.caching.ingredients import Cook, Ingredients, Surroundings, key_of, what_changed
+from cursus_sandbox.caching.ingredients import Cook, Ingredients, Surroundings, are_known, filled_in, key_of, what_changed
+from cursus_sandbox.caching.reading import Reading
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
 from cursus_sandbox.pipeline.source import StepOutput
@@ -53,7 +55,8 @@ class Cache:
 
     `kept` and `stands_for` are filled as steps end: what each has left, or the folder that stands for an output. With
     `strict`, what a step left with warnings isn't taken over; without `values`, what was in the data isn't said again.
-    `refused` says of steps why nothing is taken over for them.
+    `refused` says of steps why nothing is taken over for them. When `stopping` is set, nobody waits any more for what
+    large outputs are.
     """
 
     pipeline: str
@@ -61,23 +64,34 @@ class Cache:
     strict: bool = False
     values: bool = True
     refused: Mapping[str, str] = field(default_factory=dict)
+    stopping: threading.Event = field(default_factory=threading.Event)
     kept: dict[str, Kept] = field(default_factory=dict)
     stands_for: dict[tuple[str, str], Path] = field(default_factory=dict)
     contents: Contents = field(init=False)
+    reading: Reading = field(init=False)
     _cook: Cook = field(init=False)
 
     def __post_init__(self) -> None:
         self.contents = Contents(self._folder / "contents.json")
         self._cook = Cook(self.around, self.contents, self._left)
+        self.reading = Reading(self.stopping)
 
     def answer(self, step: PlannedStep) -> Answer:
-        """What there is for a step whose inputs are there."""
+        """What there is for a step whose inputs are there.
+
+        If those are still being read, it waits only where what the step left before may be taken over then.
+        """
         try:
             ingredients = self._cook.ingredients(step)
+            if step.name in self.refused:
+                return Answer(self.refused[step.name], ingredients)
+            if self.reading.under_way(_before(step)):
+                earlier = self.newest(step.name)
+                if earlier is not None and filled_in(ingredients, earlier) == earlier:
+                    self.reading.wait(_before(step))
+                    ingredients = self._cook.ingredients(step)
         except (OSError, ValueError) as error:
             return Answer(f"what it reads can't be looked at: {error}")
-        if step.name in self.refused:
-            return Answer(self.refused[step.name], ingredients)
         found = self._followed(self._keys / key_of(ingredients))
         newest = self._followed(self._newest / _place(self.pipeline, step.name))
         looked_at = found
@@ -95,7 +109,8 @@ class Cache:
             return Answer(why, ingredients, damaged=looked_at)
         if before is None:
             return Answer("it has not run before" if newest is None else "what it had left is gone", ingredients)
-        return Answer(what_changed(before.record.ingredients, ingredients) or "what it had left is gone", ingredients)
+        now = filled_in(ingredients, before.record.ingredients)
+        return Answer(what_changed(before.record.ingredients, now) or "what it had left is gone", ingredients)
 
     def newest(self, step: str) -> Ingredients | None:
         """What the step came of in the newest run that has its outputs; None where there is none that can be read."""
@@ -151,20 +166,36 @@ class Cache:
     ) -> None:
         """Write down what a step has left, and let it be found, just before it is published; until then it isn't there.
 
-        What it read must not have changed in the meantime.
+        What it read must not have changed in the meantime; and it must be known by now.
         """
         if ingredients is not None:
+            self.reading.wait(_before(step))
             try:
                 again = self._cook.ingredients(step, linked=True)
             except (OSError, ValueError):
-                again = None
-            ingredients = ingredients if again == ingredients else None
+                again = {}
+            ingredients = again if filled_in(ingredients, again) == again and are_known(again) else None
         key = key_of(ingredients) if ingredients is not None else ""
         record = record_of(manifest, run=folder.run, key=key, ingredients=ingredients or {}, result=result)
         write_record(folder, record)
         self.kept[step.name] = Kept(folder, record)
         self._find(self.kept[step.name], step.name)
         self.contents.save(after=_SECONDS_BETWEEN_SAVES)
+
+    def published(self, step: str) -> None:
+        """Have what it has left be read, as far as nobody has, beside all else."""
+        if (kept := self.kept.get(step)) and not kept.is_read:
+            self.reading.begin(step, kept, self._known)
+
+    def finish(self) -> None:
+        """Wait until all is read, and keep what was learned for the next time."""
+        self.reading.finish()
+        self.contents.save()
+
+    def _known(self, kept: Kept) -> None:
+        self.kept[kept.folder.path.name] = kept
+        for name, file in kept.record.files.items():
+            self._cook.as_table(kept.folder.outputs / name, file.sha256)
 
     def _left(self, output: StepOutput) -> tuple[Path, Mapping[str, str]]:
         """The folder of another step's output, and what is known to be in it."""
@@ -212,6 +243,10 @@ def refusals(plan_steps: Collection[PlannedStep], *, forced: Collection[str], us
     found = {step.name: "the document says  cache: false" for step in plan_steps if not step.cache}
     found |= dict.fromkeys(forced, "--force")
     return found if use else dict.fromkeys((step.name for step in plan_steps), "--no-cache")
+
+
+def _before(step: PlannedStep) -> set[str]:
+    return {one.source.step for one in step.inputs if isinstance(one.source, StepOutput)}
 
 
 def _warned(result: StepExecutionResult) -> bool:

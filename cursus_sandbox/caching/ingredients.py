@@ -55,7 +55,10 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Cook:
-    """Gathers the ingredients of steps. `left` gives the folder of another step's output, and its files' contents."""
+    """Gathers the ingredients of steps. `left` gives the folder of another step's output, and its files' contents.
+
+    A content that nobody has read yet is "", and so is the ingredient.
+    """
 
     around: Surroundings
     contents: Contents
@@ -108,7 +111,7 @@ class Cook:
         match one.source:
             case StepOutput():
                 folder, left = self.left(one.source)
-                return _shortened({name: self._as_table(folder / name, content) for name, content in left.items()})
+                return _shortened({name: self.as_table(folder / name, content) for name, content in left.items()})
             case Located() | S3Objects():
                 found: dict[str, str] = {}
                 for name, path in named(one.source, self.around.fetched).items():
@@ -116,17 +119,17 @@ class Cook:
                     if path.is_dir():
                         tree = self.contents.tree(whole, but_not=self.around.workspace, linked=linked)
                         for inside, content in tree.items():
-                            found[f"{name}/{inside}".removeprefix("/")] = self._as_table(whole / inside, content)
+                            found[f"{name}/{inside}".removeprefix("/")] = self.as_table(whole / inside, content)
                     else:
                         content = self.contents.file(whole, linked=linked).sha256
-                        found[name or path.name] = self._as_table(whole, content)
+                        found[name or path.name] = self.as_table(whole, content)
                 return _shortened(found)
             case Synthetic():
                 # What is made depends on the channel's schema and on these, besides our version.
                 recipe = [one.source.model_dump(mode="json"), step.name, one.channel, step.hyperparameters]
                 return {"recipe": _digest(recipe)}
 
-    def _as_table(self, file: Path, content: str) -> str:
+    def as_table(self, file: Path, content: str) -> str:
         """A file's content, or of a Parquet file its table's: what it is, not how it was written."""
         table = self.contents.table(file, content) if file.name.lower().endswith(_PARQUET) else None
         return table or content
@@ -140,6 +143,19 @@ def key_of(ingredients: Ingredients) -> str:
 def what_changed(before: Ingredients, now: Ingredients) -> str:
     """What differs between the ingredients of two runs of a step, in words; empty if nothing does."""
     return "; ".join(_changes(before, now))
+
+
+def filled_in(known: Ingredients, others: Ingredients) -> Ingredients:
+    """Ingredients in which what nobody has read yet, which is "", is taken to be as in others."""
+    return {
+        name: {file: content or others.get(name, {}).get(file, "") for file, content in files.items()}
+        for name, files in known.items()
+    }
+
+
+def are_known(ingredients: Ingredients) -> bool:
+    """Whether all that is read of other steps' outputs has been read."""
+    return not any("" in files.values() for name, files in ingredients.items() if name.startswith("input "))
 
 
 def _changes(before: Ingredients, now: Ingredients) -> Iterator[str]:
@@ -177,7 +193,9 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _shortened(files: Mapping[str, str]) -> Mapping[str, str]:
-    return files if len(files) <= _MOST_NAMED else {f"its {len(files):,} files": _digest(files)}
+    if len(files) <= _MOST_NAMED:
+        return files
+    return {f"its {len(files):,} files": "" if "" in files.values() else _digest(files)}
 
 
 def _digest(value: object) -> str:

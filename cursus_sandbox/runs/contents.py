@@ -5,13 +5,14 @@ Of a Parquet file there is a word for its table, too, which is the same however 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import stat
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,13 +151,15 @@ class Contents:
         self._is_new = True
 
 
-def sha256_of(file: int | str) -> str:
-    """The SHA-256 of a file, by name or open."""
+def sha256_of(file: int | str, *, go_on: Callable[[], bool] = lambda: True) -> str:
+    """The SHA-256 of a file, by name or open; InterruptedError when it is not to go on."""
     opened = file if isinstance(file, int) else os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         digest = hashlib.sha256()
         while data := os.read(opened, _CHUNK):
             digest.update(data)
+            if not go_on():
+                raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR))
         return digest.hexdigest()
     finally:
         if opened != file:

@@ -1,15 +1,17 @@
 """The record that lies beside a step's published outputs: what they are, byte for byte, and what they came of.
 
-It is written before the outputs are published, by one rename, so that outputs with a record are whole.
+It is written before the outputs are published, by one rename, so that outputs with a record are whole. Of large ones it
+says then which files they are, and once those were read what is in them: whoever needs the files has them meanwhile.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +31,10 @@ class _Value(BaseModel):
 
 
 class KeptFile(_Value):
-    """A published file. While its size, time and inode are these, within one boot, its bytes need not be read."""
+    """A published file. While its size, time and inode are these, within one boot, its bytes need not be read.
+
+    `sha256` is "" until they have been read a first time.
+    """
 
     size: int
     sha256: str
@@ -87,8 +92,11 @@ class Manifest:
     links: Mapping[str, str]
 
 
-def manifest_of(outputs: Path) -> Manifest:
-    """What finished outputs are; each file is read once. Damaged where one is no file, or can't be read."""
+def manifest_of(outputs: Path, *, at_once: float = math.inf) -> Manifest:
+    """What finished outputs are; each file is read once. Damaged where one is no file, or can't be read.
+
+    Of more than `at_once` bytes the rest is not read yet.
+    """
     files: dict[str, KeptFile] = {}
     folders: list[str] = []
     links: dict[str, str] = {}
@@ -105,7 +113,8 @@ def manifest_of(outputs: Path) -> Manifest:
                     folders.append(name)
                     waiting.append(Path(entry.path))
                 elif entry.is_file(follow_symlinks=False):
-                    files[name] = _read(name, entry.path)
+                    at_once -= entry.stat(follow_symlinks=False).st_size
+                    files[name] = _read(name, entry.path) if at_once >= 0 else _kept(entry.path, "")
                 else:
                     raise Damaged(f"{name} is neither a file nor a folder")
     return Manifest(files, tuple(sorted(folders)), links)
@@ -135,6 +144,11 @@ class Kept:
     record: Record
     as_written: bool = True
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the bytes of each file are known."""
+        return all(one.sha256 for one in self.record.files.values())
+
 
 def kept_in(folder: StepFolder) -> Kept | None:
     """What a step's folder keeps; None where there are no outputs, or no record. Damaged if that can't be read."""
@@ -149,10 +163,10 @@ def kept_in(folder: StepFolder) -> Kept | None:
         raise Damaged(f"its record can't be read: {why}") from error
 
 
-def verified(kept: Kept) -> Kept:
+def verified(kept: Kept, *, go_on: Callable[[], bool] = lambda: True) -> Kept:
     """The same, after a look at each file; where a look isn't enough, its bytes are read. Damaged says what differs.
 
-    The record remembers files that had to be read as they are now.
+    The record remembers files that had to be read as they are now. Damaged, too, where reading is not to go on.
     """
     record = kept.record
     same_boot = record.boot == this_boot() != ""
@@ -163,15 +177,21 @@ def verified(kept: Kept) -> Kept:
             status = os.lstat(path)
             if status.st_size != one.size or not stat.S_ISREG(status.st_mode):
                 raise Damaged(f"{name} is another file")
-            if same_boot and (status.st_mtime_ns, status.st_ino) == (one.mtime_ns, one.inode):
+            unchanged = same_boot and (status.st_mtime_ns, status.st_ino) == (one.mtime_ns, one.inode)
+            if unchanged and one.sha256:
                 continue
-            if sha256_of(path) != one.sha256:
+            if not unchanged and not one.sha256:
+                raise Damaged(f"{name} may have other bytes")
+            sha256 = sha256_of(path, go_on=go_on)
+            if one.sha256 not in ("", sha256):
                 raise Damaged(f"{name} has other bytes")
         except FileNotFoundError as error:
             raise Damaged(f"{name} is missing") from error
         except OSError as error:
             raise Damaged(f"{name} can't be read: {error.strerror}") from error
-        again[name] = _kept(path, one.sha256)
+        again[name] = _kept(path, sha256)
+        if not one.sha256 and again[name] != one.model_copy(update={"sha256": sha256}):
+            raise Damaged(f"{name} was changed while it was read")
     if not again and same_boot:
         return kept
     return Kept(

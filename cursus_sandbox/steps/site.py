@@ -22,6 +22,8 @@ from cursus_sandbox.steps.step_run import Done, StepRun
 from cursus_sandbox.tables.memo import Memo
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
 
+_READ_AT_ONCE = 8 * 1024 * 1024  # bytes, some milliseconds' worth: those that wait for them need not wait for more
+
 
 @dataclass(frozen=True, slots=True)
 class Errand:
@@ -121,6 +123,7 @@ class ThisMachine:
             pause,
             errand.secrets.mask,
             strict=errand.strict,
+            at_once=_READ_AT_ONCE,
         )
         done = run.done()
         if errand.secrets:  # what it answered is in the result, masked

@@ -46,6 +46,8 @@ class Done:
 class StepRun:
     """A step about to run. `sources` gives the file or folder of each input; `tell` hears what happens.
 
+    Of what it leaves so many bytes are read `at_once`; a manifest says of the rest that nobody has read it.
+
     `stopping` is set when it is not to be tried again, `pause` waits until it is; `mask` hides its secrets.
     """
 
@@ -59,6 +61,7 @@ class StepRun:
     pause: Pause
     mask: Mask
     strict: bool = False
+    at_once: float = math.inf
 
     def done(self) -> Done:
         """Run the step, again if it may be, and say what came of it. Raises EngineError and OSError only."""
@@ -97,7 +100,7 @@ class StepRun:
         result = self._judged(result, last, message, folder)
         if result.status is StepStatus.FAILED:
             return Done(with_particulars(result, last, self.engine, folder))
-        return Done(result, last.folders, _manifest(last.folders.outputs)) if result.success else Done(result)
+        return Done(result, last.folders, self._manifest(last.folders)) if result.success else Done(result)
 
     def _judged(
         self, result: StepExecutionResult, last: LastAttempt, message: ExitMessage, folder: StepFolder
@@ -203,13 +206,12 @@ class StepRun:
             self._tell_of(report)
             yield report
 
-
-def _manifest(outputs: Path) -> Manifest | None:
-    """What is in the outputs, as far as that can be told."""
-    try:
-        return manifest_of(outputs)
-    except Damaged:
-        return None
+    def _manifest(self, left: StepFolders) -> Manifest | None:
+        """What is in the outputs, as far as that can be told."""
+        try:
+            return manifest_of(left.outputs, at_once=self.at_once)
+        except Damaged:
+            return None
 
 
 def _metrics(outputs: Path) -> dict[str, float]:
