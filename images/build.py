@@ -30,7 +30,14 @@ from wheels import Target, cache, own_wheel, wheels
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent
-PACKAGE = ("pyproject.toml", "README.md", "LICENSE", "cursus_sandbox", "contracts")  # what our own wheel is made of
+PACKAGE = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "cursus_sandbox",
+    "contracts",
+    "examples",
+)  # what our own wheel is made of
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Any
 import typer
 
 from cursus_sandbox.pipeline.names import pascal
-from cursus_sandbox.shipped import shipped_contracts
+from cursus_sandbox.shipped import shipped_contracts, shipped_examples
 
 VARIABLE = "_CURSUS_SANDBOX_COMPLETE"
 _SECONDS = 5.0  # a workspace on a disk that is away must not hold the prompt for ever
@@ -90,6 +90,11 @@ def steps(ctx: typer.Context, incomplete: str) -> list[str]:
     words = [*([ctx.params["document"]] if ctx.params.get("document") else ()), *ctx.args]  # before `--only` ends
     document = next((Path(word) for word in words if Path(word).is_file()), None)
     return _beginning(incomplete, dict.fromkeys(_of_document(document))) if document else []
+
+
+def examples(incomplete: str) -> list[str]:
+    """The examples that are shipped."""
+    return _beginning(incomplete, _names(shipped_examples()))
 
 
 def contracts(ctx: typer.Context, incomplete: str) -> list[str]:

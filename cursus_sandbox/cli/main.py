@@ -16,6 +16,7 @@ from cursus_sandbox.cli.clean import CLEAN_EXAMPLE, clean
 from cursus_sandbox.cli.contracts import contracts_app, schema_json
 from cursus_sandbox.cli.diff import DIFF_EXAMPLE, diff
 from cursus_sandbox.cli.grouped import GroupedCommand
+from cursus_sandbox.cli.init import INIT_EXAMPLES, init
 from cursus_sandbox.cli.interruption import say_error
 from cursus_sandbox.cli.plan import CHECK_EXAMPLE, PLAN_EXAMPLE, check, plan
 from cursus_sandbox.cli.register import REGISTER_EXAMPLE, register
@@ -57,6 +58,7 @@ def _top(
     pass
 
 
+app.command("init", short_help="Begin a project: from an example, a graph, or scripts.", epilog=INIT_EXAMPLES)(init)
 app.command("run", cls=GroupedCommand, epilog=RUN_EXAMPLES)(run)
 app.command("plan", cls=GroupedCommand, epilog=PLAN_EXAMPLE)(plan)
 app.command("check", cls=GroupedCommand, epilog=CHECK_EXAMPLE)(check)

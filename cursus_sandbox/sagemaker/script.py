@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _INSTALLERS = ("install", "download")
 _CODE = "/opt/ml/code"
@@ -41,31 +42,46 @@ def habits(script: Path) -> Habits | None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
     ]
     return Habits(
-        sm_variables=dict(sorted(_sm_variables(nodes), key=lambda found: -found[1])),
+        sm_variables=dict(
+            sorted(
+                ((one.name, one.line) for one in variables_read(nodes) if one.name.startswith("SM_")),
+                key=lambda found: -found[1],
+            )
+        ),
         code_folder=next((line for text, line in texts if text == _CODE or text.startswith(f"{_CODE}/")), None),
         installs=min(_installs(nodes), default=None),
         links=min(_links(nodes), default=None),
     )
 
 
-def _sm_variables(nodes: list[ast.AST]) -> Iterator[tuple[str, int]]:
-    """`os.environ["SM_X"]`, `os.environ.get("SM_X")`, `os.getenv("SM_X")`, wherever `environ` comes from."""
+class VariableRead(NamedTuple):
+    """Where a script reads a variable of its environment; `must_be` it raises without it, `default` it takes then."""
+
+    name: str
+    node: ast.expr
+    must_be: bool
+    default: ast.expr | None = None
+
+    @property
+    def line(self) -> int:
+        """The line it stands in."""
+        return self.node.lineno
+
+
+def variables_read(nodes: Iterable[ast.AST]) -> Iterator[VariableRead]:
+    """`os.environ["X"]`, `os.environ.get("X")`, `os.getenv("X")`, wherever `environ` comes from."""
     for node in nodes:
         match node:
-            case ast.Subscript(value=read, slice=ast.Constant(value=str(name))) if _is_environ(read):
-                pass
-            case ast.Call(func=ast.Attribute(value=read, attr="get"), args=[ast.Constant(value=str(name)), *_]) if (
+            case ast.Subscript(value=read, slice=ast.Constant(value=str(name)), ctx=ast.Load()) if _is_environ(read):
+                yield VariableRead(name, node, must_be=True)
+            case ast.Call(func=ast.Attribute(value=read, attr="get"), args=[ast.Constant(value=str(name)), *rest]) if (
                 _is_environ(read)
             ):
-                pass
+                yield VariableRead(name, node, must_be=False, default=rest[0] if rest else None)
             case ast.Call(
-                func=ast.Attribute(attr="getenv") | ast.Name(id="getenv"), args=[ast.Constant(value=str(name)), *_]
+                func=ast.Attribute(attr="getenv") | ast.Name(id="getenv"), args=[ast.Constant(value=str(name)), *rest]
             ):
-                pass
-            case _:
-                continue
-        if name.startswith("SM_"):
-            yield name, node.lineno
+                yield VariableRead(name, node, must_be=False, default=rest[0] if rest else None)
 
 
 def _is_environ(node: ast.AST) -> bool:
