@@ -18,8 +18,9 @@ from cursus_sandbox.caching.cache import Cache, refusals
 from cursus_sandbox.caching.ingredients import Ingredients, Surroundings
 from cursus_sandbox.engines.engine import EngineKind
 from cursus_sandbox.errors import ExitCode, SandboxError, Terminated
-from cursus_sandbox.inputs.sources import Fetched, brought
+from cursus_sandbox.inputs.sources import Fetched, at_once, brought
 from cursus_sandbox.pipeline.events import Event, Observer, Progress, RunEnded, RunStarted, RunStopping, StepEnded
+from cursus_sandbox.pipeline.look_ahead import LookAhead
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.ready_queue import Demand, ReadyQueue, demand, seconds_to_go
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
@@ -103,9 +104,12 @@ class Walk:
         self.jobs = rules.jobs or site.jobs
         self.notes = (*notes, *_not_exercised(site))
         self.results: dict[str, StepExecutionResult] = {}
+        to_go = seconds_to_go(plan.dependencies, seconds)
+        self.look_ahead = LookAhead(plan.dependencies, to_go)
+        self.expected: set[str] = set()
         self.queue = ReadyQueue(
             {step.name: self._demand(step) for step in plan.steps},
-            to_go=seconds_to_go(plan.dependencies, seconds),
+            to_go=to_go,
             capacity=site.capacity,
             jobs=self.jobs,
         )
@@ -147,6 +151,7 @@ class Walk:
                 with self._unbroken("walk through the plan"):
                     happened()
                     self._start_ready(threads)
+                    self._expect_next()
         for name in self.plan.execution_order:
             if name not in self.results:
                 self._keep(self._not_started(name))
@@ -215,13 +220,29 @@ class Walk:
                 ready += self.schedule.ready()
             else:
                 self.queue.offer([step.name])
+                self.look_ahead.ready(step.name)
         while not self.stopped and (name := self.queue.start_next()):
             if turn := self.turns.pop(name, None):
                 turn.set()
                 continue
+            self.look_ahead.started(name)
+            self.expected.discard(name)
             future = threads.submit(self._run, self.plan.step_configs[name])
             self.running[future] = name
             future.add_done_callback(lambda done: self.news.put(partial(self._end, done)))
+
+    def _expect_next(self) -> None:
+        """Have the site get ready for the steps that are likely to start next, no more of them than may run at once."""
+        if self.stopped:
+            return
+        for name in self.look_ahead.next(self.jobs):
+            step = self.plan.step_configs[name]
+            if name in self.expected or len(self.expected) >= self.jobs or self._without_running(step):
+                continue
+            sources = {one.channel: there for one in step.inputs if (there := self._source_to_come(one))}
+            if len(sources) == len(step.inputs):
+                self.expected.add(name)
+                self.site.expect(self._errand(step, sources))
 
     def _pause(self, step: PlannedStep, seconds: float) -> bool:
         """Leave a step's place to others for so long, then wait for one with the memory that it is to have now.
@@ -261,9 +282,8 @@ class Walk:
         return self._ran(step, answer.ingredients).model_copy(update={"because": because})
 
     def _ran(self, step: PlannedStep, ingredients: Ingredients | None) -> StepExecutionResult:
-        sources = {one.channel: self._source(step, one) for one in step.inputs}
-        secrets = self.secrets.get(step.name, SecretValues())
-        errand = Errand(step, sources, self.folder, secrets, strict=self.rules.strict, values=self.rules.values)
+        self.news.put(partial(self.look_ahead.runs, step.name))
+        errand = self._errand(step, {one.channel: self._source(step, one) for one in step.inputs})
         done = self.site.done(errand, self._tell, self.stopping, self._pause)
         if done.left:
             folder = self.folder.step(step.name)
@@ -273,6 +293,10 @@ class Walk:
             self.cache.published(step.name)
             folder.discard(done.left)
         return done.result
+
+    def _errand(self, step: PlannedStep, sources: Mapping[str, Path]) -> Errand:
+        secrets = self.secrets.get(step.name, SecretValues())
+        return Errand(step, sources, self.folder, secrets, strict=self.rules.strict, values=self.rules.values)
 
     def _not_started(self, name: str) -> StepExecutionResult:
         return StepExecutionResult(step=name, status=StepStatus.SKIPPED, why=f"not started: {self.stopped}")
@@ -304,6 +328,9 @@ class Walk:
 
     def _keep(self, ended: StepExecutionResult) -> None:
         self.results[ended.step] = ended
+        self.look_ahead.ended(ended.step)
+        self.expected.discard(ended.step)
+        self.site.give_up(ended.step)
         if ended.status not in (StepStatus.SKIPPED, StepStatus.REUSED):
             with self._unbroken(f"keep the result of step '{ended.step}'"):
                 self.folder.step(ended.step).write("step.json", ended.model_dump(mode="json"))
@@ -329,9 +356,18 @@ class Walk:
         """Where an input's file or folder is; a folder that an optional output did not leave is not there."""
         source = one.source
         if isinstance(source, StepOutput):
-            outputs = self.results[source.step].outputs
-            return outputs.get(source.channel, self.folder.path / "steps" / source.step / "outputs" / source.channel)
+            return self._output(source)
         return brought(step, one, source, self.folder.path / "inputs" / step.name / one.channel, fetched=self.fetched)
+
+    def _source_to_come(self, one: PlannedInput) -> Path | None:
+        """Where an input's file or folder will be; None where it is still to be made."""
+        return self._output(one.source) if isinstance(one.source, StepOutput) else at_once(one.source, self.fetched)
+
+    def _output(self, output: StepOutput) -> Path:
+        """Where a step's output is, or will be."""
+        ended = self.results.get(output.step)
+        published = self.folder.path / "steps" / output.step / "outputs" / output.channel
+        return ended.outputs.get(output.channel, published) if ended else published
 
 
 def _not_exercised(engine: EngineKind) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Importing this module imports the SDK, 0.2 s: do it when an engine is wanted.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +22,12 @@ from cursus_sandbox.engines.docker_files import files_of
 from cursus_sandbox.engines.docker_line import docker_run
 from cursus_sandbox.engines.docker_networks import make_network_of
 from cursus_sandbox.engines.docker_places import Places
+from cursus_sandbox.engines.docker_prepared import container_ahead
 from cursus_sandbox.engines.docker_relay import relay_sources, through_relay
+from cursus_sandbox.engines.docker_removals import Removals
 from cursus_sandbox.engines.docker_supervision import Supervision
 from cursus_sandbox.engines.ending import NEVER_STARTED, Runs
-from cursus_sandbox.engines.engine import Cluster, Door, Exit, Fetching, Job, Visitor, Watcher, typed
+from cursus_sandbox.engines.engine import Cluster, Door, Exit, Fetching, Job, Prepared, Visitor, Watcher, typed
 from cursus_sandbox.engines.mounts import Private, check, place
 from cursus_sandbox.engines.visit import Visit, Way
 from cursus_sandbox.errors import EngineError
@@ -54,6 +57,8 @@ class DockerEngine:
         self._grace = grace
         self._places = None if carries else Places(daemon, labels={LABEL: self.id})
         self._runs = Runs()
+        self._removals = Removals()
+        self._without_gate: set[str] = set()  # images
 
     @classmethod
     def connect(
@@ -68,13 +73,14 @@ class DockerEngine:
         return cls(Daemon.first(*(base_urls or (None,)), patience=patience), grace=grace, carries=carries)
 
     def __enter__(self) -> Self:
-        self._runs = Runs()  # it may be entered again: what ran before was told to end
+        self._runs, self._removals = Runs(), Removals()  # it may be entered again: what ran before was told to end
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._runs.end(SECONDS_TO_LEAVE)
+        self._removals.end()
         try:
             self._daemon.sweep({LABEL: self.id})
         except EngineError:
@@ -141,6 +147,25 @@ class DockerEngine:
             finally:
                 empty(job.scratch)
 
+    def prepare(self, job: Job) -> Prepared | None:
+        """Make a job's container, and start it behind a gate where it can have one."""
+        with self._runs.one():
+            if self._places is None or self._runs.interruptions:
+                return None
+            try:
+                return container_ahead(
+                    job,
+                    self._supervision,
+                    self._places,
+                    self.private_folders or Private.OVERLAY,
+                    labels={**job.labels, LABEL: self.id},
+                    without_gate=self._without_gate,
+                    removals=self._removals,
+                    otherwise=self.run,
+                )
+            except (EngineError, OSError, OverlayRefused, CommandRefused):
+                return None
+
     @contextmanager
     def cluster(self, hosts: Sequence[str], *, outside: bool, labels: Mapping[str, str]) -> Iterator[Cluster]:
         """A network of its own, with an address for each host, which the others have in their /etc/hosts.
@@ -203,16 +228,23 @@ class DockerEngine:
             except CommandRefused as refused:
                 log(refused.reason.encode() + b"\n")
                 return Exit(refused.code, seconds=0.0)
+            began = time.monotonic()
             if files.overlaid:
                 self.private_folders = private
             visit = cleanup.enter_context(Visit(job, visitor))
             visit.begin(self._way(container, labels))
-            supervision = Supervision(self._daemon, self._runs, self._grace)
-            ended = supervision.exit_of(job, container, log, visit, watcher, threads=threads)
+            started = self._supervision.watched(container, threads)
+            ended = self._supervision.exit_of(job, started, log, visit, watcher, threads=threads, began=began)
             visit.leave(job_ended_itself=ended.why is None)
             with self._daemon.asking(f"bring back what job '{job.name}' left"):
                 files.bring_back(container)
+            if not job.cluster:  # whose network goes when its containers have gone
+                self._removals.hand_over(cleanup)
             return ended
+
+    @property
+    def _supervision(self) -> Supervision:
+        return Supervision(self._daemon, self._runs, self._grace)
 
     def _way(self, container: str, labels: Mapping[str, str]) -> Way:
         """Give the way to a port of a container: a second one in its network, with this machine's Python, if seen."""

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from cursus_sandbox.engines.docker_create import creation
 from cursus_sandbox.engines.docker_daemon import Daemon, Refused, removal
 from cursus_sandbox.engines.docker_files import Files
+from cursus_sandbox.engines.docker_gate import Gate, behind
 from cursus_sandbox.engines.docker_networks import make_network
 from cursus_sandbox.engines.engine import Job
 
@@ -27,8 +28,10 @@ class CommandRefused(Exception):  # noqa: N818 - a job's end
         self.code, self.reason = code, reason
 
 
-def make(job: Job, daemon: Daemon, files: Files, cleanup: ExitStack, *, labels: Mapping[str, str]) -> str:
-    """Make a container with what it needs, give its id; raises what the SDK raises."""
+def make(
+    job: Job, daemon: Daemon, files: Files, cleanup: ExitStack, *, labels: Mapping[str, str], gate: Gate | None = None
+) -> str:
+    """Make a container with what it needs, give its id; raises what the SDK raises. A `gate` is for a daemon here."""
 
     def removed(remove: Callable[[str], None], thing: str) -> None:
         cleanup.push(removal(remove, thing))
@@ -48,6 +51,8 @@ def make(job: Job, daemon: Daemon, files: Files, cleanup: ExitStack, *, labels: 
         labels=labels,
         facts=daemon.facts,
     )
+    if gate is not None and daemon.facts.init is not None:
+        settings = behind(gate.there, settings, daemon.image_config(job.image or ""), init=daemon.facts.init)
     container: str = daemon.client.create_container_from_config(settings)["Id"]  # type: ignore[no-untyped-call]
     removed(daemon.remove_container, container)
     files.fill(container)

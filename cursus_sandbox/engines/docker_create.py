@@ -25,7 +25,7 @@ class DaemonFacts:
 
     Its number of processors, whether it has the `local` log driver, whether a user of a container is another one
     outside of it (rootless, userns-remap), and whether containers live on while it is away (live-restore),
-    and the names of its runtimes.
+    and the names of its runtimes. `init` is its init binary where this machine has it and shares its kernel.
     """
 
     cpus: int
@@ -33,6 +33,7 @@ class DaemonFacts:
     maps_users: bool = False
     keeps_containers: bool = False
     runtimes: tuple[str, ...] = ()
+    init: Path | None = None
 
 
 def creation(

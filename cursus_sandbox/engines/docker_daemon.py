@@ -6,10 +6,13 @@ An answer that says no is `Refused`; silence is an EngineError that says the con
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,6 +39,11 @@ SECONDS_BETWEEN_KNOCKS = (0.1, 2.0)  # the first pause, then twice as long each 
 ENDED_FROM_OUTSIDE = (128 + 9, 128 + 15)
 EVENTS_REMEMBERED = 256
 GONE_OR_GOING = (404, 409)
+_KERNEL_RUNTIMES = ("runc", "crun", "io.containerd.runc.v2")
+_INIT_FOLDERS = (  # where a daemon looks for its init, more or less
+    *("/usr/local/libexec/docker", "/usr/libexec/docker", "/usr/local/lib/docker", "/usr/lib/docker"),
+    *("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"),
+)
 _LAYER_STATES = {"Pulling fs layer": False, "Already exists": True, "Pull complete": True}
 
 
@@ -85,6 +93,7 @@ class Daemon:
                 keeps_containers=bool(info.get("LiveRestoreEnabled")),
                 maps_users=not {"name=rootless", "name=userns"}.isdisjoint(security),
                 runtimes=tuple(info.get("Runtimes") or ()),
+                init=_init_binary(info) if address.startswith("unix://") else None,
             )
             return cls(client, facts, address=address, patience=patience)
         raise EngineError(
@@ -160,10 +169,13 @@ class Daemon:
         except ImageNotFound:
             return None
 
+    def image_config(self, image: str) -> dict[str, Any]:
+        """Give what an image says of the containers made of it."""
+        return self.client.inspect_image(image).get("Config") or {}  # type: ignore[no-untyped-call]
+
     def image_user(self, image: str) -> str:
         """Give the user that an image starts as, as it names it; root where it names none."""
-        config = self.client.inspect_image(image).get("Config") or {}  # type: ignore[no-untyped-call]
-        return str(config.get("User") or "0")
+        return str(self.image_config(image).get("User") or "0")
 
     def pull(self, image: str, fetching: Fetching | None = None) -> str:
         """Pull an image; the registry's complaint when that failed, else an empty text."""
@@ -312,6 +324,14 @@ def _gone_is_fine() -> Iterator[None]:
     except APIError as error:
         if error.status_code not in GONE_OR_GOING:
             raise
+
+
+def _init_binary(info: Mapping[str, Any]) -> Path | None:
+    """Give the init of a daemon that runs processes of this machine's own kernel, None where it isn't found here."""
+    if info.get("KernelVersion") != os.uname().release or info.get("DefaultRuntime") not in _KERNEL_RUNTIMES:
+        return None
+    found = shutil.which(info.get("InitBinary") or "", path=os.pathsep.join(_INIT_FOLDERS))
+    return Path(found).resolve() if found else None
 
 
 def _seconds(time: str) -> float:

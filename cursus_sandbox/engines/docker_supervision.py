@@ -25,6 +25,15 @@ SECONDS_BETWEEN_LOOKS_AT_A_LIMIT = 0.01
 
 
 @dataclass(frozen=True, slots=True)
+class Started:
+    """A started container: its first process as this machine may know it, and its last state once it has ended."""
+
+    container: str
+    pid: int
+    ended: Future[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Supervision:
     """What it takes to look after containers. `runs` says when all are to end, `grace` is the engine's."""
 
@@ -32,31 +41,43 @@ class Supervision:
     runs: Runs
     grace: float
 
+    def watched(self, container: str, threads: ThreadPoolExecutor) -> Started:
+        """Begin to wait for the end of a container that has just been started."""
+        ended = threads.submit(self.daemon.end_of, container)
+        with self.daemon.asking(f"inspect container {container[:12]}"):
+            return Started(container, self.daemon.state(container)["Pid"], ended)
+
     def exit_of(
         self,
         job: Job,
-        container: str,
+        one: Started,
         log: Callable[[bytes], None],
         visit: Visit,
         watcher: Watcher | None,
         *,
         threads: ThreadPoolExecutor,
+        began: float | None = None,
+        begin: Callable[[], None] | None = None,
     ) -> Exit:
-        """Wait for a started container, feeding `log`, looking at what it uses and at the clock."""
-        started, kills = time.monotonic(), oom_kills()
-        with self.daemon.asking(f"inspect container {container[:12]}"):
-            usage = ContainerUsage(self.daemon.client, container, self.daemon.state(container)["Pid"])
+        """Have a job `begin`, unless it `began` with its container, and see to it until it has ended.
+
+        `log` is fed; what it uses is looked at, and the clock.
+        """
+        kills = oom_kills()
+        usage = ContainerUsage(self.daemon.client, one.container, one.pid)
         watch = Watch(watcher, usage.cpu_seconds)
-        ended = threads.submit(self.daemon.end_of, container)
-        whole_log = ContainerLog(self.daemon.client, container, log)
+        whole_log = ContainerLog(self.daemon.client, one.container, log)
+        started = time.monotonic() if began is None else began
+        if begin:
+            begin()
         followed = threads.submit(_follow, whole_log)
         ending = Ending.of(job.limits, started=started, grace=self.grace)
 
         def look() -> None:
             watch.look(usage.sample())
 
-        self._look_after(job, container, ended, followed, visit, ending=ending, look=look)
-        state = ended.result()
+        self._look_after(job, one, followed, visit, ending=ending, look=look)
+        state = one.ended.result()
         seconds = time.monotonic() - started
         followed.result()
         with self.daemon.asking(f"read the log of job '{job.name}'"):
@@ -69,8 +90,7 @@ class Supervision:
     def _look_after(
         self,
         job: Job,
-        container: str,
-        ended: Future[dict[str, Any]],
+        one: Started,
         followed: Future[None],
         visit: Visit,
         *,
@@ -79,7 +99,7 @@ class Supervision:
     ) -> None:
         longest = SECONDS_BETWEEN_LOOKS if job.limits.memory is None else SECONDS_BETWEEN_LOOKS_AT_A_LIMIT
         pause = longest / 10
-        while not ended.done():
+        while not one.ended.done():
             look()
             if followed.done():
                 followed.result()  # an error of `log` ends the job
@@ -89,9 +109,9 @@ class Supervision:
                 with suppress(
                     APIError, *LOST
                 ):  # it has just ended by itself, or `ended` will say that the daemon is gone
-                    self.daemon.client.kill(container, signal.name)
+                    self.daemon.client.kill(one.container, signal.name)
                     ending.sent(signal, now, ending.reason(now, interruptions=interruptions))
-            wait([ended], pause)
+            wait([one.ended], pause)
             pause = min(pause * 2, longest)
 
 

@@ -171,6 +171,19 @@ class EngineKind(Protocol):
     makes_clusters: bool
 
 
+class Prepared(Protocol):
+    """A job that is about to begin: what could be done before its inputs are there is done, and nothing of it runs.
+
+    To be run or left, once, before its engine is.
+    """
+
+    def run(self, log: Callable[[bytes], None], watcher: Watcher | None = None) -> Exit:
+        """Run it as `Engine.run` does. All of its mounts are there now."""
+
+    def leave(self) -> None:
+        """It is not to run: leave nothing of it."""
+
+
 class Engine(EngineKind, Protocol):
     """Runs jobs.
 
@@ -186,6 +199,7 @@ class Engine(EngineKind, Protocol):
     10. The jobs of a cluster reach each other by host name, and nobody else unless the cluster has an outside.
     11. A watcher is told what the job uses soon after it has begun, and then about twice a second while it runs.
     12. What a process that was killed left running or lying about is removed by `reap`, and nothing else is.
+    13. A job that was prepared runs like one that wasn't, and sees nothing of that; its time counts from its `run`.
 
     Where `makes_mounts` is false there are no container paths: the engine takes jobs without mounts, whose command
     names host paths; and a visitor is refused with EngineError. Where `makes_clusters` is false, so is a cluster.
@@ -228,6 +242,12 @@ class Engine(EngineKind, Protocol):
         `watcher` is called from one thread at a time, which looks after the job: it is not to keep it waiting.
 
         stdout and stderr are two pipes: each keeps its order, what is written to both at once may arrive either way.
+        """
+
+    def prepare(self, job: Job) -> Prepared | None:
+        """Get a job ready, some of whose private mounts may not be there yet; None where there is nothing to gain.
+
+        What is wrong with it is said when it is run. It may be called from several threads at once.
         """
 
     def reap(self, labels: Mapping[str, str], *, below: Path) -> None:

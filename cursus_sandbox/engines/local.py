@@ -123,6 +123,9 @@ class LocalEngine:
         """Refuse with EngineError: a sandbox has no way to another one."""
         raise no_clusters(self.name)
 
+    def prepare(self, job: Job) -> None:
+        """A process starts in no time."""
+
     def reap(self, labels: Mapping[str, str], *, below: Path) -> None:  # noqa: ARG002 - a process has no labels
         """Kill the sandboxes whose scratch is below that folder.
 

@@ -87,6 +87,27 @@ def hosts_text(job: Job) -> str:
     return f"127.0.0.1 localhost {job.hostname}\n::1 localhost ip6-localhost ip6-loopback\n"
 
 
+def copy(source: Path, there: Path) -> None:
+    """Copy a file or a folder, as a job is to have it: it may write to all of it, and links stay links.
+
+    OSError and shutil.Error where that can't be done.
+    """
+    if not source.is_dir():
+        _copy_file(source, there)
+        there.chmod(source.stat().st_mode & 0o777 | 0o600)
+        return
+    shutil.copytree(source, there, symlinks=True, dirs_exist_ok=True, copy_function=_copy_file)
+    for path in (there, *there.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o777 | (0o700 if path.is_dir() else 0o600))
+
+
+def _copy_file(source: str | Path, there: str | Path) -> None:
+    """Copy bytes, mode and times, as an overlay would show them."""
+    shutil.copyfile(source, there)
+    shutil.copystat(source, there)
+
+
 def _problem(mount: Mount) -> str | None:
     if not mount.target.is_absolute() or ".." in mount.target.parts:
         return f"{mount.target} is not an absolute container path"
@@ -123,16 +144,16 @@ def _placed(job: Job, mount: Mount, private: Private, *, folder: Path, user: str
         points = [_mount_point(inner, mount, source, upper) for inner in job.mounts]
         _hand_over([upper, *(made for point in points for made in point)], user)
         return Placed(source, mount.target, writable=True, overlay=private, upper=upper, work=work)
-    copy = folder / "copy"
+    there = folder / "copy"
     try:
-        _copy(source, copy)
+        copy(source, there)
     except (OSError, shutil.Error) as error:
         raise EngineError(
             f"job '{job.name}': {source} could not be copied for {mount.target}: {error}",
             hint=f"Check that it is readable and that {job.scratch} has room for it.",
         ) from error
-    _hand_over([copy, *copy.rglob("*")] if copy.is_dir() else [copy], user)
-    return Placed(copy, mount.target, writable=True)
+    _hand_over([there, *there.rglob("*")] if there.is_dir() else [there], user)
+    return Placed(there, mount.target, writable=True)
 
 
 def _mount_point(inner: Mount, outer: Mount, source: Path, upper: Path) -> list[Path]:
@@ -150,17 +171,6 @@ def _mount_point(inner: Mount, outer: Mount, source: Path, upper: Path) -> list[
     else:
         point.touch()
     return missing
-
-
-def _copy(source: Path, copy: Path) -> None:
-    if not source.is_dir():
-        shutil.copyfile(source, copy)
-        copy.chmod(source.stat().st_mode & 0o777 | 0o600)
-        return
-    shutil.copytree(source, copy, symlinks=True)
-    for path in (copy, *copy.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode & 0o777 | (0o700 if path.is_dir() else 0o600))
 
 
 def _hand_over(paths: Iterable[Path], user: str | None) -> None:

@@ -107,6 +107,9 @@ class ProcessEngine:
         """Refuse with EngineError: all processes are of this one host."""
         raise no_clusters(self.name)
 
+    def prepare(self, job: Job) -> None:
+        """A process starts in no time."""
+
     def reap(self, labels: Mapping[str, str], *, below: Path) -> None:  # noqa: ARG002 - a process has no labels
         """Kill the processes whose home or temporary folder is the scratch of a job below that folder."""
         reap_at_home(below, ("HOME", "TMPDIR"))

@@ -78,6 +78,14 @@ def brought(
     return files[""].resolve() if "" in files else _linked(files, folder)
 
 
+def at_once(source: Located | Synthetic | S3Objects, fetched: Fetched) -> Path | None:
+    """The file or folder that an input reads where it has one of its own, for which nothing is to be made."""
+    if isinstance(source, Synthetic):
+        return None
+    own = named(source, fetched).get("")
+    return own.resolve() if own else None
+
+
 def named(source: Located | S3Objects, fetched: Fetched) -> Files:
     """The files and folders that a source names, by where they show; the input's own file or folder has no name."""
     match source:

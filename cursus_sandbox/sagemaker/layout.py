@@ -304,7 +304,7 @@ def _input_mounts(
             mounts += [Mount(source / part, one.path / part, MountMode.PRIVATE) for part in one.parts]
         elif file := as_file(source, one.path):
             mounts.append(Mount(file, one.path, MountMode.PRIVATE))
-        elif source.is_dir():
+        elif not source.is_file():  # a folder, if need be one that is still to come
             mounts.append(Mount(source, one.path, MountMode.PRIVATE))
         else:
             alone = folders.staged / "inputs" / one.channel

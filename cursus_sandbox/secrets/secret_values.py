@@ -172,6 +172,9 @@ class _Handing:
     ) -> AbstractContextManager[Cluster]:
         return self._engine.cluster(hosts, outside=outside, labels=labels)
 
+    def prepare(self, job: Job) -> None:  # noqa: ARG002
+        return None  # they are handed over when it runs
+
     def reap(self, labels: Mapping[str, str], *, below: Path) -> None:
         self._engine.reap(labels, below=below)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cursus_sandbox.engines.engine import Engine, Exit, Job, Why
+from cursus_sandbox.engines.engine import Engine, EngineKind, Exit, Job, Prepared, Why
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.events import Observer, Progress
 from cursus_sandbox.pipeline.models import model_of, records_of
@@ -64,9 +64,29 @@ class AttemptEnd:
         return self.failure
 
 
+def job_of(
+    step: PlannedStep, sources: Mapping[str, Path], folders: StepFolders, run: RunFolder, engine: EngineKind
+) -> tuple[Job, Staging]:
+    """The one job of a step on one host, and what is put on disk for it. Of sources, none need be there."""
+    if not engine.makes_mounts:
+        return main_job(step, sources=sources, folders=folders, labels=_labels(step, run))
+    return sagemaker_job(
+        step,
+        sources=sources,
+        folders=folders,
+        identity=JobIdentity(step.name, run.name),
+        host=hosts(instance_type=step.instance_type or INSTANCE_TYPE)[0],
+        image=step.image if engine.runs_images else None,
+        labels=_labels(step, run),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt about to be made. `sources` gives the file or folder of each input; `tell` hears what happens."""
+    """An attempt about to be made. `sources` gives the file or folder of each input; `tell` hears what happens.
+
+    What is `prepared` is laid out, too.
+    """
 
     step: PlannedStep
     sources: Mapping[str, Path]
@@ -75,6 +95,7 @@ class Attempt:
     folders: StepFolders
     log: StepWatch
     tell: Observer
+    prepared: Prepared | None = None
 
     def end(self) -> AttemptEnd:
         """Make it, to its end. Raises EngineError and OSError only."""
@@ -82,7 +103,7 @@ class Attempt:
         identity = JobIdentity(step.name, self.run.name)
         if step.kind is StepKind.MODEL:
             return self._modelled(identity)
-        labels = {**self.run.labels, "cursus-sandbox.step": step.name}
+        labels = _labels(step, self.run)
         image = step.image if self.engine.runs_images else None
         if step.kind is StepKind.TRANSFORM:
             return self._transformed(image, labels)
@@ -91,22 +112,15 @@ class Attempt:
             hosts_exit = run.ended(folders, self._write, self.log.used)
             warnings = (*hosts_exit.clashes, *remarks(step, hosts_exit.exit))
             return AttemptEnd(hosts_exit.exit, host=hosts_exit.failed, warnings=warnings, unfit=hosts_exit.unfit)
-        if self.engine.makes_mounts:
-            job, staging = sagemaker_job(
-                step,
-                sources=self.sources,
-                folders=folders,
-                identity=identity,
-                host=hosts(instance_type=step.instance_type or INSTANCE_TYPE)[0],
-                image=image,
-                labels=labels,
-            )
-        else:
-            job, staging = main_job(step, sources=self.sources, folders=folders, labels=labels)
-        self._progress("laying out its files")
-        stage(staging)
+        job, staging = job_of(step, self.sources, folders, self.run, self.engine)
+        if self.prepared is None:
+            self._progress("laying out its files")
+            stage(staging)
         self._progress("starting")
-        ended = self.engine.run(job, self._write, watcher=self.log.used)
+        if self.prepared is None:
+            ended = self.engine.run(job, self._write, watcher=self.log.used)
+        else:
+            ended = self.prepared.run(self._write, watcher=self.log.used)
         return AttemptEnd(ended, warnings=remarks(step, ended), laid_out=(job, staging))
 
     def _modelled(self, identity: JobIdentity) -> AttemptEnd:
@@ -153,3 +167,7 @@ class Attempt:
 
     def _progress(self, what: str) -> None:
         self.tell(Progress(what=what, step=self.step.name))
+
+
+def _labels(step: PlannedStep, run: RunFolder) -> dict[str, str]:
+    return {**run.labels, "cursus-sandbox.step": step.name}

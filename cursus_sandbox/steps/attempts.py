@@ -20,6 +20,7 @@ from cursus_sandbox.sagemaker.layout import StepFolders
 from cursus_sandbox.sagemaker.staging import keep_checkpoints
 from cursus_sandbox.sagemaker.survey import FILES, surveyed
 from cursus_sandbox.secrets.masking import Mask
+from cursus_sandbox.steps.ahead import Reserved
 from cursus_sandbox.steps.attempt import Attempt, AttemptEnd
 from cursus_sandbox.steps.log import StepLog
 from cursus_sandbox.steps.watch import StepWatch, write
@@ -59,7 +60,8 @@ class LastAttempt:
 class Attempts:
     """The attempts at a step about to be made.
 
-    `stopping` is set when no other is to be started, `pause` comes before another; `mask` hides secrets.
+    `stopping` is set when no other is to be started, `pause` comes before another; `mask` hides secrets. What is
+    `reserved` may serve the first.
     """
 
     step: PlannedStep
@@ -70,16 +72,19 @@ class Attempts:
     stopping: threading.Event
     pause: Pause
     mask: Mask
+    reserved: Reserved
 
     def last(self) -> LastAttempt:
         """Make them, each in a folder of its own, until one is well or there may be no other."""
         step, folder = self.step, self.run.step(self.step.name)
-        folders, before = folder.attempt(1), list[FailedAttempt]()
+        ready = self.reserved.serving(step, self.sources, self.run)
+        folders, before = ready.folders if ready else folder.attempt(1), list[FailedAttempt]()
         with StepLog(folder.log, step.log_limit) as file:
             log = StepWatch(step.name, self.tell, file)
             for number in count(1):
                 self.tell(StepStarted(step=step.name, attempt=number))
-                end = Attempt(step, self.sources, self.run, self.engine, folders, log, self.tell).end()
+                first = ready if number == 1 else None
+                end = Attempt(step, self.sources, self.run, self.engine, folders, log, self.tell, first).end()
                 if unfit := end.unfit or surveyed(folders, files=step.resources.files or FILES):
                     end = replace(end, unfit=unfit)
                 if not self._goes_on(end, number):

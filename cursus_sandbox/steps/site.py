@@ -17,6 +17,7 @@ from cursus_sandbox.pipeline.instances import Capacity
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
 from cursus_sandbox.runs.folders import RunFolder
 from cursus_sandbox.secrets.secret_values import SecretValues
+from cursus_sandbox.steps.ahead import Ahead
 from cursus_sandbox.steps.attempts import Pause
 from cursus_sandbox.steps.step_run import Done, StepRun
 from cursus_sandbox.tables.memo import Memo
@@ -75,6 +76,15 @@ class Site(EngineKind, Protocol):
         Between two attempts there is a `pause`, in which its place is another's. Raises MachineError and OSError only.
         """
 
+    def expect(self, errand: Errand) -> None:
+        """Get ready for an errand that is likely to come, if that is worth anything; its sources need not be there yet.
+
+        Nothing is waited for. It is followed by `done` or by `give_up`.
+        """
+
+    def give_up(self, step: str) -> None:
+        """Expect the errand of a step no more. Nothing is waited for."""
+
     def reap(self, labels: Mapping[str, str], *, below: Path) -> None:
         """Remove what dead runs left, as an engine does, wherever errands run."""
 
@@ -96,6 +106,8 @@ class ThisMachine:
         self.require = engine.require
         self.reap = engine.reap
         self.interrupt = engine.interrupt
+        self._ahead = Ahead(engine)
+        self.give_up = self._ahead.give_up
 
     def __enter__(self) -> Self:
         self.engine.__enter__()
@@ -104,6 +116,7 @@ class ThisMachine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._ahead.end()
         self.engine.__exit__(kind, error, traceback)
 
     def fitted(self, plan: PipelineExecutionPlan, _: Collection[str]) -> PipelineExecutionPlan:
@@ -112,20 +125,26 @@ class ThisMachine:
 
     def done(self, errand: Errand, tell: Observer, stopping: threading.Event, pause: Pause) -> Done:
         """Run it here."""
-        run = StepRun(
-            errand.step,
-            errand.sources,
-            errand.run,
-            errand.secrets.handed_by(self.engine, errand.run.hidden),
-            DataCompatibilityValidator(values=errand.values, memo=Memo(errand.run.checks)),
-            tell,
-            stopping,
-            pause,
-            errand.secrets.mask,
-            strict=errand.strict,
-            at_once=_READ_AT_ONCE,
-        )
-        done = run.done()
+        with self._ahead.reserved(errand.step.name) as reserved:
+            run = StepRun(
+                errand.step,
+                errand.sources,
+                errand.run,
+                errand.secrets.handed_by(self.engine, errand.run.hidden),
+                DataCompatibilityValidator(values=errand.values, memo=Memo(errand.run.checks)),
+                tell,
+                stopping,
+                pause,
+                errand.secrets.mask,
+                reserved,
+                strict=errand.strict,
+                at_once=_READ_AT_ONCE,
+            )
+            done = run.done()
         if errand.secrets:  # what it answered is in the result, masked
             errand.run.step(errand.step.name).discard_staged()
         return replace(done, result=errand.secrets.mask.value(done.result))
+
+    def expect(self, errand: Errand) -> None:
+        """Have its container made and started."""
+        self._ahead.expect(errand.step, errand.sources, errand.run)

@@ -21,6 +21,7 @@ from cursus_sandbox.sagemaker.layout import StepFolders
 from cursus_sandbox.sagemaker.staging import ExitMessage, exit_message
 from cursus_sandbox.sagemaker.strays import strays
 from cursus_sandbox.secrets.masking import Mask
+from cursus_sandbox.steps.ahead import Reserved
 from cursus_sandbox.steps.attempts import Attempts, LastAttempt, Pause
 from cursus_sandbox.steps.failure import with_particulars
 from cursus_sandbox.tables.report import DataCompatibilityReport
@@ -49,6 +50,7 @@ class StepRun:
     Of what it leaves so many bytes are read `at_once`; a manifest says of the rest that nobody has read it.
 
     `stopping` is set when it is not to be tried again, `pause` waits until it is; `mask` hides its secrets.
+    What is `reserved` may serve its first attempt.
     """
 
     step: PlannedStep
@@ -60,6 +62,7 @@ class StepRun:
     stopping: threading.Event
     pause: Pause
     mask: Mask
+    reserved: Reserved
     strict: bool = False
     at_once: float = math.inf
 
@@ -75,7 +78,7 @@ class StepRun:
             )
         started = datetime.now().astimezone()
         last = Attempts(
-            step, self.sources, self.run, self.engine, self.tell, self.stopping, self.pause, self.mask
+            step, self.sources, self.run, self.engine, self.tell, self.stopping, self.pause, self.mask, self.reserved
         ).last()
         ended, step, attempt = last.end, last.step, last.folders
         message = exit_message(step.kind, attempt, failed=not ended.well and not last.interrupted)

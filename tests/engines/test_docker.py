@@ -240,7 +240,7 @@ def image_with_a_command(docker_bench):
             yield image
         finally:
             client.remove_container(made)
-            client.remove_image(image)
+            client.remove_image(image, force=True)  # its containers go in their own time
 
 
 @pytest.mark.docker

@@ -1,0 +1,28 @@
+"""What jobs have left at a daemon is taken away while the next ones run: nobody waits for it but who leaves."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+
+_THREADS = 2
+
+
+class Removals:
+    """Removals under way. One that fails is no error yet: what stays is swept on leaving the engine."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="remove")
+        self._under_way: set[Future[None]] = set()
+
+    def hand_over(self, cleanup: ExitStack) -> Future[None]:
+        """Have what a cleanup holds taken away; it holds nothing any more then."""
+        removal = self._threads.submit(cleanup.pop_all().close)
+        self._under_way.add(removal)
+        removal.add_done_callback(self._under_way.discard)
+        return removal
+
+    def end(self) -> None:
+        """Wait for all of them."""
+        wait(set(self._under_way))
+        self._threads.shutdown()

@@ -1,0 +1,249 @@
+"""13. A job that was prepared runs like one that wasn't, and sees nothing of that."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+from contextlib import closing
+from pathlib import Path, PurePosixPath
+
+import docker
+import pytest
+
+from cursus_sandbox.engines import arriving
+from cursus_sandbox.engines.docker import LABEL
+from cursus_sandbox.engines.engine import Exit, Job, Limits, Mount, MountMode, Why
+
+IN = PurePosixPath("/opt/ml/processing/input/data")
+OUT = PurePosixPath("/opt/ml/processing/output/data")
+LOOK = (
+    f"env; cat {IN}/* /proc/1/cmdline /proc/1/environ /etc/hosts; ls -A {OUT}; ls /proc/1/fd; ls /proc/self/fd; "
+    "while read -r _ _ _ _ there _; do echo $there; done < /proc/self/mountinfo"
+)
+
+PREPARES = """
+import sys
+from pathlib import Path, PurePosixPath
+from cursus_sandbox.engines.docker import DockerEngine
+from cursus_sandbox.engines.engine import Job, Mount, MountMode
+mounts = tuple(Mount(Path(here), PurePosixPath(there), MountMode(mode)) for here, there, mode in {mounts!r})
+with DockerEngine.connect() as engine:
+    prepared = engine.prepare(Job("test", Path({scratch!r}), ("true",), image={image!r}, mounts=mounts))
+    print(prepared.container if prepared and prepared.started else "", flush=True)
+    sys.stdin.read()
+"""
+
+
+def job_to_come(bench, name: str, script: str, **settings) -> tuple[Job, Path]:
+    """A job with an input that isn't there yet, and where it will be."""
+    source, out = bench.folder / name / "in", bench.folder / name / "out"
+    out.mkdir(parents=True)
+    mounts = (Mount(source, IN, MountMode.PRIVATE), Mount(out, OUT, MountMode.WRITABLE))
+    return bench.job(script, mounts=mounts, **settings), source
+
+
+def arrive(source: Path, **files: str) -> None:
+    source.mkdir()
+    for name, text in files.items():
+        (source / name).write_text(text)
+
+
+def run_ahead(bench, script: str, name: str = "ahead", **settings) -> tuple[Exit, Path]:
+    """Prepare a job where the engine does that, have its input come, and run it; gives that input, too."""
+    job, source = job_to_come(bench, name, script, **settings)
+    prepared = bench.engine.prepare(job)
+    arrive(source, f="hello\n")
+    return (prepared.run(bench.log.extend) if prepared else bench.engine.run(job, bench.log.extend)), source
+
+
+def containers(bench) -> list[dict]:
+    with closing(docker.from_env().api) as client:
+        return client.containers(all=True, filters={"label": f"{LABEL}={bench.engine.id}"})
+
+
+def gate_or_skip(bench, job: Job):
+    """A job that stands at its gate."""
+    prepared = bench.engine.prepare(job)
+    if prepared is None or prepared.started is None:
+        pytest.skip("this daemon's init isn't on this machine: it has no gates")
+    return prepared
+
+
+class TestPrepared:
+    """On every engine, whether it does anything ahead or not."""
+
+    def test_the_input_is_there_and_private(self, bench):
+        """A prepared job finds an input that came later, changes it, and its source keeps its bytes."""
+        ended, source = run_ahead(bench, f"cat {IN}/f; echo x >> {IN}/f; touch {IN}/new; cat {IN}/f > {OUT}/left")
+        assert ended.code == 0, bench.log
+        assert bench.log == b"hello\n"
+        assert (source / "f").read_text() == "hello\n"
+        assert [one.name for one in source.iterdir()] == ["f"]
+        assert (source.parent / "out/left").read_text() == "hello\nx\n"
+        assert (source.parent / "out/left").stat().st_uid == os.geteuid()
+
+    def test_nothing_is_left_of_it(self, bench):
+        """Neither a run nor a leave leaves anything beside what the job was given."""
+        run_ahead(bench, "true")
+        job, _ = job_to_come(bench, "left", "true")
+        if prepared := bench.engine.prepare(job):
+            prepared.leave()
+        assert sorted(one.name for one in bench.folder.iterdir()) == ["ahead", "left", "scratch-0", "scratch-1"]
+        assert list(job.scratch.iterdir()) == []
+
+    def test_its_exit_code_comes_back(self, bench):
+        """Exit codes are the command's, also where there is no such command."""
+        assert run_ahead(bench, "exit 7")[0].code == 7
+        assert run_ahead(bench, "", "missing", argv=("/no/such/command",))[0].code == 127
+
+    def test_an_input_that_never_comes_is_said(self, bench):
+        """What is wrong with a job is said when it runs."""
+        job, source = job_to_come(bench, "ahead", "true")
+        prepared = bench.engine.prepare(job)
+        with pytest.raises(Exception, match=f"{source}.*does not exist"):
+            _ = prepared.run(bench.log.extend) if prepared else bench.engine.run(job, bench.log.extend)
+
+    def test_an_interrupted_engine_starts_none(self, bench):
+        """A prepared job that is run after an interruption is not begun."""
+        job, source = job_to_come(bench, "ahead", f"touch {OUT}/begun")
+        prepared = bench.engine.prepare(job)
+        arrive(source)
+        bench.engine.interrupt()
+        ended = prepared.run(bench.log.extend) if prepared else bench.engine.run(job, bench.log.extend)
+        assert ended.why is Why.INTERRUPTED
+        assert list((source.parent / "out").iterdir()) == []
+
+
+class TestGate:
+    """The docker engine starts the container before."""
+
+    def test_the_job_can_not_tell(self, docker_bench):
+        """Its variables, arguments, first process, mounts and open files are those of a job that wasn't prepared."""
+        settings = {"environment": {"SM_HP_batch-size": "1", "TWO": "a\nb", "EMPTY": ""}, "working_dir": IN}
+        job, source = job_to_come(docker_bench, "plain", LOOK, **settings)
+        arrive(source, f="hello\n")
+        docker_bench.engine.run(job, docker_bench.log.extend)
+        plain = bytes(docker_bench.log)
+        docker_bench.log.clear()
+        job, source = job_to_come(docker_bench, "ahead", LOOK, **settings)
+        prepared = gate_or_skip(docker_bench, job)
+        arrive(source, f="hello\n")
+        prepared.run(docker_bench.log.extend)
+        assert b"hello" in plain
+        assert told(docker_bench.log) == told(plain)
+
+    def test_the_image_s_own_command_is_started(self, docker_bench):
+        """An image with an entry point of its own starts with it, and with the job's arguments behind."""
+        with closing(docker.from_env().api) as client:
+            made = client.create_container(docker_bench.image, "-")["Id"]
+            changes = ['ENTRYPOINT ["echo", "entry"]', 'CMD ["its", "own"]', "ENV A=image B=image"]
+            image = client.commit(made, changes=changes)["Id"]
+            client.remove_container(made)
+            try:
+                for number, (argv, said) in enumerate([((), "entry its own\n"), (("a", "b c"), "entry a b c\n")]):
+                    docker_bench.log.clear()
+                    run_ahead(docker_bench, "", f"ahead-{number}", image=image, argv=argv)
+                    assert docker_bench.log.decode() == said
+                docker_bench.log.clear()
+                run_ahead(docker_bench, "", "env", image=image, entrypoint=("env",), argv=(), environment={"B": "job"})
+                assert {"A=image", "B=job"} <= set(docker_bench.log.decode().splitlines())
+            finally:
+                client.remove_image(image, force=True)  # its containers go in their own time
+
+    def test_its_time_counts_from_its_run(self, docker_bench):
+        """The wait at the gate is no part of its seconds, nor of its timeout."""
+        job, source = job_to_come(docker_bench, "ahead", "sleep 0.2", limits=Limits(timeout=2))
+        prepared = gate_or_skip(docker_bench, job)
+        run_ahead(docker_bench, "sleep 2", "other")
+        arrive(source)
+        ended = prepared.run(docker_bench.log.extend)
+        assert (ended.code, ended.why) == (0, None)
+        assert ended.seconds < 2
+
+    def test_a_timeout_ends_it(self, docker_bench):
+        """Signals reach the command behind a gate as they do without."""
+        script = "trap 'echo told; exit 3' TERM; echo ready; while :; do sleep 0.05; done"
+        ended, _ = run_ahead(docker_bench, script, limits=Limits(timeout=0.5))
+        assert (ended.code, ended.why) == (3, Why.TIMEOUT)
+        assert docker_bench.log == b"ready\ntold\n"
+
+    def test_its_memory_is_limited(self, docker_bench):
+        """A job that takes more than its limit is ended, and that is why."""
+        script = "exec perl -e '$x = \"x\" x (256 * 1024 * 1024); print length $x'"
+        ended, _ = run_ahead(docker_bench, script, limits=Limits(memory=64 * 1024**2))
+        assert (ended.code, ended.why) == (137, Why.OUT_OF_MEMORY)
+
+    def test_large_inputs_are_not_copied(self, docker_bench, monkeypatch):
+        """Where the inputs are more than is copied in no time, the job runs as if it hadn't been prepared."""
+        job, source = job_to_come(docker_bench, "ahead", f"grep -q 'overlay' /proc/mounts && cat {IN}/f")
+        prepared = gate_or_skip(docker_bench, job)
+        monkeypatch.setattr(arriving, "MOST_BYTES", 3)
+        arrive(source, f="hello\n")
+        assert prepared.run(docker_bench.log.extend).code == 0
+        assert docker_bench.log == b"hello\n"
+
+    def test_an_image_without_a_shell_is_made_ahead_only(self, docker_bench):
+        """The first container finds out, the next are made and not started; all of them run."""
+        image = image_of_one_program("cat")
+        made = []
+        for number in range(3):
+            settings = {"image": image, "entrypoint": ("/program",), "argv": (f"{IN}/f",)}
+            job, source = job_to_come(docker_bench, f"ahead-{number}", "", **settings)
+            prepared = docker_bench.engine.prepare(job)
+            made.append(prepared and [one["State"] for one in containers(docker_bench) if one["Image"] == image])
+            arrive(source, f="hello\n")
+            ended = (
+                prepared.run(docker_bench.log.extend)
+                if prepared
+                else docker_bench.engine.run(job, docker_bench.log.extend)
+            )
+            assert ended.code == 0, docker_bench.log
+        assert docker_bench.log == b"hello\n" * 3
+        assert made[0] is None
+        assert "created" in made[1]
+
+    def test_whoever_dies_takes_the_gate_along(self, docker_bench):
+        """A container that waits ends by itself when the one who is to open its gate was killed."""
+        job, _ = job_to_come(docker_bench, "ahead", "true")
+        given = [(str(one.source), str(one.target), str(one.mode)) for one in job.mounts]
+        program = PREPARES.format(mounts=given, scratch=str(job.scratch), image=docker_bench.image)
+        with subprocess.Popen(
+            [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            container = process.stdout.readline().strip()
+            if not container:
+                process.stdin.close()
+                pytest.skip("this daemon's init isn't on this machine: it has no gates")
+            process.send_signal(signal.SIGKILL)
+        with closing(docker.from_env().api) as client:
+            try:
+                assert client.wait(container, timeout=30)["StatusCode"] == 125
+            finally:
+                client.remove_container(container, force=True)
+
+
+def told(log: bytes) -> list[bytes]:
+    """The words of a log, in any order: that of variables means nothing."""
+    return sorted(re.split(rb"[\0\n]", log))
+
+
+def image_of_one_program(program: str) -> str:
+    """An image with one program, its libraries and nothing else; no shell."""
+    path = Path(shutil.which(program, path="/usr/bin:/bin"))
+    listed = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
+    libraries = [Path(word) for word in listed.split() if word.startswith("/")]
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", dereference=True) as archive:
+        archive.add(path, "program")
+        for library in libraries:
+            archive.add(library, str(library).lstrip("/"))
+    with closing(docker.from_env().api) as client:
+        tag = f"cursus-sandbox-test:only-{program}"
+        client.import_image_from_data(buffer.getvalue(), repository="cursus-sandbox-test", tag=f"only-{program}")
+    return tag
