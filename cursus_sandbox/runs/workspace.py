@@ -14,8 +14,8 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
-from itertools import count, islice
+from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +27,7 @@ _IDENTITY = "id.json"
 _UNFINISHED = "unfinished.json"
 _SIZE = "size.json"
 _RUNS_LOOKED_AT = 5
+_BETWEEN = timedelta(milliseconds=1)  # two runs
 _NOT_FOR_GIT = "# Made by cursus-sandbox: runs are not for version control.\n*\n"
 
 
@@ -72,19 +73,17 @@ class Workspace:
     def new_run(self, started: datetime, engine: str) -> RunFolder:
         """An empty folder for a run on an engine, unfinished for now; WorkspaceError if it can't be made.
 
-        Names sort by time.
+        Names sort by time: if the clock was set back, a run is named as if it began just after the newest one.
         """
-        name = f"{started:%Y%m%d-%H%M%S}-{started.microsecond // 1000:03d}"
-        path = self.runs / name
-        for number in count(2):
-            try:
-                path.mkdir()
-            except FileExistsError:  # the clock was set back
-                path = self.runs / f"{name}-{number}"
-            except OSError as error:
-                raise unwritable(error, "make the folder of the run") from error
-            else:
-                break
+        newest = next(filter(None, (_beginning(run.name) for run in self._newest_first())), None)
+        named = started.replace(tzinfo=None)
+        if newest and named < newest + _BETWEEN:
+            named = newest + _BETWEEN
+        path = self.runs / f"{named:%Y%m%d-%H%M%S}-{named.microsecond // 1000:03d}"
+        try:
+            path.mkdir()
+        except OSError as error:
+            raise unwritable(error, "make the folder of the run") from error
         self._write_unfinished(self.unfinished() | {path.name: engine})
         return self.run(path.name)
 
@@ -180,6 +179,13 @@ class Workspace:
 
     def _newest_first(self) -> Iterator[Path]:
         return iter(sorted((run for run in self.runs.iterdir() if run.is_dir()), reverse=True))
+
+
+def _beginning(run: str) -> datetime | None:
+    """When a run of this name began; None for what is no run's name."""
+    with suppress(ValueError):
+        return datetime.strptime(run, "%Y%m%d-%H%M%S-%f")  # noqa: DTZ007 -- compared among themselves
+    return None
 
 
 def _pipeline_of(run: Path) -> str | None:

@@ -4,10 +4,10 @@
     python tests/bench/chaos.py --runs 10 --engine docker
 
 Each run has the shape of the example's pipeline, with cheap steps, in a workspace of its own. It is killed (SIGKILL)
-after a random part of the time it takes, now and then a second and a third time, and then let go on to its end. Held
-are: the bytes are those of a run that nobody disturbed; no step runs again whose outputs were published; and of the
-killed runs no container, volume, network, process or half-done attempt is there any more. Ends with 1 where one of
-these isn't so.
+a random moment after a random line of what it writes down while it goes on, or before the first of them, now and then a
+second and a third time, and then let go on to its end. Held are: the bytes are those of a run that nobody disturbed; no
+step runs again whose outputs were published; and of the killed runs no container, volume, network, process or half-done
+attempt is there any more. Ends with 1 where one of these isn't so.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 COMMAND = Path(sys.executable).with_name("cursus-sandbox")
 EXAMPLE = Path(__file__).parents[2] / "examples/xgboost/dag.yaml"
 AGAIN = 0.3  # of the runs that were killed once, so many are killed once more
+AT_THE_START = 0.2  # of the kills, so many come before anything has begun
 SECONDS_TO_DIE = 20
 SCRIPT = """
 cat /opt/ml/processing/input/*/said 2>/dev/null > /opt/ml/processing/output/out/said
@@ -75,6 +77,7 @@ class Chaos:
         self.told(folder / "undisturbed")
         self.seconds = time.monotonic() - before
         self.expected = self.bytes_of(folder / "undisturbed")
+        self.lines = self.written(folder / "undisturbed", ())
         self.kills = 0
 
     def command(self, workspace: Path) -> list[str]:
@@ -110,15 +113,26 @@ class Chaos:
 
     def killed(self, workspace: Path, chance: random.Random) -> set[str]:
         """The steps that had published their outputs when a run was killed."""
+        earlier = [run.name for run in workspace.glob("runs/*")]
+        at_the_start = chance.random() < AT_THE_START
+        line = 0 if at_the_start else chance.randint(1, self.lines)
+        pause = chance.uniform(0, self.seconds / 4 if at_the_start else 0.1)
         with subprocess.Popen(
             self.command(workspace), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         ) as running:
+            while running.poll() is None and self.written(workspace, earlier) < line:
+                time.sleep(0.001)
             try:
-                running.wait(chance.uniform(0.1, 1.05) * self.seconds)
+                running.wait(pause)
             except subprocess.TimeoutExpired:
                 running.send_signal(signal.SIGKILL)
                 self.kills += 1
         return {folder.parent.name for folder in workspace.glob("runs/*/steps/*/outputs")}
+
+    def written(self, workspace: Path, earlier: Collection[str]) -> int:
+        """How many lines the journal of a run has that is none of the earlier ones."""
+        journals = [run / "events.jsonl" for run in workspace.glob("runs/*") if run.name not in earlier]
+        return sum(journal.read_bytes().count(b"\n") for journal in journals if journal.exists())
 
     def bytes_of(self, workspace: Path) -> dict[str, str]:
         """Each file that the newest run's steps left, and what is in it."""
@@ -178,7 +192,7 @@ def main() -> None:
                 print(f"seed {seed}: {error}", flush=True)
         print(
             f"{given.runs} runs of {len(shape())} steps on the {given.engine} engine, seeds {seeds[0]} to {seeds[-1]}, "
-            f"{chaos.kills} kills within {chaos.seconds:.1f} s each: {len(broken)} broken; when picked up, "
+            f"{chaos.kills} kills: {len(broken)} broken; when picked up, "
             f"{ends['reused']} steps were taken over and {ends['succeeded']} ran"
         )
     sys.exit(1 if broken else 0)
