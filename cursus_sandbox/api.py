@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -246,6 +247,39 @@ def _blessed_before(document: Document) -> tuple[Path, GoldenSchemas]:
     return Path(document), read_golden(Path(document)).schemas
 
 
+def shell(step: str, command: Sequence[str] = (), *, workspace: AnyPath = WORKSPACE) -> int:
+    """Run a command, or a shell, on this process's terminal in the sandbox of a failed step; gives its exit code.
+
+    `step` is `STEP`, of the newest run, or `RUN:STEP`. Raises DocumentError where there is no such sandbox,
+    MachineError where it can't be made again.
+    """
+    from cursus_sandbox.reports.shell import shell_lines
+    from cursus_sandbox.reports.text import printable
+    from cursus_sandbox.runs.history import step_of
+    from cursus_sandbox.runs.shells import open_shell
+    from cursus_sandbox.secrets.secret_values import values_of
+    from cursus_sandbox.steps.shell import failed_job, image_of, lay_out, shell_job
+
+    run, name = step_of(Path(workspace), step)
+    failed, kept = failed_job(run, name)
+    job = kept.job
+    lay_out(kept)
+    engine, _ = choose_engine(kept.engine, ())
+    with engine, open_shell(Path(workspace), kept.engine) as place:
+        image = image_of(kept, run.result.images if run.result else {}, engine)
+        secrets, missing = values_of(name, kept.secrets, os.environ, engine=engine)
+        variables = {"TERM": os.environ["TERM"]} if "TERM" in os.environ else {}
+        said = [f"note: {problem.what}; the shell opens without it" for problem in missing]
+        if not command:
+            own = (*job.entrypoint, *job.argv) if job.entrypoint else ()
+            attempt = None if engine.makes_mounts else job.scratch.parent
+            said = [*shell_lines(failed, run=run.name, command=own, folder=attempt), *said]
+        sys.stderr.write("".join(f"{printable(line)}\n" for line in said))
+        sys.stderr.flush()
+        given = shell_job(kept, place, command=command, variables=variables, mounts=engine.makes_mounts)
+        return secrets.handed_by(engine, place.hidden).attended(replace(given, image=image))
+
+
 def clean(
     workspace: AnyPath = WORKSPACE,
     *,
@@ -260,7 +294,7 @@ def clean(
     nothing is removed. Raises DocumentError where there is no workspace, WorkspaceError where it is in use.
     """
     from cursus_sandbox.runs.pruning import Bounds, pruned
-    from cursus_sandbox.runs.recovery import recovery
+    from cursus_sandbox.runs.recovery import engines_of_the_dead, recovery
     from cursus_sandbox.runs.workspace import Workspace
 
     folder = Path(workspace)
@@ -270,9 +304,9 @@ def clean(
     bounds = Bounds(keep, age, size(max_size) if max_size is not None else None)
     with Workspace(folder) as held:
         said: tuple[str, ...] = ()
-        if not dry_run and (unfinished := held.unfinished()):
+        if not dry_run and (left := engines_of_the_dead(held)):
             with ExitStack() as engines:
-                said = recovery(held, [engines.enter_context(one) for one in _reachable(unfinished.values())])
+                said = recovery(held, [engines.enter_context(one) for one in _reachable(left)])
         return replace(pruned(folder, bounds, dry_run=dry_run), said=said)
 
 

@@ -14,7 +14,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cursus_sandbox.caching.ingredients import Cook, Ingredients, Surroundings, are_known, filled_in, key_of, what_changed
+from cursus_sandbox.caching.ingredients import (
+    Cook,
+    Ingredients,
+    Surroundings,
+    are_known,
+    filled_in,
+    key_of,
+    what_changed,
+)
 from cursus_sandbox.caching.reading import Reading
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus

@@ -23,6 +23,7 @@ from cursus_sandbox.cli.register import REGISTER_EXAMPLE, register
 from cursus_sandbox.cli.run import RUN_EXAMPLES, run
 from cursus_sandbox.cli.runs import LOGS_EXAMPLE, REPORT_EXAMPLE, logs, report, runs_app
 from cursus_sandbox.cli.schema import schema_app
+from cursus_sandbox.cli.shell import SHELL_EXAMPLE, shell
 from cursus_sandbox.errors import ExitCode, SandboxError
 
 PROGRAM = "cursus-sandbox"
@@ -65,6 +66,7 @@ app.command("check", cls=GroupedCommand, epilog=CHECK_EXAMPLE)(check)
 app.command("report", short_help="Write a run as an HTML page, or for CI.", epilog=REPORT_EXAMPLE)(report)
 app.command("logs", short_help="Print the log of a step.", epilog=LOGS_EXAMPLE)(logs)
 app.command("diff", short_help="Show what differs between two runs.", epilog=DIFF_EXAMPLE)(diff)
+app.command("shell", short_help="Open a shell in the sandbox of a failed step.", epilog=SHELL_EXAMPLE)(shell)
 app.command("clean", short_help="Remove earlier runs, and what killed runs left.", epilog=CLEAN_EXAMPLE)(clean)
 app.command("register", short_help="Print where each output of an execution is.", epilog=REGISTER_EXAMPLE)(register)
 app.add_typer(runs_app, name="runs")
@@ -82,9 +84,10 @@ def _say_nothing_of_odd_rows(found: sys.UnraisableHookArgs) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and end the process with a documented exit code; no traceback unless `--debug`."""
     given = sys.argv[1:] if arguments is None else arguments
-    words = [word for word in given if word not in ("--debug", "--no-color")]  # wherever they stand
-    debug = "--debug" in given
-    if "--no-color" in given:
+    ours = given[: given.index("--")] if "--" in given else given  # what follows is another program's
+    words = [word for word in ours if word not in ("--debug", "--no-color")] + given[len(ours) :]  # wherever they stand
+    debug = "--debug" in ours
+    if "--no-color" in ours:
         os.environ["NO_COLOR"] = "1"
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
+from cursus_sandbox.engines.docker_attended import attended, attended_settings
 from cursus_sandbox.engines.docker_container import CommandRefused, OverlayRefused, caller, make, start
 from cursus_sandbox.engines.docker_create import creation
 from cursus_sandbox.engines.docker_daemon import SECONDS_TO_RECONNECT, Daemon, removal
@@ -35,6 +36,8 @@ from cursus_sandbox.untrusted import empty
 
 LABEL = "cursus-sandbox.engine"
 SECONDS_TO_LEAVE = 10.0
+
+Result = TypeVar("Result")
 
 
 class DockerEngine:
@@ -133,19 +136,12 @@ class DockerEngine:
         with self._runs.one():
             if self._runs.interruptions or job.is_stopped:
                 return NEVER_STARTED
-            if job.image is None:
-                raise EngineError(f"job '{job.name}' names no image", hint="Give it an image, or use --engine local.")
-            self._require_runtimes([job.runtime] if job.runtime else ())
-            check(job)
-            try:
-                try:
-                    return self._run(job, log, visitor, watcher, self.private_folders or Private.OVERLAY)
-                except OverlayRefused:
-                    empty(job.scratch)
-                    self.private_folders = Private.COPY
-                    return self._run(job, log, visitor, watcher, Private.COPY)
-            finally:
-                empty(job.scratch)
+            return self._with_files(job, lambda private: self._run(job, log, visitor, watcher, private))
+
+    def attended(self, job: Job) -> int:
+        """Run a job in a container on this process's terminal."""
+        with self._runs.one():
+            return self._with_files(job, lambda private: self._attended(job, private))
 
     def prepare(self, job: Job) -> Prepared | None:
         """Make a job's container, and start it behind a gate where it can have one."""
@@ -245,6 +241,34 @@ class DockerEngine:
     @property
     def _supervision(self) -> Supervision:
         return Supervision(self._daemon, self._runs, self._grace)
+
+    def _attended(self, job: Job, private: Private) -> int:
+        labels = {**job.labels, LABEL: self.id}
+        with ExitStack() as cleanup:
+            with self._daemon.asking(f"create the container of job '{job.name}'"):
+                files = files_of(job, self._daemon, self._places, private, labels=labels)
+                more = attended_settings()
+                container = make(job, self._daemon, files, cleanup, labels=labels, more=more)
+            code = attended(job, self._daemon, container, lambda: start(job, self._daemon, files, container))
+            with self._daemon.asking(f"bring back what job '{job.name}' left"):
+                files.bring_back(container)
+            return code
+
+    def _with_files(self, job: Job, act: Callable[[Private], Result]) -> Result:
+        """Do what takes a way of making private folders, and once more with another one where the daemon needs that."""
+        if job.image is None:
+            raise EngineError(f"job '{job.name}' names no image", hint="Give it an image, or use --engine local.")
+        self._require_runtimes([job.runtime] if job.runtime else ())
+        check(job)
+        try:
+            try:
+                return act(self.private_folders or Private.OVERLAY)
+            except OverlayRefused:
+                empty(job.scratch)
+                self.private_folders = Private.COPY
+                return act(Private.COPY)
+        finally:
+            empty(job.scratch)
 
     def _way(self, container: str, labels: Mapping[str, str]) -> Way:
         """Give the way to a port of a container: a second one in its network, with this machine's Python, if seen."""

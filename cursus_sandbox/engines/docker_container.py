@@ -29,9 +29,19 @@ class CommandRefused(Exception):  # noqa: N818 - a job's end
 
 
 def make(
-    job: Job, daemon: Daemon, files: Files, cleanup: ExitStack, *, labels: Mapping[str, str], gate: Gate | None = None
+    job: Job,
+    daemon: Daemon,
+    files: Files,
+    cleanup: ExitStack,
+    *,
+    labels: Mapping[str, str],
+    gate: Gate | None = None,
+    more: Mapping[str, object] | None = None,
 ) -> str:
-    """Make a container with what it needs, give its id; raises what the SDK raises. A `gate` is for a daemon here."""
+    """Make a container with what it needs, and with `more` settings; give its id. A `gate` is for a daemon here.
+
+    Raises what the SDK raises.
+    """
 
     def removed(remove: Callable[[str], None], thing: str) -> None:
         cleanup.push(removal(remove, thing))
@@ -53,6 +63,7 @@ def make(
     )
     if gate is not None and daemon.facts.init is not None:
         settings = behind(gate.there, settings, daemon.image_config(job.image or ""), init=daemon.facts.init)
+    settings |= more or {}
     container: str = daemon.client.create_container_from_config(settings)["Id"]  # type: ignore[no-untyped-call]
     removed(daemon.remove_container, container)
     files.fill(container)

@@ -200,6 +200,7 @@ class Engine(EngineKind, Protocol):
     11. A watcher is told what the job uses soon after it has begun, and then about twice a second while it runs.
     12. What a process that was killed left running or lying about is removed by `reap`, and nothing else is.
     13. A job that was prepared runs like one that wasn't, and sees nothing of that; its time counts from its `run`.
+    14. `attended` gives a job this process's terminal, and to what is typed there the job alone listens.
 
     Where `makes_mounts` is false there are no container paths: the engine takes jobs without mounts, whose command
     names host paths; and a visitor is refused with EngineError. Where `makes_clusters` is false, so is a cluster.
@@ -248,6 +249,14 @@ class Engine(EngineKind, Protocol):
         """Get a job ready, some of whose private mounts may not be there yet; None where there is nothing to gain.
 
         What is wrong with it is said when it is run. It may be called from several threads at once.
+        """
+
+    def attended(self, job: Job) -> int:
+        """Run a job with this process's own stdin, stdout and stderr; gives its exit code, 128+n for signal n.
+
+        Where stdin and stdout are a terminal it has one as large; what is piped in has an end. Neither a timeout nor
+        `interrupt` ends it: Ctrl-C is typed into it. EngineError where the job's program isn't there, if its path says
+        where.
         """
 
     def reap(self, labels: Mapping[str, str], *, below: Path) -> None:

@@ -23,13 +23,14 @@ from signal import Signals
 from types import TracebackType
 from typing import Self
 
+from cursus_sandbox.engines.attended import attended
 from cursus_sandbox.engines.bwrap import bwrap_argv, system_options
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs, no_clusters
 from cursus_sandbox.engines.engine import Cluster, Exit, Fetching, Job, MountMode, Visitor, Watcher, Why, typed
 from cursus_sandbox.engines.machine import Machine, this_machine
 from cursus_sandbox.engines.mounts import Private, check, hosts_file, hosts_text, place
 from cursus_sandbox.engines.processes import Memory, cpu_seconds, reap_at_home
-from cursus_sandbox.engines.sandbox import SCRATCH, Sandbox
+from cursus_sandbox.engines.sandbox import SCRATCH, Sandbox, arguments_file
 from cursus_sandbox.engines.visit import Visit, through_process
 from cursus_sandbox.engines.watch import Watch
 from cursus_sandbox.errors import EngineError
@@ -119,6 +120,25 @@ class LocalEngine:
             finally:
                 empty(job.scratch)
 
+    def attended(self, job: Job) -> int:
+        """Run a job in a sandbox on this process's terminal. Nobody watches its memory."""
+        with self._runs.one():
+            _check(job)
+            check(job)
+            try:
+                program, *options = self._line(job)
+                with arguments_file(options, job.scratch) as arguments:
+                    return attended(
+                        [*job.entrypoint, *job.argv],
+                        within=[program, "--args", str(arguments.fileno()), "--"],
+                        python=self._machine.python,
+                        environment={SCRATCH: str(job.scratch)},
+                        kept_open=[arguments.fileno()],
+                        cpus=job.limits.cpus,
+                    )
+            finally:
+                empty(job.scratch)
+
     def cluster(self, hosts: Sequence[str], **settings: object) -> AbstractContextManager[Cluster]:  # noqa: ARG002
         """Refuse with EngineError: a sandbox has no way to another one."""
         raise no_clusters(self.name)
@@ -153,6 +173,11 @@ class LocalEngine:
         self._runs.interrupt()
 
     def _sandbox(self, job: Job) -> Sandbox:
+        command = (*job.entrypoint, *job.argv)
+        return Sandbox(self._line(job), command, scratch=job.scratch, cpus=job.limits.cpus)
+
+    def _line(self, job: Job) -> list[str]:
+        """Bubblewrap with its options for a job."""
         placed = place(job, self._private(job))
         tmp = job.scratch / "tmp"
         tmp.mkdir()
@@ -165,8 +190,7 @@ class LocalEngine:
             hosts=None if job.network else hosts_file(job),
             user=(os.geteuid(), os.getegid()),
         )
-        command = (*job.entrypoint, *job.argv)
-        return Sandbox([str(self._bwrap), *options], command, scratch=job.scratch, cpus=job.limits.cpus)
+        return [str(self._bwrap), *options]
 
     def _private(self, job: Job) -> Private:
         """Decide once how private folders are made, by trying it on the file system of the first job's scratch."""

@@ -17,6 +17,7 @@ from signal import Signals
 from types import TracebackType
 from typing import Self
 
+from cursus_sandbox.engines.attended import attended
 from cursus_sandbox.engines.ending import NEVER_STARTED, Ending, Runs, no_clusters
 from cursus_sandbox.engines.engine import Cluster, Exit, Fetching, Job, Visitor, Watcher, Why
 from cursus_sandbox.engines.processes import Memory, cpu_seconds, group, members, reap_at_home
@@ -26,6 +27,7 @@ from cursus_sandbox.errors import EngineError
 from cursus_sandbox.untrusted import empty
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+HOMES = ("HOME", "TMPDIR")  # the variables by which a process is known to be of a job
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 CANT_EXECUTE = {errno.ENOENT: NOT_FOUND} | dict.fromkeys((errno.EACCES, errno.ENOEXEC, errno.ENOTDIR), NOT_EXECUTABLE)
 SECONDS_TO_LEAVE = 10.0
@@ -103,6 +105,22 @@ class ProcessEngine:
                 empty(job.scratch)
             return Exit(child.exit_code, time.monotonic() - started, supervision.peak_memory, supervision.why)
 
+    def attended(self, job: Job) -> int:
+        """Run a job on this process's terminal. Nobody watches its memory."""
+        with self._runs.one():
+            _check(job)
+            try:
+                return attended(
+                    [*job.entrypoint, *job.argv],
+                    python=Path(sys.executable),
+                    environment=_environment(job),
+                    folder=_folders(job),
+                    cpus=job.limits.cpus,
+                )
+            finally:
+                reap_at_home(job.scratch, HOMES)
+                empty(job.scratch)
+
     def cluster(self, hosts: Sequence[str], **settings: object) -> AbstractContextManager[Cluster]:  # noqa: ARG002
         """Refuse with EngineError: all processes are of this one host."""
         raise no_clusters(self.name)
@@ -112,7 +130,7 @@ class ProcessEngine:
 
     def reap(self, labels: Mapping[str, str], *, below: Path) -> None:  # noqa: ARG002 - a process has no labels
         """Kill the processes whose home or temporary folder is the scratch of a job below that folder."""
-        reap_at_home(below, ("HOME", "TMPDIR"))
+        reap_at_home(below, HOMES)
 
     def by_hand(self, job: Job) -> str | None:  # noqa: ARG002
         """None: a debugger steps through what this engine runs."""
@@ -147,8 +165,7 @@ class _Child:
     def __enter__(self) -> Self:
         job = self._job
         command = (*job.entrypoint, *job.argv)
-        for name in ("home", "tmp", "work"):
-            (job.scratch / name).mkdir()
+        work = _folders(job)
         with self._output() as output, _on_processors(job.limits.cpus):
             try:
                 self._process = subprocess.Popen(
@@ -157,7 +174,7 @@ class _Child:
                     stdout=output,
                     stderr=output,
                     env=_environment(job),
-                    cwd=job.scratch / "work",
+                    cwd=work,
                     start_new_session=not self._terminal,  # Ctrl-C at the terminal is the caller's to translate
                 )
             except OSError as error:
@@ -296,6 +313,13 @@ def _check(job: Job) -> None:
             f"job '{job.name}' is to see container paths, and the process engine has none",
             hint="Give it a command that names host paths, or use --engine local.",
         )
+
+
+def _folders(job: Job) -> Path:
+    """Make a job's own folders; gives the one it begins in."""
+    for name in ("home", "tmp", "work"):
+        (job.scratch / name).mkdir()
+    return job.scratch / "work"
 
 
 def _environment(job: Job) -> dict[str, str]:

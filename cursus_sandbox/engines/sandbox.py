@@ -8,8 +8,8 @@ import math
 import os
 import subprocess
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import Signals
 from tempfile import TemporaryFile
@@ -45,9 +45,8 @@ class Sandbox:
         self.output, output = _pipe()
         self.status, status = _pipe()
         program, *options = self._argv
-        with output, status, TemporaryFile(dir=self._scratch) as arguments:  # a file: `ps` shows nobody the environment
-            arguments.write("\0".join([*options, "--json-status-fd", str(status.fileno())]).encode() + b"\0")
-            arguments.seek(0)
+        told = [*options, "--json-status-fd", str(status.fileno())]
+        with output, status, arguments_file(told, self._scratch) as arguments:
             before = share_of_processors(self._cpus)
             try:
                 self._process = subprocess.Popen(
@@ -107,6 +106,15 @@ class Sandbox:
 
     def _is_alive(self) -> bool:
         return self.first is not None and self._born is not None and birth(self.first) == self._born
+
+
+@contextmanager
+def arguments_file(options: Sequence[str], folder: Path) -> Iterator[IO[bytes]]:
+    """What `--args` reads, in a file without a name: `ps` shows nobody the environment."""
+    with TemporaryFile(dir=folder) as arguments:
+        arguments.write("\0".join(options).encode() + b"\0")
+        arguments.seek(0)
+        yield arguments
 
 
 def _pipe() -> tuple[IO[bytes], IO[bytes]]:

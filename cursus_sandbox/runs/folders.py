@@ -1,7 +1,7 @@
 """The folders of one run, and the one rename that publishes a step's outputs.
 
 plan.json  events.jsonl  result.json
-steps/<step>/log.txt  step.json  outputs/<channel>/  attempt-1/  by-hand.sh
+steps/<step>/log.txt  step.json  outputs/<channel>/  attempt-1/  job.json  by-hand.sh
 """
 
 from __future__ import annotations
@@ -51,6 +51,11 @@ class StepFolder:
     def by_hand(self) -> Path:
         """Where a failed step runs again by hand; the script beside it, `by-hand.sh`, makes it."""
         return self.path / "by-hand"
+
+    @property
+    def job(self) -> Path:
+        """What a failed step ran, for a shell in its sandbox."""
+        return self.path / "job.json"
 
     def attempt(self, number: int) -> StepFolders:
         """Fresh folders for one attempt."""
@@ -131,15 +136,11 @@ class RunFolder:
 
     def hidden(self) -> Path:
         """A new folder for what must not stay on a disk: in memory, where there is a place, and the caller's alone."""
-        place = _MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else self.path
-        return Path(tempfile.mkdtemp(prefix=self._hidden, dir=place))
+        return hidden(self._hidden, self.path)
 
     def without_hidden(self) -> None:
         """Take away what a killed run had hidden."""
-        for place in (_MEMORY, self.path):
-            for folder in place.glob(f"{self._hidden}*"):
-                with suppress(OSError):  # somebody else's
-                    remove(folder)
+        remove_hidden(self._hidden, self.path)
 
     @property
     def _hidden(self) -> str:
@@ -159,6 +160,20 @@ class RunFolder:
             except OSError:
                 left.append(attempt)
         return left
+
+
+def hidden(prefix: str, otherwise: Path) -> Path:
+    """A new folder in memory, its name beginning so, or in another place where there is none; the caller's alone."""
+    place = _MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else otherwise
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+
+
+def remove_hidden(prefix: str, otherwise: Path) -> None:
+    """Take away all such folders."""
+    for place in (_MEMORY, otherwise):
+        for folder in place.glob(f"{prefix}*"):
+            with suppress(OSError):  # somebody else's
+                remove(folder)
 
 
 def unwritable(error: OSError, doing: str) -> WorkspaceError:

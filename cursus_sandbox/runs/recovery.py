@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from cursus_sandbox.runs.shells import dead_shells
 from cursus_sandbox.runs.workspace import Workspace
+from cursus_sandbox.untrusted import remove
 
 _LEAVES_NOTHING = "local"  # the kernel ends its sandboxes with the process that made them
 
@@ -42,4 +45,19 @@ def recovery(workspace: Workspace, engines: Iterable[Reaper]) -> tuple[str, ...]
         workspace.finished(run)
         stays = f"; {left[0]} is not yours to delete" if left else ""
         said.append(f"run {run} was killed: what it had not finished was removed{stays}")
+    with dead_shells(workspace.folder) as shells:
+        for shell in shells:
+            shell.without_hidden()
+            if (engine := by_name.get(shell.engine)) is not None:
+                engine.reap(shell.labels, below=shell.path)
+            if engine is not None or shell.engine == _LEAVES_NOTHING:
+                with suppress(OSError):  # it holds what is another user's
+                    remove(shell.path)
+                said.append("a shell in the sandbox of a step was killed: what it left was removed")
     return tuple(said)
+
+
+def engines_of_the_dead(workspace: Workspace) -> set[str]:
+    """The names of the engines that killed runs and shells were on."""
+    with dead_shells(workspace.folder) as shells:
+        return {*workspace.unfinished().values(), *(shell.engine for shell in shells)}

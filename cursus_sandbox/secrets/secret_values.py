@@ -10,8 +10,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -71,24 +71,34 @@ def secret_values(
     found: dict[str, SecretValues] = {}
     problems: list[Problem] = []
     for step in steps:
-        variables, files = dict[str, str](), dict[str, bytes]()
-        for name, one in step.secrets.items():
-            try:
-                value = _read(one, environment)
-                if one.handed is Handed.FILE and not engine.makes_mounts:
-                    raise _Unfit(f"it is to be a file, and the {engine.name} engine has no {SECRETS}")
-                if one.handed is Handed.FILE:
-                    files[name] = value
-                else:
-                    variables[name] = _as_text(value)
-            except _Unfit as unfit:
-                what = f"step '{step.name}' needs the secret {name} ({one}): {unfit}"
-                problems.append(Problem(what, ("steps", step.name, "secrets", name)))
-        if variables or files:
-            found[step.name] = SecretValues(variables, files)
+        values, wrong = values_of(step.name, step.secrets, environment, engine=engine)
+        problems += wrong
+        if values:
+            found[step.name] = values
     if problems:
         raise DocumentError(problems, hint="Nothing was started.")
     return found
+
+
+def values_of(
+    step: str, secrets: Mapping[str, Secret], environment: Mapping[str, str], *, engine: EngineKind
+) -> tuple[SecretValues, list[Problem]]:
+    """The secrets of a step as far as they can be had, and what is wrong with the others."""
+    variables, files = dict[str, str](), dict[str, bytes]()
+    problems: list[Problem] = []
+    for name, one in secrets.items():
+        try:
+            value = _read(one, environment)
+            if one.handed is Handed.FILE and not engine.makes_mounts:
+                raise _Unfit(f"it is to be a file, and the {engine.name} engine has no {SECRETS}")
+            if one.handed is Handed.FILE:
+                files[name] = value
+            else:
+                variables[name] = _as_text(value)
+        except _Unfit as unfit:
+            what = f"step '{step}' needs the secret {name} ({one}): {unfit}"
+            problems.append(Problem(what, ("steps", step, "secrets", name)))
+    return SecretValues(variables, files), problems
 
 
 def fingerprints(secrets: Mapping[str, SecretValues]) -> dict[str, str]:
@@ -184,25 +194,34 @@ class _Handing:
     def interrupt(self) -> None:
         self._engine.interrupt()
 
+    def attended(self, job: Job) -> int:
+        with self._given(job) as given:
+            return self._engine.attended(given)
+
     def run(
         self, job: Job, log: Callable[[bytes], None], visitor: Visitor | None = None, watcher: Watcher | None = None
     ) -> Exit:
         masked = self._mask.stream(log)
+        with self._given(job) as given:
+            ended = self._engine.run(given, masked.feed, visitor, watcher)
+            masked.end()
+        return ended
+
+    @contextmanager
+    def _given(self, job: Job) -> Iterator[Job]:
+        """The job with its secrets, as long as it runs."""
         folder = self._hidden() if self._secrets.files else None
         try:
-            given = replace(
+            yield replace(
                 job,
                 environment={**job.environment, **self._secrets.variables},
                 mounts=(*job.mounts, *(_written(self._secrets.files, folder) if folder else ())),
             )
-            ended = self._engine.run(given, masked.feed, visitor, watcher)
-            masked.end()
         except EngineError as error:
             raise EngineError(self._mask.text(error.what), hint=self._mask.text(error.hint)) from None
         finally:
             if folder:
                 remove(folder)
-        return ended
 
 
 def _written(files: Mapping[str, bytes], folder: Path) -> list[Mount]:

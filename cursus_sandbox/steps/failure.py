@@ -12,6 +12,7 @@ from cursus_sandbox.runs.folders import StepFolder
 from cursus_sandbox.sagemaker.exits import no_space
 from cursus_sandbox.sagemaker.offline import pip_failure
 from cursus_sandbox.steps.attempts import LastAttempt
+from cursus_sandbox.steps.kept_job import KeptJob, keep
 from cursus_sandbox.steps.reproduction import reproduction
 
 _LINES = 50
@@ -20,7 +21,7 @@ _LINES = 50
 def with_particulars(
     result: StepExecutionResult, last: LastAttempt, engine: Engine, folder: StepFolder
 ) -> StepExecutionResult:
-    """The result with all that is to be told; a script to run the step by hand is written, and its log gets an end."""
+    """The result with all that is to be told; its job and a script to run it by hand are written."""
     end = tail(folder.log)
     why = ": ".join([result.why, *_reasons(last.step, last, end)])
     told: dict[str, object] = {"why": why, "log_end": last_lines(end, _LINES)}
@@ -28,7 +29,9 @@ def with_particulars(
     if last.end.laid_out:
         job, staging = last.end.laid_out
         told["mounts"] = mount_rows(job)
-        if script := reproduction(job, staging, engine, folder.by_hand):
+        kept = KeptJob(engine=engine.name, job=job, staging=staging, secrets=last.step.secrets)
+        keep(kept, folder)
+        if script := reproduction(kept, engine, folder.by_hand):
             file = folder.by_hand.with_suffix(".sh")
             file.write_text(script, encoding="utf-8", errors="surrogateescape")
             told["by_hand"] = file

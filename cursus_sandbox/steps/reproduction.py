@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from cursus_sandbox.engines.engine import Engine, Job, Mount, MountMode
+from cursus_sandbox.engines.engine import Engine, Mount, MountMode
 from cursus_sandbox.sagemaker.layout import Staging
+from cursus_sandbox.steps.kept_job import KeptJob
 
 _HEAD = """\
 #!/bin/sh
@@ -18,11 +19,12 @@ set -eu
 """
 
 
-def reproduction(job: Job, staging: Staging, engine: Engine, folder: Path) -> str | None:
+def reproduction(kept: KeptJob, engine: Engine, folder: Path) -> str | None:
     """The script; it makes `folder` anew each time. None where the engine has no command for it.
 
     What the step may write to is copied or made afresh, so that a producer's files stay as they are.
     """
+    job = kept.job
     mounts = [_own(mount, folder / f"{number}-{mount.target.name}") for number, mount in enumerate(job.mounts)]
     command = engine.by_hand(replace(job, scratch=folder / "scratch", mounts=tuple(mounts)))
     if command is None:
@@ -30,7 +32,7 @@ def reproduction(job: Job, staging: Staging, engine: Engine, folder: Path) -> st
     lines = [f"cd {shlex.quote(str(folder.parent))}", f"rm -rf {folder.name}", f"mkdir -p {folder.name}/scratch"]
     for before, after in zip(job.mounts, mounts, strict=True):
         if before != after:
-            lines += _made(before, after.source, staging, folder.parent)
+            lines += _made(before, after.source, kept.staging, folder.parent)
     if job.user is not None:
         lines.append(f"chmod -R a+rwX {folder.name}  # it runs as user {job.user}")
     return _HEAD.format(step=job.name, folder=folder.name) + "\n".join([*lines, command]) + "\n"

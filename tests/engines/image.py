@@ -15,7 +15,7 @@ import docker
 
 TOOLS = (
     *("sh", "cat", "chmod", "echo", "env", "getent", "grep", "head", "hostname", "id", "ln", "ls"),
-    *("mkdir", "mv", "perl", "rm", "rmdir", "sleep", "stat", "tail", "touch", "wc"),
+    *("mkdir", "mv", "perl", "rm", "rmdir", "sleep", "stat", "stty", "tail", "touch", "wc"),
 )
 PYTHON = Path(sys.executable).resolve()
 MODULES_OF_PYTHON = (
