@@ -174,7 +174,7 @@ def report(
         case ReportFormat.HTML:
             from cursus_sandbox.reports.html import Previous, html_report
 
-            earlier = one_before(kept, workspace)
+            earlier = one_before(kept, workspace, well=True)
             known = earlier.result if earlier else None
             text = html_report(
                 result,
@@ -224,15 +224,18 @@ def ended(kept: KeptRun) -> PipelineExecutionResult:
     )
 
 
-def one_before(later: KeptRun, workspace: Path) -> KeptRun | None:
-    """The newest ended run of the same pipeline before another."""
+def one_before(later: KeptRun, workspace: Path, *, well: bool = False) -> KeptRun | None:
+    """The newest ended run of the same pipeline before another; of those that went `well`, if any did."""
     from cursus_sandbox.runs.history import kept_runs
 
-    name = later.plan.get("name")
+    name, newest = later.plan.get("name"), None
     for run in reversed(kept_runs(workspace)):
-        if run.name < later.name and run.plan.get("name") == name and run.result is not None:
+        if run.name >= later.name or run.plan.get("name") != name or (result := run.result) is None:
+            continue
+        if result.success or not well:
             return run
-    return None
+        newest = newest or run
+    return newest
 
 
 def logs(

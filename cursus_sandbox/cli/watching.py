@@ -48,8 +48,8 @@ def observer_of(events: str | None, *, verbose: bool, quiet: bool, on_terminal: 
 def _journal(file: str) -> Journal:
     try:
         if file == "-":
-            return Journal(os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0))
-        return Journal(Path(file).open("wb", buffering=0))
+            return Journal(os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0), whole=True)
+        return Journal(Path(file).open("wb", buffering=0), whole=True)
     except OSError as error:
         hint = "Name another:  --events FILE"
         raise MachineError(f"could not write {file}: {error.strerror or error}", hint=hint) from error

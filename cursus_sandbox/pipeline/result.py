@@ -54,7 +54,7 @@ class StepExecutionResult(_Value):
     `why` is a sentence for people, `because` one that says of a step that ran why no earlier run's outputs would do;
     `outputs` gives each channel's folder; `reports` are the data checks before the step started and after it ended;
     `metrics` are the numbers of a `metrics.json` it left; `warnings` say what SageMaker would lose of what it wrote.
-    Of a failed step there are the last lines of its log, what was mounted where, and a script that runs it by hand.
+    `mounts` say what it saw where. Of a failed step there are the end of its log and a script that runs it by hand.
     """
 
     step: str

@@ -122,7 +122,7 @@ def _results(before: StepExecutionResult, after: StepExecutionResult) -> Iterato
     for data in rows[1]:
         if data in rows[0] and rows[0][data] != rows[1][data]:
             yield Difference(after.step, f"rows of {data}", _said(rows[0][data]), _said(rows[1][data]))
-    for name in dict.fromkeys((*before.metrics, *after.metrics)) if before.success and after.success else ():
+    for name in dict.fromkeys((*before.metrics, *after.metrics)) if {before.status, after.status} <= _WELL else ():
         one, other = before.metrics.get(name), after.metrics.get(name)
         if one != other:
             yield Difference(

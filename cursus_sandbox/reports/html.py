@@ -21,6 +21,7 @@ _ONE_LOG = 200_000
 _ALL_POINTS = 20_000  # of all lines together
 _ONE_LINE = 300
 _ALL_PREVIEWS = 120  # channels
+_STATES = {"it runs": "runs", "it waits": "waits"}  # what a run that still goes on says of its steps
 _MOST_LABELS = 80  # arrows that have their channels written beside them
 
 
@@ -87,9 +88,9 @@ def html_report(
             graph=drawn,
             labels=len(drawn.arrows) <= _MOST_LABELS,
             bars=_bars(result, plan),
-            statuses={step.step: step.status for step in result.steps},
+            states={step.step: _STATES.get(step.why, str(step.status)) for step in result.steps},
             failed=[page for page in pages if page.result.status is StepStatus.FAILED],
-            previous=previous.result.run if previous else None,
+            previous=previous.result if previous else None,
             compared=compared,
             ticks=_ticks(result),
             together=sum(step.seconds for step in result.steps),

@@ -15,6 +15,7 @@ from cursus_sandbox.reports.findings import depth, finding_lines
 from cursus_sandbox.reports.text import number, printable, seconds_said, size
 from cursus_sandbox.tables.metrics import MetricsFile, metrics_files
 from cursus_sandbox.tables.preview import TablePreview, table_preview
+from cursus_sandbox.tables.unpacked import unpacked
 
 _COMMANDS_OF_A_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
@@ -93,7 +94,16 @@ def step_page(
 
     def channel(one: Mapping[str, Any], folder: Path | None, place: str) -> Channel:
         data = f"{step.step}:{one['channel']}"
-        there = folder is not None and folder.exists()
+        preview: TablePreview | None = None
+        metrics: tuple[tuple[MetricsFile, tuple[Chart, ...]], ...] = ()
+        if folder is not None and folder.exists():
+            with unpacked(folder) as tables:
+                if next(room.previews, None) is not None:
+                    preview = table_preview(tables)
+                if "source" not in one:
+                    metrics = tuple(
+                        (file, _series(file, room.points)) for file in metrics_files(tables, one["channel"])
+                    )
         return Channel(
             name=one["channel"],
             path=str(one.get("path") or ""),
@@ -103,10 +113,8 @@ def step_page(
             depth=" ".join(depths.get(data, ())),
             findings=tuple(found.pop(data, ())),
             feeder=_feeder(one.get("source")),
-            preview=table_preview(folder) if folder and there and next(room.previews, None) is not None else None,
-            metrics=tuple((one, _series(one, room.points)) for one in metrics_files(folder))
-            if folder and there and "source" not in one
-            else (),
+            preview=preview,
+            metrics=metrics,
         )
 
     inputs = tuple(
@@ -210,4 +218,5 @@ def _log(file: Path | None, room: int) -> tuple[str, bool]:
     except OSError:
         return "", False
     text = _COMMANDS_OF_A_TERMINAL.sub("", raw.decode("utf-8", "replace"))
-    return "\n".join(printable(line.rpartition("\r")[2]) for line in text.replace("\r\n", "\n").split("\n")), cut
+    lines = (line.rpartition("\r")[2].expandtabs() for line in text.replace("\r\n", "\n").split("\n"))
+    return "\n".join(map(printable, lines)), cut

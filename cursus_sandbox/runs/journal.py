@@ -32,12 +32,13 @@ class Recorded:
 class Journal:
     """An observer that writes each event as a line of JSON with its time, `at`. Called from several threads.
 
-    Of the samples and the log of a step that goes on and on ever fewer are written, and of a log the last line. When
-    nobody reads it any more, or the disk is full, it falls silent and the run goes on.
+    Unless it is to be `whole`, of the samples and the log of a step that goes on and on ever fewer are written, and of
+    a log the last line. When nobody reads it any more, or the disk is full, it falls silent and the run goes on.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, *, whole: bool = False) -> None:
         self._file = file
+        self._whole = whole
         self._lock = threading.Lock()
         self._silent = False
         self._first: dict[tuple[str, str], float] = {}
@@ -62,6 +63,8 @@ class Journal:
             if self._silent:
                 return
             match event:
+                case _ if self._whole:
+                    pass
                 case StepSampled() | StepLogged() if self._is_too_soon(event):
                     return
                 case StepLogged():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cursus_sandbox.engines.engine import Engine, Job
+from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.log_end import last_lines, tail
+from cursus_sandbox.pipeline.events import Observer, StepLogged
 from cursus_sandbox.pipeline.plan import PlannedStep
-from cursus_sandbox.pipeline.result import MountRow, StepExecutionResult
+from cursus_sandbox.pipeline.result import StepExecutionResult
 from cursus_sandbox.runs.folders import StepFolder
 from cursus_sandbox.sagemaker.exits import no_space
 from cursus_sandbox.sagemaker.offline import pip_failure
@@ -19,31 +20,30 @@ _LINES = 50
 
 
 def with_particulars(
-    result: StepExecutionResult, last: LastAttempt, engine: Engine, folder: StepFolder
+    result: StepExecutionResult, last: LastAttempt, engine: Engine, folder: StepFolder, tell: Observer
 ) -> StepExecutionResult:
-    """The result with all that is to be told; its job and a script to run it by hand are written."""
+    """The result with all that is to be told; its job and a script to run it by hand are written, and its log gets an end.
+
+    Whoever hears the lines of the log hears those of its end, too.
+    """
     end = tail(folder.log)
     why = ": ".join([result.why, *_reasons(last.step, last, end)])
     told: dict[str, object] = {"why": why, "log_end": last_lines(end, _LINES)}
-    closing = f"--- {result.status}: {why} ---\n"
+    closing = [f"--- {result.status}: {why} ---"]
     if last.end.laid_out:
         job, staging = last.end.laid_out
-        told["mounts"] = mount_rows(job)
         kept = KeptJob(engine=engine.name, job=job, staging=staging, secrets=last.step.secrets)
         keep(kept, folder)
         if script := reproduction(kept, engine, folder.by_hand):
             file = folder.by_hand.with_suffix(".sh")
             file.write_text(script, encoding="utf-8", errors="surrogateescape")
             told["by_hand"] = file
-            closing += f"--- once more, by hand: sh {file} ---\n"
+            closing.append(f"--- once more, by hand: sh {file} ---")
     with folder.log.open("ab") as log:
-        log.write(("" if not end or end.endswith(b"\n") else "\n").encode() + closing.encode("utf-8", "replace"))
+        begun = "" if not end or end.endswith(b"\n") else "\n"
+        log.write("".join([begun, *(f"{line}\n" for line in closing)]).encode("utf-8", "replace"))
+    tell(StepLogged(step=result.step, lines=tuple(closing)))
     return result.model_copy(update=told)
-
-
-def mount_rows(job: Job) -> tuple[MountRow, ...]:
-    """What a job saw where."""
-    return tuple(MountRow(path=str(one.target), source=one.source, mode=one.mode) for one in job.mounts)
 
 
 def _reasons(step: PlannedStep, last: LastAttempt, end: bytes) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.pipeline.events import DataChecked, Observer, Progress
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedOutput, PlannedStep
-from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
+from cursus_sandbox.pipeline.result import MountRow, StepExecutionResult, StepStatus
 from cursus_sandbox.runs.folders import RunFolder, StepFolder
 from cursus_sandbox.runs.records import Damaged, Manifest, manifest_of
 from cursus_sandbox.sagemaker.artifacts import archive
@@ -22,6 +22,7 @@ from cursus_sandbox.sagemaker.staging import ExitMessage, exit_message
 from cursus_sandbox.sagemaker.strays import strays
 from cursus_sandbox.secrets.masking import Mask
 from cursus_sandbox.steps.ahead import Reserved
+from cursus_sandbox.steps.attempt import AttemptEnd
 from cursus_sandbox.steps.attempts import Attempts, LastAttempt, Pause
 from cursus_sandbox.steps.failure import with_particulars
 from cursus_sandbox.tables.report import DataCompatibilityReport
@@ -94,6 +95,7 @@ class StepRun:
             earlier_attempts=last.before,
             message=message.text,
             log=folder.log,
+            mounts=_mounts(ended),
             reports=read,
             warnings=(
                 *ended.warnings,
@@ -102,7 +104,7 @@ class StepRun:
         )
         result = self._judged(result, last, message, folder)
         if result.status is StepStatus.FAILED:
-            return Done(with_particulars(result, last, self.engine, folder))
+            return Done(with_particulars(result, last, self.engine, folder, self.tell))
         return Done(result, last.folders, self._manifest(last.folders)) if result.success else Done(result)
 
     def _judged(
@@ -215,6 +217,12 @@ class StepRun:
             return manifest_of(left.outputs, at_once=self.at_once)
         except Damaged:
             return None
+
+
+def _mounts(ended: AttemptEnd) -> tuple[MountRow, ...]:
+    """What the step saw where; of a step on several hosts, nothing is told."""
+    mounts = ended.laid_out[0].mounts if ended.laid_out else ()
+    return tuple(MountRow(path=str(one.target), source=one.source, mode=one.mode) for one in mounts)
 
 
 def _metrics(outputs: Path) -> dict[str, float]:

@@ -34,11 +34,11 @@ class MetricsFile:
     left_out: int = 0
 
 
-def metrics_files(folder: Path) -> Iterator[MetricsFile]:
-    """The files below a folder whose names say that they hold metrics, `metrics.json` or a CSV; the small ones."""
+def metrics_files(folder: Path, channel: str = "") -> Iterator[MetricsFile]:
+    """The small JSON and CSV files below a folder that hold metrics: their names say so, or that of the channel."""
     found = 0
     for file in data_files(folder)[0]:
-        name = file.path.name.lower()
+        name = f"{channel} {file.path.name}".lower()
         if found == _MOST_FILES or not any(word in name for word in _WORDS):
             continue
         read = {".json": _of_json, ".csv": _of_csv}.get(file.path.suffix)

@@ -48,6 +48,17 @@ def test_events_in_a_file(folder):
     assert json.loads(kept.read_text().splitlines()[-1])["event"] == "run_ended"
 
 
+def test_the_log_is_in_the_events(folder):
+    """Every line of a step's log is told, those that are written below a failure too."""
+    run(folder, "--events", "events.jsonl")
+    said = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    for step in ("Good", "Bad"):
+        [log] = folder.glob(f".cursus-sandbox/runs/*/steps/{step}/log.txt")
+        told = [line for one in said if one["event"] == "step_logged" and one["step"] == step for line in one["lines"]]
+        assert told == log.read_text().splitlines()
+        assert told
+
+
 def test_events_on_stdout(folder):
     """With --events - stdout holds the events and nothing else; the summary goes to stderr."""
     out, err = run(folder, "--events", "-")

@@ -79,6 +79,20 @@ def test_a_log_is_printed_as_it_is(folder):
     assert cursus_sandbox("logs", "Load", cwd=folder).stdout == b"one\n\x1b[31mtwo"
 
 
+def test_a_report_is_compared_with_what_was_well(folder):
+    """The page says which run it is compared with: the last that went well; if none did, the last."""
+    cursus_sandbox("report", cwd=folder)
+    assert "The run before it; none went well: failed" in (folder / "report.html").read_text()
+    well = cursus_sandbox("runs", "list", cwd=folder).stdout.decode().splitlines()[-1].split()[0]
+    (folder / "load.py").write_text("raise SystemExit(5)\n")
+    for _ in range(2):
+        assert cursus_sandbox("run", "dag.yaml", "--engine", "local", cwd=folder).returncode == 1
+    cursus_sandbox("report", cwd=folder)
+    page = (folder / "report.html").read_text()
+    assert f"Compared with run {well}<" in page
+    assert "The last run before it that went well: ok" in page
+
+
 def test_a_report_is_written(folder):
     """The page says which run it is of; the other forms go to stdout."""
     assert cursus_sandbox("report", cwd=folder).returncode == 0

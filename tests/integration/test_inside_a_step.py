@@ -26,6 +26,17 @@ def test_files_are_at_the_real_paths(anywhere):
     assert heard == "from first, read by /opt/ml/processing/input/code/second.py with ['--fast', 'a b']"
 
 
+def test_what_was_mounted_is_told(anywhere):
+    """The result says what a step saw at each path, and where that is here."""
+    anywhere.step("first")
+    anywhere.step("second", reads={"data": "first:out"})
+    result = succeeded(anywhere.run())
+    mounts = {row.path: row for row in result["second"].mounts}
+    assert mounts["/opt/ml/processing/input/data"].source == result["first"].outputs["out"]
+    assert mounts["/opt/ml/processing/input/data"].mode == "private"
+    assert mounts["/opt/ml/processing/output/out"].mode == "writable"
+
+
 def test_inputs_are_private_and_writable(anywhere):
     """A step may change, add and delete its input's files; the producer's outputs keep their bytes."""
     anywhere.step(

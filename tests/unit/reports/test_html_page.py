@@ -151,7 +151,7 @@ def test_all_of_a_step_is_on_its_page(channel):
         '<code>TOKEN</code></td><td>•••</td><td class="dim">MY_TOKEN</td>',
     ):
         assert said in text
-    row, finding = text.index("<td><code>/opt/ml/processing/output/rows"), text.index("column &#39;n&#39; is text")
+    row, finding = text.index("<code>/opt/ml/processing/output/rows"), text.index("column &#39;n&#39; is text")
     assert row < finding < text.index("a look into")
 
 

@@ -11,6 +11,13 @@ def found(folder):
     return {one.file: (dict(one.numbers), dict(one.series)) for one in metrics_files(folder)}
 
 
+def test_a_channel_of_metrics(tmp_path):
+    """In a channel whose name says that it holds metrics every small CSV does."""
+    (tmp_path / "roc.csv").write_text("fpr,tpr\n0,0\n0.5,0.8\n1,1\n")
+    assert found(tmp_path) == {}
+    assert [one.file for one in metrics_files(tmp_path, "metrics_output")] == ["roc.csv"]
+
+
 def test_json_by_the_way_to_each_number(tmp_path):
     """Numbers and lists of numbers, however deep; what is no number is no metric."""
     content = {
