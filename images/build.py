@@ -87,6 +87,22 @@ class Build:
             pack(context, HERE / name, wheels=packages, package=package)
             self.daemon.build(tag, context, inputs=inputs, arguments=arguments, cache=not self.force)
 
+    def is_stale(self, name: str) -> bool:
+        """Whether an image is there and not what it would become; nothing is built, pulled or said for that."""
+        made = self.daemon.find(tag_of(name))
+        if made is None:
+            return False
+        below = [*images_below(name)]
+        if any(self.is_stale(one) or self.daemon.find(tag_of(one)) is None for one in below):
+            return True
+        wanted = [] if below else [PYTHON]
+        if says(name, "ARG ENGINE="):
+            wanted.append(ENGINE)
+        stands_on = [self.daemon.find(one.tag) or self.daemon.find(one.stand_in) for one in wanted]
+        parents = [self.daemon.id(tag_of(one)) for one in below] + [str(one.id) for one in stands_on if one]
+        carried = [REPOSITORY / part for part in PACKAGE] if says(name, "COPY package ") else []
+        return not self.daemon.is_made_from(tag_of(name), digest([HERE / name, *carried], parents))
+
     def foundation(self, wanted: Foundation) -> str:
         """The id of an image of somebody else's, or of what stands for it here."""
         tag, stand_in = wanted.tag, wanted.stand_in
@@ -175,10 +191,16 @@ def main() -> int:
     parser.add_argument(
         "--no-registry", action="store_true", help="make the base from Debian packages, ask no registry"
     )
+    parser.add_argument("--stale", action="store_true", help="build nothing, print the images that would be built anew")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.names if name not in names()]:
         parser.error(f"there is no image {', '.join(unknown)}; there is: {', '.join(names())}")
     try:
+        if arguments.stale:
+            with daemon() as docker:
+                build = Build(docker, force=False, registry=False)
+                print(*(tag_of(name) for name in arguments.names or names() if build.is_stale(name)), sep="\n")
+            return 0
         with alone(), daemon() as docker:
             build = Build(docker, force=arguments.force, registry=not arguments.no_registry)
             for name in names() if arguments.all or not arguments.names else arguments.names:

@@ -15,6 +15,7 @@ from cursus_sandbox.cli import completion, misuse
 from cursus_sandbox.cli.clean import CLEAN_EXAMPLE, clean
 from cursus_sandbox.cli.contracts import contracts_app, schema_json
 from cursus_sandbox.cli.diff import DIFF_EXAMPLE, diff
+from cursus_sandbox.cli.doctor import DOCTOR_EXAMPLES, doctor
 from cursus_sandbox.cli.grouped import GroupedCommand
 from cursus_sandbox.cli.init import INIT_EXAMPLES, init
 from cursus_sandbox.cli.interruption import say_error
@@ -69,6 +70,7 @@ app.command("diff", short_help="Show what differs between two runs.", epilog=DIF
 app.command("shell", short_help="Open a shell in the sandbox of a failed step.", epilog=SHELL_EXAMPLE)(shell)
 app.command("clean", short_help="Remove earlier runs, and what killed runs left.", epilog=CLEAN_EXAMPLE)(clean)
 app.command("register", short_help="Print where each output of an execution is.", epilog=REGISTER_EXAMPLE)(register)
+app.command("doctor", short_help="Look at this machine: engines, disks, images.", epilog=DOCTOR_EXAMPLES)(doctor)
 app.add_typer(runs_app, name="runs")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(schema_app, name="schema")

@@ -198,18 +198,27 @@ class LocalEngine:
             return self.private_folders or Private.COPY
         with self._deciding:
             if self.private_folders is None:
-                lower, upper, work = (job.scratch / name for name in ("lower", "upper", "work"))
-                for folder in (lower, upper, work):
-                    folder.mkdir()
-                into = ("--tmpfs", "/tmp", "--overlay-src", str(lower))  # noqa: S108 - the sandbox's own
-                if not _attempt(self._bwrap, self._machine, *into, "--overlay", str(upper), str(work), "/tmp/x"):  # noqa: S108
-                    self.private_folders = Private.OVERLAY
-                elif not _attempt(self._bwrap, self._machine, *into, "--tmp-overlay", "/tmp/x"):  # noqa: S108
-                    self.private_folders = Private.MEMORY_OVERLAY
-                else:
-                    self.private_folders = Private.COPY
+                self.private_folders = self.private_in(job.scratch)
                 empty(job.scratch)
             return self.private_folders
+
+    def private_in(self, folder: Path) -> Private:
+        """Try how private folders can be made on the file system of an empty folder, which isn't empty afterwards."""
+        lower, upper, work = (folder / name for name in ("lower", "upper", "work"))
+        for one in (lower, upper, work):
+            one.mkdir()
+        into = ("--tmpfs", "/tmp", "--overlay-src", str(lower))  # noqa: S108 - the sandbox's own
+        if not _attempt(self._bwrap, self._machine, *into, "--overlay", str(upper), str(work), "/tmp/x"):  # noqa: S108
+            return Private.OVERLAY
+        if not _attempt(self._bwrap, self._machine, *into, "--tmp-overlay", "/tmp/x"):  # noqa: S108
+            return Private.MEMORY_OVERLAY
+        return Private.COPY
+
+    @property
+    def version(self) -> str:
+        """What its bubblewrap says that it is."""
+        said = subprocess.run([self._bwrap, "--version"], capture_output=True, text=True, check=False)
+        return said.stdout.strip() or str(self._bwrap)
 
 
 class _Supervision:

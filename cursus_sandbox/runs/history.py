@@ -173,7 +173,7 @@ def kept_runs(workspace: Path) -> list[KeptRun]:
     folders = sorted(one for one in (workspace / "runs").glob("*/") if one.is_dir())
     if not folders:
         return []
-    running = _is_held(workspace)
+    running = is_held(workspace)
     newest = folders[-1]
     return [KeptRun(one, running and one is newest and not (one / "result.json").exists()) for one in folders]
 
@@ -211,7 +211,7 @@ def step_of(workspace: Path, given: str) -> tuple[KeptRun, str]:
     return kept_run(workspace, run if colon else LAST), step
 
 
-def _is_held(workspace: Path) -> bool:
+def is_held(workspace: Path) -> bool:
     """Whether a run holds the workspace's lock now."""
     try:
         lock = os.open(workspace / "lock", os.O_RDONLY | os.O_CLOEXEC)

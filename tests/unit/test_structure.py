@@ -27,7 +27,8 @@ ROOMS = {
 # The hallway: each may import any room, and of the hallway only what stands before it.
 HALLWAY = [
     *("errors", "untrusted", "log_end", "shipped", "documents", "inputs", "planning", "drafts", "capacity", "runs"),
-    *("caching", "secrets", "steps", "walk", "executor", "blessing", "reports", "api", "pytest_plugin", "cli"),
+    *("caching", "secrets", "steps", "walk", "executor", "blessing", "doctor", "reports", "api"),
+    *("pytest_plugin", "cli"),
     "__main__",
 ]
 
@@ -134,6 +135,11 @@ def test_who_knows_engines():
     assert particular <= {
         *(("api", f"engines.{name}") for name in ("docker", "local", "process")),
         ("executor", "engines.local"),
+        ("doctor.probes", "engines.local"),
+        ("doctor.probes", "engines.docker_survey"),
+        ("doctor.examination", "engines.docker_survey"),
+        ("doctor.findings", "engines.docker_survey"),  # whose facts it judges
+        ("doctor.findings", "engines.mounts"),
         ("runs.folders", "engines.mounts"),  # which knows what an overlay leaves behind
     }
 
