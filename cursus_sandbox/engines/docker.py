@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -180,26 +181,35 @@ class DockerEngine:
         self._daemon.sweep(labels)
 
     def by_hand(self, job: Job) -> str | None:
-        """A `docker run` line; Docker writes its own /etc/hosts, and a network is Docker's default one.
+        """A `docker run` line, on a network that is made for it where the job has one; Docker writes its /etc/hosts.
 
-        None for a job on several hosts, and where the daemon doesn't find the job's files at their own paths.
+        None for a job on several hosts, and where the daemon doesn't see this machine's files.
         """
-        with self._daemon.asking(f"look for the files of job '{job.name}'"):
-            seen = self._places and self._places.is_seen(_existing(job.scratch), job)
-        if job.cluster or not seen or self._daemon.facts.maps_users:
+        places = self._places
+        if job.cluster or places is None or self._daemon.facts.maps_users:
             return None
+        with self._daemon.asking(f"look for the files of job '{job.name}'"):
+            if places.at(_existing(job.scratch), job) is None:
+                return None
+            found = [(mount, places.at(mount.source, job)) for mount in place(job, Private.COPY)]
+        network = f"cursus-sandbox-by-hand-{uuid.uuid4().hex[:12]}" if job.network else None
         settings = creation(
             job,
-            place(job, Private.COPY),
+            [replace(mount, source=there) for mount, there in found if there],
             volumes={},
             hosts=None,
-            network="bridge" if job.network else None,
+            network=network,
             user=caller(),
             labels={},
             facts=self._daemon.facts,
         )
         line = docker_run(settings)
-        return typed(["exec", *line]) if line else None
+        if line is None or not all(there for _, there in found):
+            return None
+        if network is None:
+            return typed(["exec", *line])
+        made, removed = (f"docker network {word} {network} > /dev/null" for word in ("create", "rm"))
+        return "\n".join([made, f"trap '{removed}' EXIT", typed(line)])
 
     def interrupt(self) -> None:
         """End every job: TERM, and KILL after the grace. A second call doesn't wait for the grace."""

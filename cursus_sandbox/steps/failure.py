@@ -22,14 +22,14 @@ _LINES = 50
 def with_particulars(
     result: StepExecutionResult, last: LastAttempt, engine: Engine, folder: StepFolder, tell: Observer
 ) -> StepExecutionResult:
-    """The result with all that is to be told; its job and a script to run it by hand are written, and its log gets an end.
+    """The result with all that is to be told; its job and a script to run it by hand are kept, and its log gets an end.
 
     Whoever hears the lines of the log hears those of its end, too.
     """
     end = tail(folder.log)
     why = ": ".join([result.why, *_reasons(last.step, last, end)])
     told: dict[str, object] = {"why": why, "log_end": last_lines(end, _LINES)}
-    closing = [f"--- {result.status}: {why} ---"]
+    closing, script = [f"--- {result.status}: {why} ---"], None
     if last.end.laid_out:
         job, staging = last.end.laid_out
         kept = KeptJob(engine=engine.name, job=job, staging=staging, secrets=last.step.secrets)
@@ -39,11 +39,24 @@ def with_particulars(
             file.write_text(script, encoding="utf-8", errors="surrogateescape")
             told["by_hand"] = file
             closing.append(f"--- once more, by hand: sh {file} ---")
+    if script is None and result.exit_code is not None:
+        closing.append(f"--- no script runs it by hand: {_no_script(last.step, engine)} ---")
     with folder.log.open("ab") as log:
         begun = "" if not end or end.endswith(b"\n") else "\n"
         log.write("".join([begun, *(f"{line}\n" for line in closing)]).encode("utf-8", "replace"))
     tell(StepLogged(step=result.step, lines=tuple(closing)))
     return result.model_copy(update=told)
+
+
+def _no_script(step: PlannedStep, engine: Engine) -> str:
+    """Why there is none."""
+    if step.secrets:
+        return "it would hold the step's secrets"
+    if not engine.makes_mounts:
+        return "the process engine calls its main, and --pdb stops there"
+    if step.instance_count > 1:
+        return "it runs on several hosts"
+    return "the engine does not see this machine's files, they are carried to it"
 
 
 def _reasons(step: PlannedStep, last: LastAttempt, end: bytes) -> Iterator[str]:

@@ -34,7 +34,7 @@ def reproduction(kept: KeptJob, engine: Engine, folder: Path) -> str | None:
         if before != after:
             lines += _made(before, after.source, kept.staging, folder.parent)
     if job.user is not None:
-        lines.append(f"chmod -R a+rwX {folder.name}  # it runs as user {job.user}")
+        lines.append(f"chmod -R a+rwX {folder.name}  # it runs as user {job.user}, whose files stay that user's here")
     return _HEAD.format(step=job.name, folder=folder.name) + "\n".join([*lines, command]) + "\n"
 
 

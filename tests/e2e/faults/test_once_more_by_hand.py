@@ -1,7 +1,9 @@
 """What is told of a failed step, and the script that runs it again without us."""
 
 import json
+import re
 import subprocess
+from pathlib import Path
 
 FAILS = """
 print(sorted(os.environ.items()), os.getcwd(), sys.argv[1:], flush=True)
@@ -79,3 +81,24 @@ def test_all_that_is_known_of_a_step(box):
         assert running.ended(code=0).result == ended.step("bad")
     with box.start(command=[*show[:3], ":bda", *show[4:]], as_json=False) as running:
         assert "Did you mean 'bad'?" in running.ended(code=2).stderr
+
+
+def test_by_hand_with_a_network(docker_box):
+    """The script of a step with a network makes it one of its own and removes it: Docker's default one isn't used."""
+    says = "print(sorted(os.listdir('/sys/class/net')), flush=True); sys.exit(7)"
+    docker_box.step("bad", says, network=True)
+    bad = docker_box.run(code=1).step("bad")
+    script = Path(bad["by_hand"]).read_text()
+    (network,) = re.findall(r"--network (cursus-sandbox-by-hand-\w+)", script)
+    again = subprocess.run(["sh", bad["by_hand"]], capture_output=True, text=True, check=False, timeout=60)
+    assert (again.returncode, again.stdout, again.stderr) == (7, "['eth0', 'lo']\n", "")
+    listed = subprocess.run(["docker", "network", "ls"], capture_output=True, text=True, check=True)
+    assert network not in listed.stdout
+
+
+def test_why_there_is_no_script(box):
+    """Where no script can run a step by hand, the end of its log says why."""
+    box.step("bad", "sys.exit(7)", secrets={"TOKEN": "env:MY_TOKEN"})
+    ended = box.run(code=1, environment={"MY_TOKEN": "s3cr3t-0f-mine"})
+    assert ended.step("bad")["by_hand"] is None
+    assert ended.log("bad").endswith("--- no script runs it by hand: it would hold the step's secrets ---\n")
