@@ -140,9 +140,8 @@ def own_container(mounts: Path = MOUNTS) -> str | None:
 
 def mount_point(path: Path, mounts: Path = MOUNTS) -> Path:
     """Give where the file system of a path is mounted; the path itself where that can't be known."""
-    points = [Path(point) for _, _, point in _lines(mounts)]
-    around = [point for point in points if point == path or point in path.parents]
-    return max(around, key=lambda point: len(point.parts), default=path)
+    points = {point for _, _, point in _lines(mounts)}
+    return next((one for one in (path, *path.parents) if str(one) in points), path)
 
 
 def _lines(mounts: Path) -> list[tuple[str, str, str]]:

@@ -31,9 +31,11 @@ def address_of(base_url: str | None) -> str:
 
 def client_of(base_url: str | None) -> docker.APIClient:
     """Give the SDK's client for an address; None is the one that DOCKER_HOST names, or the default socket."""
-    if base_url is None:
-        return docker.from_env(timeout=SECONDS_TO_ANSWER).api
-    return docker.APIClient(base_url=base_url, timeout=SECONDS_TO_ANSWER)
+    environment = kwargs_from_env() if base_url is None else {"base_url": base_url}
+    client = docker.APIClient(**environment, timeout=SECONDS_TO_ANSWER)
+    if client.base_url.startswith("http+docker:"):  # a socket of this machine
+        client.trust_env = False  # or each request looks for proxies and passwords first: a millisecond
+    return client
 
 
 def knock(address: str) -> None:
