@@ -104,6 +104,7 @@ class Walk:
         self.jobs = rules.jobs or site.jobs
         self.notes = (*notes, *_not_exercised(site))
         self.results: dict[str, StepExecutionResult] = {}
+        self.unwritten: deque[StepExecutionResult] = deque()
         to_go = seconds_to_go(plan.dependencies, seconds)
         self.look_ahead = LookAhead(plan.dependencies, to_go)
         self.expected: set[str] = set()
@@ -152,9 +153,11 @@ class Walk:
                     happened()
                     self._start_ready(threads)
                     self._expect_next()
+                self._write_results()
         for name in self.plan.execution_order:
             if name not in self.results:
                 self._keep(self._not_started(name))
+        self._write_results()
         result = PipelineExecutionResult(
             pipeline=self.plan.name,
             run=self.folder.name,
@@ -331,10 +334,16 @@ class Walk:
         self.look_ahead.ended(ended.step)
         self.expected.discard(ended.step)
         self.site.give_up(ended.step)
-        if ended.status not in (StepStatus.SKIPPED, StepStatus.REUSED):
-            with self._unbroken(f"keep the result of step '{ended.step}'"):
-                self.folder.step(ended.step).write("step.json", ended.model_dump(mode="json"))
+        self.unwritten.append(ended)
         self._tell(StepEnded(result=ended))
+
+    def _write_results(self) -> None:
+        """Write down how steps have ended: that takes the disk's time, and those that come next have started by now."""
+        while self.unwritten:
+            ended = self.unwritten.popleft()
+            if ended.status not in (StepStatus.SKIPPED, StepStatus.REUSED):
+                with self._unbroken(f"keep the result of step '{ended.step}'"):
+                    self.folder.step(ended.step).write("step.json", ended.model_dump(mode="json"))
 
     def _tell(self, event: Event) -> None:
         """Write it down, and tell the observer; from any thread."""

@@ -10,6 +10,7 @@ the FIFO's other end is closed, and the shell ends.
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -21,10 +22,11 @@ from cursus_sandbox.engines.engine import Job, MountMode
 
 SECONDS_TO_STAND = 10.0
 INIT = "/sbin/docker-init"  # where the daemon shows it in a container (moby, daemon/oci_linux.go)
-# What Docker itself sets is taken over from the shell's own; what follows is of the image and of the job.
+# To open a FIFO for reading waits for whoever writes, who may have died: to open it both ways never does. What Docker
+# itself sets is taken over from the shell's own variables; what follows is of the image and of the job.
 _WAIT = (
-    'command -v env >/dev/null && read -r _ <"$0" || exit 125; '
-    'exec env -i PATH="$PATH" HOSTNAME="$HOSTNAME" HOME="$HOME" "$@"'
+    'command -v env >/dev/null && exec 3<>"$0" 4</proc/self/fd/3 3>&- && read -r _ <&4 || exit 125; '
+    'exec env -i PATH="$PATH" HOSTNAME="$HOSTNAME" HOME="$HOME" "$@" 4<&-'
 )
 
 
@@ -35,18 +37,30 @@ class Gate:
         name = f".{uuid.uuid4().hex}"
         self.there = there / name
         self._here = folder / name
+        self._opening: Future[int]
         self._end: int | None = None
         os.mkfifo(self._here, 0o600)
 
-    def stands(self, ended: Future[Any], threads: ThreadPoolExecutor) -> bool:
-        """Wait until the container's process stands at the gate; whether it does. `ended` is when it has ended."""
-        opening = threads.submit(os.open, self._here, os.O_WRONLY | os.O_CLOEXEC)  # returns when somebody reads
-        wait([opening, ended], SECONDS_TO_STAND, FIRST_COMPLETED)
-        stands = opening.done()
+    def await_process(self, threads: ThreadPoolExecutor) -> None:
+        """Begin to wait for a process to come: before its container is started, or it might find nobody and end."""
+        beginning = threading.Event()
+
+        def opened() -> int:
+            beginning.set()
+            return os.open(self._here, os.O_WRONLY | os.O_CLOEXEC)  # returns when somebody has opened it for reading
+
+        self._opening = threads.submit(opened)
+        beginning.wait()
+
+    def stands(self, ended: Future[Any] | None) -> bool:
+        """Wait until a process stands at the gate; whether one does. `ended` is when it has ended, None if it has."""
+        if ended:
+            wait([self._opening, ended], SECONDS_TO_STAND, FIRST_COMPLETED)
+        stands = self._opening.done()
         if not stands:
             os.close(os.open(self._here, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
         self._here.unlink()
-        self._end = opening.result()
+        self._end = self._opening.result()
         return stands
 
     def open(self) -> None:

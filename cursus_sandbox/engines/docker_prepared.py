@@ -113,12 +113,14 @@ def container_ahead(
             job, supervision, removals, otherwise, waiting, files, container, threads, ExitStack(), gate
         )
         if gate:
+            gate.await_process(threads)
             try:
                 start(job, daemon, files, container)
                 ahead.started = supervision.watched(container, threads)
-                stands = gate.stands(ahead.started.ended, threads)
-            except CommandRefused:
-                stands = False
+            except CommandRefused:  # there is no /bin/sh
+                pass
+            finally:
+                stands = gate.stands(ahead.started.ended if ahead.started else None)
             if not stands:
                 without_gate.add(job.image)  # it has no shell, or no `env`
                 return None
