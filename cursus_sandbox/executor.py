@@ -136,9 +136,7 @@ class PipelineExecutor:
                 recovered = recovery(workspace, [site])
                 reused = _earlier_outputs(plan, chosen, workspace)
                 seconds = workspace.seconds_of(plan.name)
-                fetched = fetch(
-                    plan, chosen, workspace.folder / "downloads", lambda what: self.observer(Progress(what=what))
-                )
+                fetched = fetch(plan, chosen, workspace.folder / "downloads", self.observer)
                 started = datetime.now().astimezone()
                 folder = workspace.new_run(started, site.name)
                 Memo(folder.checks).forget()

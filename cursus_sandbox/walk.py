@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
+from cursus_sandbox.amount import Amount
 from cursus_sandbox.caching.cache import Cache, refusals
 from cursus_sandbox.caching.ingredients import Ingredients, Surroundings
 from cursus_sandbox.engines.engine import EngineKind
@@ -26,6 +27,7 @@ from cursus_sandbox.pipeline.ready_queue import Demand, ReadyQueue, demand, seco
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.pipeline.schedule import Schedule
 from cursus_sandbox.pipeline.source import StepOutput
+from cursus_sandbox.runs.contents import heard
 from cursus_sandbox.runs.folders import RunFolder, StepFolder, unwritable
 from cursus_sandbox.runs.journal import Journal
 from cursus_sandbox.runs.pruning import size_of
@@ -272,7 +274,8 @@ class Walk:
             why = f"outputs of run {earlier.run}"
             return StepExecutionResult(step=step.name, status=StepStatus.REUSED, why=why, outputs=left)
         self._tell(Progress(what="reading what it depends on", step=step.name))
-        answer = self.cache.answer(step)
+        with heard(Amount(self._tell, "reading what it depends on", step=step.name).add):
+            answer = self.cache.answer(step)
         if answer.damaged is not None:
             set_aside(answer.damaged)
             self.notes += (f"{step.name}: {answer.why}; it is set aside",)

@@ -34,7 +34,7 @@ def observer_of(events: str | None, *, verbose: bool, quiet: bool, on_terminal: 
         if events is not None:
             observers.append(stack.enter_context(_journal(events)))
         if drawn and not verbose and not quiet:
-            observers.append(stack.enter_context(LiveView(console)))
+            observers.append(stack.enter_context(LiveView()))
         elif not quiet:
             observers.append(ProgressLines(console, verbose=verbose))
 

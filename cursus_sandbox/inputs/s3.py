@@ -12,7 +12,7 @@ import os
 import shutil
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -86,9 +86,12 @@ def unfit(objects: Sequence[StoredObject]) -> str | None:
     return f"s3://{clash.path} and s3://{folders[clash.name].path} can't both be files of a folder" if clash else None
 
 
-def fetched(listings: Iterable[Listing], folder: Path) -> dict[S3Objects, dict[str, Path]]:
+def fetched(
+    listings: Iterable[Listing], folder: Path, heard: Callable[[int], None] = lambda _: None
+) -> dict[S3Objects, dict[str, Path]]:
     """A copy of every object that is taken, by its name, below a folder that one process uses at a time.
 
+    `heard` is told of the bytes as they arrive, and of those that were here, from several threads.
     S3Error where an object can't be brought, MachineError where the disk has no room.
     """
     downloads = [_Download(one, each, folder) for one in listings for each in one.taken]
@@ -103,7 +106,7 @@ def fetched(listings: Iterable[Listing], folder: Path) -> dict[S3Objects, dict[s
     stopping = threading.Event()
     # No other file system is made from here on: that would wait, inside of pyarrow, for all reading to end.
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="s3") as threads:
-        by_home = {one.home: threads.submit(one.fetch, stopping) for one in downloads}
+        by_home = {one.home: threads.submit(one.fetch, stopping, heard) for one in downloads}
         try:
             for one in downloads:
                 files[one.listing.source][one.stored.name] = by_home[one.home].result()
@@ -120,18 +123,19 @@ class _Download:
         self.listing, self.stored = listing, stored
         self.home = folder / _hashed(endpoint_of(listing.source), stored.path)
 
-    def fetch(self, stopping: threading.Event) -> Path:
+    def fetch(self, stopping: threading.Event, heard: Callable[[int], None]) -> Path:
         """The file with all of it, in the version there is now."""
         self.home.mkdir(parents=True, exist_ok=True)
         for _ in range(_TRIES):
             tag, size, opened = self._opened()
             file = self.home / _hashed(tag, str(size))
             if file.exists() and file.stat().st_size == size:
+                heard(size)
                 return file
             part = file.with_suffix(".part")
             broken: OSError | None = None
             try:
-                _append(part, opened, size, stopping)
+                _append(part, opened, size, stopping, heard)
             except OSError as error:
                 broken = error
             if self._opened()[:2] != (tag, size):
@@ -159,9 +163,10 @@ class _Download:
             raise refusal(self.listing.source, error) from error
 
 
-def _append(part: Path, opened: Any, size: int, stopping: threading.Event) -> None:
+def _append(part: Path, opened: Any, size: int, stopping: threading.Event, heard: Callable[[int], None]) -> None:
     """Fetch what is missing of a part, and put all of it on disk."""
     with part.open("ab") as out:
+        heard(out.tell())
         while (done := out.tell()) < size:
             if stopping.is_set():
                 raise InterruptedError("stopped")
@@ -169,6 +174,7 @@ def _append(part: Path, opened: Any, size: int, stopping: threading.Event) -> No
             if not data:
                 raise OSError(f"it ended after {done:,} of {size:,} bytes")
             out.write(data)
+            heard(len(data))
         out.flush()
         os.fsync(out.fileno())
 

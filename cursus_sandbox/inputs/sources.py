@@ -5,13 +5,15 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
 
+from cursus_sandbox.amount import Amount
 from cursus_sandbox.errors import DocumentError, Problem
 from cursus_sandbox.inputs.manifests import listed
+from cursus_sandbox.pipeline.events import Observer, Progress
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.source import Located, S3Objects, Synthetic
 from cursus_sandbox.tables.schema import TableSchema
@@ -30,7 +32,7 @@ class Fetched:
     notes: tuple[str, ...] = ()
 
 
-def fetch(plan: PipelineExecutionPlan, chosen: Container[str], folder: Path, tell: Callable[[str], None]) -> Fetched:
+def fetch(plan: PipelineExecutionPlan, chosen: Container[str], folder: Path, tell: Observer) -> Fetched:
     """All that the chosen steps read from S3, kept below the folder. `tell` hears what is being done.
 
     DocumentError for sources with nothing there; MachineError where S3 can't be asked or the disk is too small.
@@ -49,7 +51,7 @@ def fetch(plan: PipelineExecutionPlan, chosen: Container[str], folder: Path, tel
 
     listings, problems = [], []
     for source, (step, channel) in readers.items():
-        tell(f"listing {source.uri}")
+        tell(Progress(what=f"listing {source.uri}"))
         try:
             listings.append(listing(source))
         except NoSuchObjectsError as error:
@@ -59,8 +61,9 @@ def fetch(plan: PipelineExecutionPlan, chosen: Container[str], folder: Path, tel
         raise DocumentError(problems)
     notes = [f"{':'.join(readers[one.source])} is {one.note}" for one in listings if one.note]
     taken = [each.size for one in listings for each in one.taken]
-    tell(f"fetching {len(taken):,} objects from S3, {sum(taken):,} bytes, but for those that are here")
-    return Fetched(fetched(listings, folder), tuple(notes))
+    what = f"fetching {len(taken):,} objects from S3"
+    tell(Progress(what=what, done=0, total=sum(taken), in_bytes=True))
+    return Fetched(fetched(listings, folder, Amount(tell, what, total=sum(taken)).add), tuple(notes))
 
 
 def brought(

@@ -33,6 +33,7 @@ class RunStarted(_Event):
 class Progress(_Event):
     """Work of ours that may take a while: of a step, or before any; `done` of `total` such things, if they are counted.
 
+    With `in_bytes` they are bytes; of some works it isn't known how many there will be.
     The next event of the step, or of the run, says that it is over.
     """
 
@@ -41,6 +42,7 @@ class Progress(_Event):
     step: str | None = None
     done: int | None = None
     total: int | None = None
+    in_bytes: bool = False
 
 
 class StepStarted(_Event):

@@ -71,7 +71,7 @@ class _Row:
         """Take in what happens while it is not over."""
         match event:
             case Progress():
-                self.doing = _counted(event)
+                self.doing = counted(event)
             case StepStarted():
                 self.attempt, self.doing, self.line = event.attempt, "", ""
             case StepSampled():
@@ -113,7 +113,7 @@ class Board:
             case RunEnded():
                 pass
             case Progress(step=None):
-                self._doing = _counted(event)
+                self._doing = counted(event)
             case StepEnded():
                 self._row(event.result.step, now).ended = event.result
                 for reader in self._readers.get(event.result.step, ()):
@@ -215,10 +215,12 @@ def _words(row: _Row) -> str:
     return again + (row.doing or row.line or "runs")
 
 
-def _counted(event: Progress) -> str:
-    if event.total is None or event.done is None or event.total <= 1:
+def counted(event: Progress) -> str:
+    """What is done, and how far that is."""
+    if not event.done or (event.total is None and not event.in_bytes) or event.total == 1:
         return event.what
-    return f"{event.what}, {event.done:,} of {event.total:,}"
+    done, total = (size(one) if event.in_bytes else f"{one or 0:,}" for one in (event.done, event.total))
+    return f"{event.what}, {done}" + (f" of {total}" if event.total is not None else "")
 
 
 def _fitted(name: str, width: int, *, plain: bool) -> str:

@@ -18,15 +18,23 @@ _TIMES_A_SECOND = 5
 _LEAST_COLUMNS = 8
 
 
+class _WithCursor(Console):
+    """A console that lets the cursor be: whoever is killed while it is hidden leaves a terminal without one."""
+
+    def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002 -- as rich has it
+        """Do nothing, and say so."""
+        return False
+
+
 class LiveView:
     """An observer that shows every step's state while a run goes on, and leaves nothing of that when it is over."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self) -> None:
+        self._console = _WithCursor(stderr=True)
         self._board = Board(time.monotonic())
         self._lock = threading.Lock()
         self._live = Live(
-            console=console,
+            console=self._console,
             get_renderable=self._picture,
             refresh_per_second=_TIMES_A_SECOND,
             transient=True,

@@ -20,7 +20,7 @@ from cursus_sandbox.pipeline.events import (
     StepStarted,
 )
 from cursus_sandbox.pipeline.result import StepStatus
-from cursus_sandbox.reports.board import OTHER_STYLE, STYLES
+from cursus_sandbox.reports.board import OTHER_STYLE, STYLES, counted
 from cursus_sandbox.reports.text import printable
 
 _STATUS = max(len(status) for status in StepStatus)
@@ -59,9 +59,8 @@ class ProgressLines:
             case RunStopping():
                 yield _line("stopping", "yellow", event.why)
             case Progress() if self._is_due(event):
-                counted = f", {event.done:,} of {event.total:,}" if event.total and event.done else ""
                 of_step = f"{event.step}  " if event.step else ""
-                yield _line("working", "dim", f"{of_step}{event.what}{counted}")
+                yield _line("working", "dim", f"{of_step}{counted(event)}")
             case DataChecked() if self.verbose:
                 rows = f"{event.rows:,} rows" if event.rows is not None else "rows not counted"
                 found = f"{event.errors} errors, {event.warnings} warnings"

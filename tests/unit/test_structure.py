@@ -26,8 +26,8 @@ ROOMS = {
 
 # The hallway: each may import any room, and of the hallway only what stands before it.
 HALLWAY = [
-    *("errors", "untrusted", "log_end", "shipped", "documents", "inputs", "planning", "drafts", "capacity", "runs"),
-    *("caching", "secrets", "steps", "walk", "executor", "blessing", "doctor", "reports", "api"),
+    *("errors", "untrusted", "log_end", "amount", "shipped", "documents", "inputs", "planning", "drafts", "capacity"),
+    *("runs", "caching", "secrets", "steps", "walk", "executor", "blessing", "doctor", "reports", "api"),
     *("pytest_plugin", "cli"),
     "__main__",
 ]

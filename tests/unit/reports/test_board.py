@@ -71,6 +71,14 @@ def test_what_is_done_before_any_step():
     ]
 
 
+def test_how_far_a_work_is():
+    """Bytes are said as such, with their total where it is known."""
+    half = Progress(what="fetching 3 objects from S3", done=50 << 20, total=120 << 20, in_bytes=True)
+    assert picture(half, now=1)[1] == "| fetching 3 objects from S3, 50 MB of 120 MB"
+    read = Progress(what="reading what it depends on", step="a", done=3 << 30, in_bytes=True)
+    assert picture(begun(a=[]), read)[1].endswith("reading what it depends on, 3.0 GB")
+
+
 def test_work_of_ours_for_a_step():
     """While a step is staged or checked that is said; its own words come back when it writes."""
     first = begun(a=[]), StepStarted(step="a", attempt=2)
