@@ -18,11 +18,12 @@ from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.retries import NEVER
 from cursus_sandbox.pipeline.secrets import Secret, secret
-from cursus_sandbox.pipeline.selection import Selection
+from cursus_sandbox.pipeline.selection import Again, Selection, unfinished
 from cursus_sandbox.pipeline.source import S3Settings
 from cursus_sandbox.pipeline.values import duration, size
 from cursus_sandbox.pipeline.values import user as user_of
 from cursus_sandbox.planning import AnyPath, DataSource, Document, Overrides, PipelineDAGResolver, unfed_of
+from cursus_sandbox.runs.request import read_request, request_of
 
 if TYPE_CHECKING:
     from cursus_sandbox.caching.prediction import Prediction
@@ -175,6 +176,7 @@ def run(
     observer: Observer | None = None,
     pdb: bool = False,
     update_schemas: bool = False,
+    again: Again | None = None,
 ) -> PipelineExecutionResult:
     """Run a pipeline: plan it, check that all it names is there, then run each step in a sandbox.
 
@@ -185,11 +187,13 @@ def run(
     workspace take more than `max_size`, the oldest are removed. With `pdb` and the
     engine "process", one step at a time runs on this process's terminal, in Python's debugger, with as much time as it
     takes. Without `values` no report holds what was in the data. With `update_schemas` data are not held to the schemas
-    that were blessed before, and if all is well those that were seen are written in their place. Raises DocumentError
-    (nothing was started), EngineError and WorkspaceError (this machine could not go on).
+    that were blessed before, and if all is well those that were seen are written in their place. With `again` it is
+    about those steps of an earlier run; see `rerun`. Raises DocumentError (nothing was started), EngineError and
+    WorkspaceError (this machine could not go on).
     """
+    request = request_of(document, {name: value for name, value in locals().items() if name != "document"})
     blessed_before = _blessed_before(document) if update_schemas else None
-    selection = Selection(only=tuple(only), first=from_step, last=until)
+    selection = Selection(only=tuple(only), first=from_step, last=until) if again is None else Selection(again.steps)
     overrides = replace(
         _overrides(image, source_dir, timeout, grace, memory, inputs, secrets, s3),
         log_limit=size(log_limit) if log_limit is not None else None,
@@ -224,17 +228,55 @@ def run(
         values=values,
         pull=pull,
         cache=cache,
-        force=(*force, *only) if pdb else force,
+        force=(*force, *only) if pdb else force if again is None else again.failed,
         max_size=size(max_size),
-        notes=notes,
+        notes=(*notes, *([f"run {again.run} once more, as far as it did not end well"] if again else ())),
         observer=observer,
     )
-    result = executor.execute_pipeline(planned, selection=selection)
+    earlier = again.run if again else None
+    result = executor.execute_pipeline(planned, selection=selection, outputs_of=earlier, request=request)
     if blessed_before is None:
         return result
     from cursus_sandbox.blessing import blessed
 
     return result.model_copy(update={"notes": (*result.notes, *blessed(*blessed_before, planned, result))})
+
+
+def rerun(
+    earlier: str = "last",
+    *,
+    failed: bool = False,
+    fail_fast: bool = False,
+    workspace: AnyPath = WORKSPACE,
+    observer: Observer | None = None,
+) -> PipelineExecutionResult | None:
+    """Run what an earlier run ran, with the same document and options; in full, and nothing is taken over.
+
+    With `failed` only the steps that it has not brought to a good end, on what it left of the others; None where there
+    are none. Raises DocumentError where it still runs, or was run from Python on objects.
+    """
+    from cursus_sandbox.runs.history import kept_run
+
+    kept = kept_run(Path(workspace), earlier)
+    if kept.is_running:
+        raise DocumentError([Problem(f"run {kept.name} still runs", hint="Wait for its end, or end it.")])
+    request = read_request(kept.folder)
+    if request is None:
+        hint = "Run its document again:  cursus-sandbox run DOCUMENT"
+        raise DocumentError([Problem(f"run {kept.name} does not say what it was asked for", hint=hint)])
+    document, options = request
+    if isinstance(options.get("data_source"), dict):
+        from cursus_sandbox.pipeline.source import Synthetic
+
+        options["data_source"] = Synthetic.model_validate(options["data_source"])
+    options["fail_fast"] = fail_fast or options.get("fail_fast", False)
+    if not failed:
+        return run(document, workspace=workspace, observer=observer, **{**options, "cache": False})
+    skipped = [str(step.get("name")) for step in kept.plan.get("steps", ()) if step.get("skip")]
+    again = unfinished(kept.result or kept.so_far, skipped)
+    if again is None:
+        return None
+    return run(document, workspace=workspace, observer=observer, **options, again=again)
 
 
 def _blessed_before(document: Document) -> tuple[Path, GoldenSchemas]:

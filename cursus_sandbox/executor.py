@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine, EngineKind
@@ -23,6 +23,7 @@ from cursus_sandbox.planning import DataSource, Document, Overrides, PipelineDAG
 from cursus_sandbox.runs.folders import StepFolder
 from cursus_sandbox.runs.pruning import GIB, MOST_BY_DEFAULT, Bounds, pruned
 from cursus_sandbox.runs.recovery import recovery
+from cursus_sandbox.runs.request import REQUEST
 from cursus_sandbox.runs.workspace import Workspace
 from cursus_sandbox.secrets.secret_values import secret_values
 from cursus_sandbox.steps.site import Site, ThisMachine
@@ -106,8 +107,13 @@ class PipelineExecutor:
         data_source: DataSource = "local",
         *,
         selection: Selection = Selection(),
+        outputs_of: str | None = None,
+        request: Mapping[str, Any] | None = None,
     ) -> PipelineExecutionResult:
         """Run a plan, a document or a graph to its end.
+
+        What steps that aren't chosen have left is taken from the run `outputs_of`, or from the newest that has it.
+        `request` is kept with the run: what it takes to ask for it again.
 
         A failed step is in the result. Raises DocumentError when nothing could be started for what the documents say,
         MachineError when this machine could not go on; what had ended by then is in the run's folder.
@@ -134,13 +140,15 @@ class PipelineExecutor:
             )
             with Workspace(self.workspace_dir) as workspace:
                 recovered = recovery(workspace, [site])
-                reused = _earlier_outputs(plan, chosen, workspace)
+                reused = _earlier_outputs(plan, chosen, workspace, outputs_of)
                 seconds = workspace.seconds_of(plan.name)
                 fetched = fetch(plan, chosen, workspace.folder / "downloads", self.observer)
                 started = datetime.now().astimezone()
                 folder = workspace.new_run(started, site.name)
                 Memo(folder.checks).forget()
                 folder.write("plan.json", plan.as_json())
+                if request is not None:
+                    folder.write(REQUEST, request)
                 with folder.journal() as journal:
                     walk = Walk(
                         Rules(
@@ -235,7 +243,7 @@ def _refuse_servers(plan: PipelineExecutionPlan, chosen: frozenset[str], engine:
 
 
 def _earlier_outputs(
-    plan: PipelineExecutionPlan, chosen: frozenset[str], workspace: Workspace
+    plan: PipelineExecutionPlan, chosen: frozenset[str], workspace: Workspace, first: str | None
 ) -> dict[str, StepFolder]:
     """The folders with the outputs of earlier runs that the chosen steps read; DocumentError if there are none."""
     found: dict[str, StepFolder] = {}
@@ -249,7 +257,7 @@ def _earlier_outputs(
             producer = plan.step_configs[one.source.step]
             if not producer.runs or producer.name in found:
                 continue
-            if earlier := workspace.published(plan.name, producer.name):
+            if earlier := workspace.published(plan.name, producer.name, first=first):
                 found[producer.name] = earlier
             else:
                 what = f"step '{step.name}' reads '{one.source}', and no earlier run in {workspace.folder} left that"

@@ -26,6 +26,7 @@ from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, Pl
 from cursus_sandbox.pipeline.ready_queue import Demand, ReadyQueue, demand, seconds_to_go
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.pipeline.schedule import Schedule
+from cursus_sandbox.pipeline.selection import NOT_SELECTED
 from cursus_sandbox.pipeline.source import StepOutput
 from cursus_sandbox.runs.contents import heard
 from cursus_sandbox.runs.folders import RunFolder, StepFolder, unwritable
@@ -361,7 +362,7 @@ class Walk:
             self.cache.stands_for.update({(step.name, channel): folder for channel, folder in bound.items()})
             return StepExecutionResult(step=step.name, status=StepStatus.SKIPPED, why=step.skip, outputs=bound)
         if step.name not in self.chosen and step.name not in self.reused:
-            return StepExecutionResult(step=step.name, status=StepStatus.SKIPPED, why="not selected")
+            return StepExecutionResult(step=step.name, status=StepStatus.SKIPPED, why=NOT_SELECTED)
         return None
 
     def _source(self, step: PlannedStep, one: PlannedInput) -> Path:

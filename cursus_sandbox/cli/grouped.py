@@ -7,7 +7,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 GROUPS = {
-    "What runs": ("only", "from_step", "until", "force", "no_cache", "registry"),
+    "What runs": ("failed", "only", "from_step", "until", "force", "no_cache", "registry"),
     "Where": ("engine", "image", "pull", "runtime", "jobs", "workspace", "max_size"),
     "Contracts, scripts and configuration": ("contracts", "source_dir", "config", "lenient", "strict"),
     "Data": ("inputs", "data_source", "rows", "seed", "nasty", "s3", "secrets", "no_values", "update_schemas"),

@@ -21,6 +21,7 @@ from cursus_sandbox.cli.init import INIT_EXAMPLES, init
 from cursus_sandbox.cli.interruption import say_error
 from cursus_sandbox.cli.plan import CHECK_EXAMPLE, PLAN_EXAMPLE, check, plan
 from cursus_sandbox.cli.register import REGISTER_EXAMPLE, register
+from cursus_sandbox.cli.rerun import RERUN_EXAMPLE, rerun
 from cursus_sandbox.cli.run import RUN_EXAMPLES, run
 from cursus_sandbox.cli.runs import LOGS_EXAMPLE, REPORT_EXAMPLE, logs, report, runs_app
 from cursus_sandbox.cli.schema import schema_app
@@ -67,6 +68,7 @@ app.command("check", cls=GroupedCommand, epilog=CHECK_EXAMPLE)(check)
 app.command("report", short_help="Write a run as an HTML page, or for CI.", epilog=REPORT_EXAMPLE)(report)
 app.command("logs", short_help="Print the log of a step.", epilog=LOGS_EXAMPLE)(logs)
 app.command("diff", short_help="Show what differs between two runs.", epilog=DIFF_EXAMPLE)(diff)
+app.command("rerun", cls=GroupedCommand, short_help="Run an earlier run once more.", epilog=RERUN_EXAMPLE)(rerun)
 app.command("shell", short_help="Open a shell in the sandbox of a failed step.", epilog=SHELL_EXAMPLE)(shell)
 app.command("clean", short_help="Remove earlier runs, and what killed runs left.", epilog=CLEAN_EXAMPLE)(clean)
 app.command("register", short_help="Print where each output of an execution is.", epilog=REGISTER_EXAMPLE)(register)

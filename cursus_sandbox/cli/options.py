@@ -140,6 +140,20 @@ Contracts = Annotated[
         show_default=False,
     ),
 ]
+Events = Annotated[
+    str | None, typer.Option("--events", metavar="FILE", help="Write what happens as lines of JSON; - is stdout.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say what is checked and what steps write, line by line.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say what failed and how it ended, no more.")]
+Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the result as JUnit XML, too.")]
+ShellOnFailure = Annotated[
+    bool,
+    typer.Option(
+        "--shell-on-failure", help="End the run at the first failure, and open a shell in that step's sandbox."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 

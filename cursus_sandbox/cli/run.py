@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import resource
 import sys
-from contextlib import ExitStack, suppress
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cursus_sandbox.cli import completion
-from cursus_sandbox.cli.interruption import interruptible
+from cursus_sandbox.cli.ending import Telling, end, told
 from cursus_sandbox.cli.options import (
     S3,
     AsJson,
@@ -23,9 +19,11 @@ from cursus_sandbox.cli.options import (
     DataSourceOption,
     Document,
     EngineChoice,
+    Events,
     Grace,
     Image,
     Inputs,
+    Junit,
     Lenient,
     LogLimit,
     Memory,
@@ -33,28 +31,29 @@ from cursus_sandbox.cli.options import (
     Network,
     NetworkChoice,
     NoPipShim,
+    Quiet,
     ReadOnlyRoot,
     Rows,
     Runtime,
     Secrets,
     Seed,
+    ShellOnFailure,
     SourceDir,
     Strict,
     Timeout,
     User,
+    Verbose,
     bindings_of,
     data_source_of,
-    json_of,
     limits_of,
     s3_of,
     secrets_of,
     size_of,
     user_of,
 )
-from cursus_sandbox.cli.output import put
-from cursus_sandbox.cli.runs import written
 
 if TYPE_CHECKING:
+    from cursus_sandbox.pipeline.events import Observer
     from cursus_sandbox.pipeline.result import PipelineExecutionResult
 
 # A line with \b alone keeps the lines below it as they are.
@@ -80,6 +79,7 @@ def run(
     image: Image = None,
     engine: Annotated[
         EngineChoice,
+        Events,
         typer.Option(help="Where steps run; auto takes docker if an image is named. process isolates nothing."),
     ] = EngineChoice.AUTO,
     workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are kept.")] = Path(".cursus-sandbox"),
@@ -163,16 +163,11 @@ def run(
         bool,
         typer.Option("--update-schemas", help="Write what was seen beside the document, for later runs to be held to."),
     ] = False,
-    events: Annotated[
-        str | None, typer.Option("--events", metavar="FILE", help="Write what happens as lines of JSON; - is stdout.")
-    ] = None,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say what is checked and what steps write, line by line.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say what failed and how it ended, no more.")] = False,
-    junit: Annotated[
-        Path | None, typer.Option("--junit", metavar="FILE", help="Write the result as JUnit XML, too.")
-    ] = None,
+    shell_on_failure: ShellOnFailure = False,
+    events: Events = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    junit: Junit = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a pipeline, each step in a sandbox of its own."""
@@ -182,20 +177,20 @@ def run(
     source = data_source_of(data_source, rows, seed, nasty=nasty)
     if pdb:
         _check_pdb(engine, only or [])
-    _allow_many_files()
-    if verbose and quiet:
-        raise typer.BadParameter("it is the opposite of --verbose", param_hint="--quiet")
-    if as_json and events == "-":
-        raise typer.BadParameter("stdout can hold the events or the result", param_hint="--json")
-    with interruptible(ctrl_c=not pdb), ExitStack() as shown:
-        from rich.console import Console
+    telling = Telling(
+        events=events,
+        verbose=verbose,
+        quiet=quiet,
+        junit=junit,
+        as_json=as_json,
+        on_terminal=not pdb,
+        shell_on_failure=shell_on_failure,
+    )
 
+    def watched(observer: Observer) -> PipelineExecutionResult:
         from cursus_sandbox import api
-        from cursus_sandbox.cli.watching import observer_of
-        from cursus_sandbox.reports.run import print_summary
 
-        observer = shown.enter_context(observer_of(events, verbose=verbose, quiet=quiet, on_terminal=not pdb))
-        result = api.run(
+        return api.run(
             document,
             engine=engine.value,
             workspace=workspace,
@@ -216,7 +211,7 @@ def run(
             data_source=source,
             strict=strict,
             jobs=jobs,
-            fail_fast=fail_fast,
+            fail_fast=fail_fast or shell_on_failure,
             values=not no_values,
             pull=pull,
             only=only or (),
@@ -230,42 +225,8 @@ def run(
             pdb=pdb,
             update_schemas=update_schemas,
         )
-    stream = sys.stderr if events == "-" else sys.stdout
-    if as_json:
-        put(json_of(result.model_dump(mode="json")), stream)
-    else:
-        there, summary = Console(file=stream), StringIO()
-        print_summary(result, Console(file=summary, width=there.width, force_terminal=there.is_terminal), quiet=quiet)
-        put(summary.getvalue(), stream)
-    if junit is not None:
-        from cursus_sandbox.reports.junit import junit as junit_xml
 
-        written(junit, junit_xml(result))
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        _tell_github(result)
-    raise typer.Exit(result.exit_code)
-
-
-_OPEN_FILES = 65_536
-
-
-def _allow_many_files() -> None:
-    """Raise a low limit of open files, as far as that is allowed: every step that runs takes some."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _tell_github(result: PipelineExecutionResult) -> None:
-    """Annotations where the workflow's log is read, and the summary where GitHub wants it."""
-    from cursus_sandbox.reports.github import summary, workflow_commands
-
-    for line in workflow_commands(result):
-        typer.echo(line, err=True)
-    if file := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with suppress(OSError), Path(file).open("a", encoding="utf-8") as opened:
-            opened.write(summary(result))
+    end(told(telling, watched), telling)
 
 
 def _check_pdb(engine: EngineChoice, only: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,17 @@ class PipelineExecutionResult(_Value):
         if (found := self.step_results.get(step)) is None:
             raise KeyError(f"no step is called '{step}'. {did_you_mean(step, self.step_results)}".rstrip())
         return found
+
+    @property
+    def first_failed(self) -> str | None:
+        """The step that failed first, rather one that ran than one that could not be started; None if none failed."""
+        failed = [step for step in self.steps if step.status is StepStatus.FAILED]
+        ended = [step for step in failed if step.started_at is not None]
+
+        def end(step: StepExecutionResult) -> datetime:
+            return (step.started_at or self.started_at) + timedelta(seconds=step.seconds)
+
+        return min(ended, key=end).step if ended else failed[0].step if failed else None
 
     @property
     def step_results(self) -> dict[str, StepExecutionResult]:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
+
+if TYPE_CHECKING:
+    from cursus_sandbox.pipeline.result import PipelineExecutionResult
+
+NOT_SELECTED = "not selected"  # why a step is skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,32 @@ class Selection:
                 [Problem("the selection leaves no step to run", hint="--from must come before --until.")]
             )
         return frozenset(chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Steps of an earlier run that are to run once more, on what that run left of the others.
+
+    `failed` are those of `steps` that run though something can be taken over for them.
+    """
+
+    run: str
+    steps: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+def unfinished(result: PipelineExecutionResult, skipped: Iterable[str]) -> Again | None:
+    """The steps that a run has not brought to a good end: those that failed, and what was not started for that.
+
+    `skipped` are those that its document skips. None where all went well.
+    """
+    failed = [step.step for step in result.steps if not step.success]
+    lost = [
+        step.step
+        for step in result.steps
+        if step.status == "skipped" and step.why != NOT_SELECTED and step.step not in set(skipped)
+    ]
+    return Again(result.run, (*failed, *lost), tuple(failed)) if failed or lost else None
 
 
 def _reached(step: str, edges: Mapping[str, Iterable[str]]) -> set[str]:

@@ -1,6 +1,6 @@
 """The folders of one run, and the one rename that publishes a step's outputs.
 
-plan.json  events.jsonl  result.json
+plan.json  request.json  events.jsonl  result.json
 steps/<step>/log.txt  step.json  outputs/<channel>/  attempt-1/  job.json  by-hand.sh
 """
 

@@ -115,9 +115,13 @@ class Workspace:
         """The folder of a run."""
         return RunFolder(self.runs / name, {**self.labels, "cursus-sandbox.run": name})
 
-    def published(self, pipeline: str, step: str) -> StepFolder | None:
-        """The folder with the outputs that the newest run of this pipeline published for a step; None if none did."""
-        for run in self._newest_first():
+    def published(self, pipeline: str, step: str, *, first: str | None = None) -> StepFolder | None:
+        """The folder with the outputs that a run of this pipeline published for a step; None if none did.
+
+        The run named `first` is looked at before the others, of which it is the newest that did.
+        """
+        named = [self.runs / first] if first else []
+        for run in (*named, *self._newest_first()):
             folder = StepFolder(run / "steps" / step)
             if folder.outputs.is_dir() and _pipeline_of(run) == pipeline:
                 return folder

@@ -81,7 +81,8 @@ def test_on_the_local_engine(example):
     code, summary, folder = run(example, "--engine", "local")
     assert code == 0, summary
     check_summary(summary)
-    assert sorted(path.name for path in folder.iterdir()) == ["events.jsonl", "plan.json", "result.json", "steps"]
+    names = ["events.jsonl", "plan.json", "request.json", "result.json", "steps"]
+    assert sorted(path.name for path in folder.iterdir()) == names
     left = {path.name for step in (folder / "steps").iterdir() for path in step.iterdir()}
     assert left == {"log.txt", "outputs", "record.json", "step.json"}
     assert _processes(str(example)) == []

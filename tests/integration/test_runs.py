@@ -71,7 +71,7 @@ def test_a_step_starts_when_all_it_waits_for_has_ended(small):
 
 
 def test_the_folder_of_a_run(anywhere):
-    """A run leaves its plan, its result, and for each step a log and whole outputs; nothing else."""
+    """A run leaves its plan, what it was asked for, its result, and for each step a log and whole outputs; nothing else."""
     result = succeeded(chain(anywhere).run())
     files = sorted(str(file.relative_to(result.folder)) for file in result.folder.rglob("*") if file.is_file())
     of_steps = [
@@ -79,7 +79,7 @@ def test_the_folder_of_a_run(anywhere):
         for name in ("one", "three", "two")
         for file in ("log.txt", "outputs/out/said", "record.json", "step.json")
     ]
-    assert files == ["events.jsonl", "plan.json", "result.json", *of_steps]
+    assert files == ["events.jsonl", "plan.json", "request.json", "result.json", *of_steps]
     plan = json.loads((result.folder / "plan.json").read_text())
     assert plan["execution_order"] == ["one", "two", "three"]
     assert plan["data_flow_map"] == {"one": {}, "two": {"data": "one:out"}, "three": {"data": "two:out"}}

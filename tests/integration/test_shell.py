@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from uuid import uuid4
 
 import docker
 import pytest
@@ -166,14 +167,17 @@ def test_a_workspace_that_can_only_be_read(small):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 143), (signal.SIGKILL, -9)])
 def test_no_container_stays(in_docker, number, code):
     """A signal takes the container with it; what even SIGKILL left is removed by the next clean, and only that."""
-    in_docker.step("bad", "sys.exit(3)")
+    bad = f"bad-{uuid4().hex}"  # a test beside this one has its own
+    in_docker.step(bad, "sys.exit(3)")
     in_docker.run()
     client = docker.from_env()
 
     def shells():
-        return client.containers.list(all=True, filters={"label": ["cursus-sandbox.shell", "cursus-sandbox.step=bad"]})
+        return client.containers.list(
+            all=True, filters={"label": ["cursus-sandbox.shell", f"cursus-sandbox.step={bad}"]}
+        )
 
-    words = ["shell", "bad", "--workspace", str(in_docker.workspace), "--", "sh", "-c", "echo be''gun; sleep 600"]
+    words = ["shell", bad, "--workspace", str(in_docker.workspace), "--", "sh", "-c", "echo be''gun; sleep 600"]
     with Terminal(*words, cwd=in_docker.folder) as other, Terminal(*words, cwd=in_docker.folder) as terminal:
         other.until("begun")
         terminal.until("begun")

@@ -1,0 +1,122 @@
+"""A run on the command line, from its first event to the exit code: watched, told, written down, looked into."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from cursus_sandbox.cli.interruption import interruptible
+from cursus_sandbox.cli.options import json_of
+from cursus_sandbox.cli.output import put
+from cursus_sandbox.cli.runs import written
+
+if TYPE_CHECKING:
+    from cursus_sandbox.pipeline.events import Observer
+    from cursus_sandbox.pipeline.result import PipelineExecutionResult
+
+_OPEN_FILES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What is told of a run, and where."""
+
+    events: str | None = None
+    verbose: bool = False
+    quiet: bool = False
+    junit: Path | None = None
+    as_json: bool = False
+    on_terminal: bool = True  # whether the terminal is ours while it runs
+    shell_on_failure: bool = False
+
+    def check(self) -> None:
+        """Refuse, before anything starts, what can't be."""
+        if self.verbose and self.quiet:
+            raise typer.BadParameter("it is the opposite of --verbose", param_hint="--quiet")
+        if self.as_json and self.events == "-":
+            raise typer.BadParameter("stdout can hold the events or the result", param_hint="--json")
+        if self.shell_on_failure and not (os.isatty(0) and os.isatty(1)):
+            what = "it needs a terminal: stdin or stdout is none. Afterwards:  cursus-sandbox shell STEP -- COMMAND"
+            raise typer.BadParameter(what, param_hint="--shell-on-failure")
+
+
+def told(telling: Telling, run: Callable[[Observer], PipelineExecutionResult | None]) -> PipelineExecutionResult | None:
+    """Run it, and tell what came of it, which None has nothing to say of."""
+    telling.check()
+    _allow_many_files()
+    with interruptible(ctrl_c=telling.on_terminal), ExitStack() as shown:
+        from cursus_sandbox.cli.watching import observer_of
+
+        on_terminal = telling.on_terminal
+        observer = observer_of(telling.events, verbose=telling.verbose, quiet=telling.quiet, on_terminal=on_terminal)
+        result = run(shown.enter_context(observer))
+    if result is not None:
+        _tell(result, telling)
+    return result
+
+
+def end(result: PipelineExecutionResult | None, telling: Telling) -> None:
+    """End the command with the run's exit code; before, with `shell_on_failure`, look into what failed first."""
+    if result is None:
+        raise typer.Exit
+    failed = result.first_failed
+    if telling.shell_on_failure and failed is not None and not result.interrupted:
+        from cursus_sandbox import api
+        from cursus_sandbox.cli.interruption import say_error
+        from cursus_sandbox.errors import SandboxError
+
+        with interruptible():
+            try:
+                api.shell(f"{result.run}:{failed}", workspace=result.folder.parent.parent)
+            except SandboxError as error:  # of a step that was not started, say: what came of the run stands
+                say_error(str(error))
+    raise typer.Exit(result.exit_code)
+
+
+def _tell(result: PipelineExecutionResult, telling: Telling) -> None:
+    from rich.console import Console
+
+    from cursus_sandbox.reports.run import print_summary
+
+    stream = sys.stderr if telling.events == "-" else sys.stdout
+    if telling.as_json:
+        put(json_of(result.model_dump(mode="json")), stream)
+    else:
+        there, summary = Console(file=stream), StringIO()
+        console = Console(file=summary, width=there.width, force_terminal=there.is_terminal)
+        print_summary(result, console, quiet=telling.quiet)
+        put(summary.getvalue(), stream)
+    if telling.junit is not None:
+        from cursus_sandbox.reports.junit import junit as junit_xml
+
+        written(telling.junit, junit_xml(result))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _tell_github(result)
+
+
+def _allow_many_files() -> None:
+    """Raise a low limit of open files, as far as that is allowed: every step that runs takes some."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _tell_github(result: PipelineExecutionResult) -> None:
+    """Annotations where the workflow's log is read, and the summary where GitHub wants it."""
+    from cursus_sandbox.reports.github import summary, workflow_commands
+
+    for line in workflow_commands(result):
+        typer.echo(line, err=True)
+    if file := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with suppress(OSError), Path(file).open("a", encoding="utf-8") as opened:
+            opened.write(summary(result))

@@ -1,0 +1,58 @@
+"""What a run was asked for, written and read again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cursus_sandbox.pipeline.dag import PipelineDAG
+from cursus_sandbox.pipeline.source import S3Settings, Synthetic
+from cursus_sandbox.runs.request import read_request, request_of
+
+
+def test_what_is_written_is_read(tmp_path, monkeypatch):
+    """Every path is absolute, places of secrets are kept, what is of one time is not."""
+    monkeypatch.chdir(tmp_path)
+    options = {
+        "image": "xgb:latest",
+        "config": Path("config.json"),
+        "source_dir": None,
+        "contracts": ["a", Path("/b")],
+        "inputs": {"x:y": "data/*.csv", "x:z": "s3://bucket/prefix"},
+        "secrets": {"A": "env:A", "B": "file:b"},
+        "s3": S3Settings(region="eu-west-1"),
+        "data_source": Synthetic(rows=7),
+        "only": ("x",),
+        "observer": print,
+        "pdb": True,
+    }
+    (tmp_path / "request.json").write_text(json.dumps(request_of("dag.yaml", options)))
+    assert read_request(tmp_path) == (
+        tmp_path / "dag.yaml",
+        {
+            "image": "xgb:latest",
+            "config": str(tmp_path / "config.json"),
+            "contracts": [str(tmp_path / "a"), "/b"],
+            "inputs": {"x:y": str(tmp_path / "data/*.csv"), "x:z": "s3://bucket/prefix"},
+            "secrets": {"A": "env:A", "B": f"file:{tmp_path / 'b'}"},
+            "s3": {"region": "eu-west-1"},
+            "data_source": {"rows": 7},
+            "only": ["x"],
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "options"), [(PipelineDAG(nodes=["a"]), {}), ("dag.yaml", {"registry": object()})]
+)
+def test_objects_are_not_kept(document, options):
+    """What holds objects of the caller's can't be asked for again."""
+    assert request_of(document, options) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"document": 1}', '{"document": "x", "options": 3}'])
+def test_what_cannot_be_read(tmp_path, text):
+    """A request that was damaged is none."""
+    (tmp_path / "request.json").write_text(text)
+    assert read_request(tmp_path) is None
+    assert read_request(tmp_path / "elsewhere") is None
