@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+BASE = "cursus-sandbox-base:latest"
+
 
 @dataclass(frozen=True)
 class Shape:
     """A graph. `work` is shell: it reads `$IN/*/*` (nothing for a root) and writes into `$OUT`.
 
-    Where `moves_data` the steps hand files on, which a peer that drops them can't be timed with.
+    Where `moves_data` the steps hand files on, which a peer that drops them can't be timed with. `image` is what
+    the lines need: on this machine, this machine's own Python has to have it.
     """
 
     name: str
@@ -18,10 +21,14 @@ class Shape:
     work: str
     root_work: str | None = None
     moves_data: bool = False
+    last_work: str | None = None
+    image: str = BASE
 
     def work_of(self, step: str) -> str:
         """The shell line of a step."""
-        return self.root_work if self.root_work and not self.steps[step] else self.work
+        if not self.steps[step]:
+            return self.root_work or self.work
+        return self.last_work if self.last_work and step == list(self.steps)[-1] else self.work
 
     def levels(self) -> list[list[str]]:
         """The steps, by how many lie before them: those of one level can run at the same time."""
@@ -42,6 +49,12 @@ def diamond(width: int) -> dict[str, tuple[str, ...]]:
     return {"Top": (), **middle, "Bottom": tuple(middle)}
 
 
+def pandas(program: str) -> str:
+    """A line that runs a Python program with pandas, on the folders `given` and `out`."""
+    head = "import os, glob, pandas as pd; given = glob.glob(os.environ['IN'] + '/*/*'); out = os.environ['OUT'];"
+    return f'export IN OUT; python3 -c "{head} {program}"'
+
+
 TRIVIAL = "echo 1 > $OUT/one.txt"
 MEGABYTES = 50
 
@@ -58,5 +71,14 @@ SHAPES = {
             moves_data=True,
         ),
         Shape("chain-10-1s", chain(10), f"sleep 1; {TRIVIAL}"),
+        Shape(
+            "pandas-3",
+            chain(3),
+            pandas("pd.read_csv(given[0]).query('x % 3 > 0').to_csv(out + '/kept.csv', index=False)"),
+            root_work=pandas("pd.DataFrame({'x': range(300000)}).assign(y=1.5).to_csv(out + '/made.csv', index=False)"),
+            last_work=pandas("pd.read_csv(given[0]).describe().to_csv(out + '/told.csv')"),
+            moves_data=True,
+            image="xgb:latest",
+        ),
     )
 }

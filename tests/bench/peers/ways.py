@@ -10,28 +10,28 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 from shapes import Shape
 
-IMAGE = "cursus-sandbox-base:latest"
 BWRAP = "bwrap --unshare-all --die-with-parent --ro-bind / / --proc /proc --dev /dev --tmpfs /tmp"
 
 
 @dataclass(frozen=True)
 class Way:
-    """A command, and the variables it needs besides this process's own. `moves_data`: whether files are handed on."""
+    """How to make a command of a shape. `moves_data`: whether files are handed on."""
 
     prepare: Callable[[Shape, Path, Path], list[str]]
     peer: str | None = None  # the package, in an environment of its own
     docker: bool = False
     moves_data: bool = True
     needs_s3: bool = False
-    twice: bool = False  # the second of two runs is timed
-    environment: dict[str, str] = field(default_factory=dict)
+    needs_swarm: bool = False
+    again: str | None = None  # as what a second run, in which nothing has changed, is timed
+    heavy: bool = False  # it takes so long that it has fewer rounds
 
 
 def subprocesses(shape: Shape, folder: Path, _: Path) -> list[str]:
@@ -50,16 +50,22 @@ def bare_bwrap(shape: Shape, folder: Path, _: Path) -> list[str]:
     return _script(folder, lines)
 
 
-def docker_loop(shape: Shape, folder: Path, _: Path) -> list[str]:
-    """`docker run --rm` from a shell loop."""
-    lines = []
+def docker_loop(network: str) -> Callable[[Shape, Path, Path], list[str]]:
+    """`docker run --rm` from a shell loop, with these options for the network: each one that is made takes a while."""
+
+    def prepare(shape: Shape, folder: Path, _: Path) -> list[str]:
+        return _script(folder, list(_docker_runs(shape, folder, network)))
+
+    return prepare
+
+
+def _docker_runs(shape: Shape, folder: Path, network: str) -> Iterator[str]:
     for step, before in shape.steps.items():
         (folder / step).mkdir()
         mounts = [f"-v {folder / one}:/in/{one}:ro" for one in before]
         work = shlex.quote(f"IN=/in OUT=/out; {shape.work_of(step)}")
         mounted = " ".join([*mounts, f"-v {folder / step}:/out"])
-        lines.append(f"docker run --rm --network none {mounted} {IMAGE} sh -c {work}")
-    return _script(folder, lines)
+        yield f"docker run --rm {network} {mounted} {shape.image} sh -c {work}"
 
 
 def docker_sdk(shape: Shape, folder: Path, _: Path) -> list[str]:
@@ -79,7 +85,7 @@ def run(step):
     mounts = [{{"Type": "bind", "Source": f"{{folder}}/{{one}}", "Target": f"/in/{{one}}", "ReadOnly": True}}
               for one in before[step]]
     mounts.append({{"Type": "bind", "Source": f"{{folder}}/{{step}}", "Target": "/out"}})
-    settings = {{"Image": {IMAGE!r}, "Cmd": ["sh", "-c", "IN=/in OUT=/out; " + works[step]],
+    settings = {{"Image": {shape.image!r}, "Cmd": ["sh", "-c", "IN=/in OUT=/out; " + works[step]],
                 "NetworkDisabled": True, "HostConfig": {{"Mounts": mounts, "NetworkMode": "none"}}}}
     container = client.create_container_from_config(settings)["Id"]
     client.start(container)
@@ -97,7 +103,7 @@ def cwltool(shape: Shape, folder: Path, python: Path) -> list[str]:
     """A CWL workflow, a CommandLineTool a step."""
     steps = {}
     for step, before in shape.steps.items():
-        requirements: dict[str, object] = {"DockerRequirement": {"dockerImageId": IMAGE}}
+        requirements: dict[str, object] = {"DockerRequirement": {"dockerImageId": shape.image}}
         if before:
             listing = [{"entry": f"$(inputs.{one})", "entryname": f"in/{one}"} for one in before]
             requirements["InitialWorkDirRequirement"] = {"listing": listing}
@@ -134,7 +140,7 @@ def kfp_local(shape: Shape, folder: Path, python: Path) -> list[str]:
         f"""
 @dsl.container_component
 def {step.lower()}():
-    return dsl.ContainerSpec(image={IMAGE!r}, command=["sh", "-c", {f"OUT=/tmp; {shape.work_of(step)}"!r}])
+    return dsl.ContainerSpec(image={shape.image!r}, command=["sh", "-c", {f"OUT=/tmp; {shape.work_of(step)}"!r}])
 """
         for step in shape.steps
     )
@@ -154,7 +160,7 @@ def {step.lower()}():
 def sagemaker_local(shape: Shape, folder: Path, python: Path) -> list[str]:
     """SageMaker's LocalPipelineSession, with an S3 on the loopback."""
     program = folder / "pipeline.py"
-    works = {step: shape.work_of(step) for step in shape.steps}
+    works = {step: shape.work_of(step).replace("$", "$$") for step in shape.steps}  # compose has a use for $
     program.write_text(f"""
 import boto3
 from sagemaker.processing import ProcessingInput, ProcessingOutput, Processor
@@ -166,7 +172,7 @@ boto3.client("s3").create_bucket(Bucket="bench")
 session, role, steps = LocalPipelineSession(default_bucket="bench"), "arn:aws:iam::123456789012:role/bench", {{}}
 for step, needed in before.items():
     work = "IN=/opt/ml/processing/input OUT=/opt/ml/processing/output; " + works[step]
-    processor = Processor(role=role, image_uri={IMAGE!r}, instance_count=1, instance_type="local",
+    processor = Processor(role=role, image_uri={shape.image!r}, instance_count=1, instance_type="local",
                           sagemaker_session=session, entrypoint=["sh", "-c", work])
     inputs = [ProcessingInput(
         source=steps[one].properties.ProcessingOutputConfig.Outputs["left"].S3Output.S3Uri,
@@ -180,12 +186,30 @@ assert pipeline.start().describe()["PipelineExecutionStatus"] == "Succeeded"
     return [str(python), str(program)]
 
 
+def miniwdl(shape: Shape, folder: Path, python: Path) -> list[str]:
+    """A WDL workflow, a task a step, whose files are handed on as an array."""
+    tasks, calls = [], []
+    for step, before in shape.steps.items():
+        links = "".join(f" mkdir -p in/{one}; ln -s ~{{sep(' ', {one})}} in/{one}/;" for one in before)
+        inputs = "".join(f" Array[File] {one}" for one in before)
+        tasks.append(
+            f"task {step} {{\n  input {{{inputs} }}\n  command <<<\n    mkdir -p in out;{links}"
+            f" IN=$PWD/in OUT=$PWD/out; {shape.work_of(step)}\n  >>>\n  output {{ Array[File] left = glob('out/*') }}\n"
+            f"  runtime {{ docker: '{shape.image}' }}\n}}\n"
+        )
+        given = ", ".join(f"{one} = {one}.left" for one in before)
+        calls.append(f"  call {step} {{ input: {given} }}\n" if before else f"  call {step}\n")
+    file = folder / "bench.wdl"
+    file.write_text("version 1.1\n" + "".join(tasks) + "workflow bench {\n" + "".join(calls) + "}\n")
+    return [str(python.parent / "miniwdl"), "run", str(file), "--dir", str(folder / "runs")]
+
+
 def ours(engine: str) -> Callable[[Shape, Path, Path], list[str]]:
     """cursus-sandbox itself, on an engine."""
 
     def prepare(shape: Shape, folder: Path, _: Path) -> list[str]:
         for step, before in shape.steps.items():
-            inputs = {one: {"path": f"/opt/ml/processing/input/{one}", "required": True} for one in before}
+            inputs = {one: {"path": f"/opt/ml/processing/input/given/{one}", "required": True} for one in before}
             contract = {
                 "step_type": step,
                 "registry": {"sagemaker_step_type": "Processing"},
@@ -197,7 +221,7 @@ def ours(engine: str) -> Callable[[Shape, Path, Path], list[str]]:
             }
             (folder / f"{step}.step.yaml").write_text(yaml.safe_dump(contract))
             (folder / f"{step}.sh").write_text(
-                f"#!/bin/sh\nIN=/opt/ml/processing/input OUT=/opt/ml/processing/output; {shape.work_of(step)}\n"
+                f"#!/bin/sh\nIN=/opt/ml/processing/input/given OUT=/opt/ml/processing/output; {shape.work_of(step)}\n"
             )
         steps = {
             step: {"inputs": {one: f"{one}:left" for one in before}} if before else {}
@@ -205,7 +229,7 @@ def ours(engine: str) -> Callable[[Shape, Path, Path], list[str]]:
         }
         document = {"name": "bench", "source_dir": ".", "contracts": ".", "steps": steps}
         (folder / "dag.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-        image = ["--image", IMAGE] if engine == "docker" else []
+        image = ["--image", shape.image] if engine == "docker" else []
         command = Path(sys.executable).with_name("cursus-sandbox")
         return [
             *(str(command), "run", str(folder / "dag.yaml"), "--engine", engine, *image),
@@ -218,15 +242,15 @@ def ours(engine: str) -> Callable[[Shape, Path, Path], list[str]]:
 WAYS: dict[str, Way] = {
     "subprocess": Way(subprocesses),
     "bare bwrap": Way(bare_bwrap),
-    "ours, local": Way(ours("local")),
-    "ours, local, cached": Way(ours("local"), twice=True),
-    "docker run loop": Way(docker_loop, docker=True),
+    "ours, local": Way(ours("local"), again="ours, local, cached"),
+    "docker run": Way(docker_loop(""), docker=True),
+    "docker run, no network": Way(docker_loop("--network none"), docker=True),
     "docker SDK": Way(docker_sdk, docker=True),
-    "ours, docker": Way(ours("docker"), docker=True),
-    "ours, docker, cached": Way(ours("docker"), docker=True, twice=True),
-    "cwltool": Way(cwltool, peer="cwltool", docker=True),
-    "kfp.local": Way(kfp_local, peer="kfp", docker=True, moves_data=False),
-    "SageMaker local mode": Way(sagemaker_local, peer="sagemaker", docker=True, needs_s3=True),
+    "ours, docker": Way(ours("docker"), docker=True, again="ours, docker, cached"),
+    "cwltool": Way(cwltool, peer="cwltool", docker=True, heavy=True),
+    "kfp.local": Way(kfp_local, peer="kfp", docker=True, moves_data=False, heavy=True),
+    "miniwdl": Way(miniwdl, peer="miniwdl", docker=True, needs_swarm=True, heavy=True),
+    "SageMaker local mode": Way(sagemaker_local, peer="sagemaker", docker=True, needs_s3=True, heavy=True),
 }
 
 
@@ -244,5 +268,6 @@ def _in_folders(shape: Shape, step: str, folder: Path, command: str) -> str:
 
 def _script(folder: Path, lines: list[str]) -> list[str]:
     script = folder / "all.sh"
-    script.write_text("set -e\n" + "\n".join(lines) + "\n")
+    path = f"PATH={Path(sys.executable).parent}:$PATH"  # whose pandas is this Python's
+    script.write_text("\n".join(["set -e", path, *lines, ""]))
     return ["sh", str(script)]
