@@ -8,6 +8,9 @@ IMAGE_local :=
 IMAGE_docker := --image xgb:latest
 JOBS ?= auto
 FUZZ ?= 700
+BENCH ?= full
+PEERS_quick := --rounds 3 --minutes 6
+GOALS_quick := --quick
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test unit engines integration images docs picture fmt check bench fuzz clean
@@ -56,11 +59,13 @@ check: $(VENV)/installed ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/installed ## what it costs
-	$(BIN)/python tests/bench/planning.py
-	$(BIN)/python tests/bench/stepping.py
-	$(BIN)/python tests/bench/synthetic.py
-	$(BIN)/python tests/bench/checks.py
+bench: $(VENV)/installed ## what it costs, into docs/benchmarks.md: BENCH=quick takes ten minutes
+	$(BIN)/python tests/bench/peers $(PEERS_$(BENCH)) --json docs/benchmarks.json
+	$(BIN)/python tests/bench/goals.py $(GOALS_$(BENCH)) --json docs/benchmarks.json
+	$(BIN)/python docs/benchmarks.py
+	$(if $(filter quick,$(BENCH)),,$(BIN)/python tests/bench/planning.py)
+	$(if $(filter quick,$(BENCH)),,$(BIN)/python tests/bench/synthetic.py)
+	$(if $(filter quick,$(BENCH)),,$(BIN)/python tests/bench/checks.py)
 
 fuzz: $(VENV)/installed ## damaged documents and data, FUZZ of each of 15 kinds
 	CURSUS_SANDBOX_FUZZ=$(FUZZ) $(BIN)/pytest tests/fuzz -q

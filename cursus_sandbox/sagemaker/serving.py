@@ -9,7 +9,9 @@ from pathlib import Path
 from cursus_sandbox.engines.engine import Job, Mount, MountMode
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.sagemaker.layout import MODEL, TRAINING_CODE, Staging, StepFolders, command_of, limits_of
-from cursus_sandbox.sagemaker.transform import GRACE, PORT
+
+PORT = 8080
+GRACE = 30.0  # seconds a server has after TERM
 
 
 def serving_job(

@@ -19,9 +19,8 @@ from typing import BinaryIO
 from cursus_sandbox.engines.engine import Door
 from cursus_sandbox.pipeline.transform import AssembleWith, BatchStrategy, TransformSettings
 from cursus_sandbox.sagemaker.records import MB, RecordError, objects, payloads
+from cursus_sandbox.sagemaker.serving import PORT
 
-PORT = 8080
-GRACE = 30.0  # seconds a server has after TERM
 _PING_TIMEOUT = 2.0
 _SECONDS_BETWEEN_PINGS = 0.05
 _MAX_PAYLOAD = 6  # MB

@@ -194,10 +194,10 @@ def miniwdl(shape: Shape, folder: Path, python: Path) -> list[str]:
         inputs = "".join(f" Array[File] {one}" for one in before)
         tasks.append(
             f"task {step} {{\n  input {{{inputs} }}\n  command <<<\n    mkdir -p in out;{links}"
-            f" IN=$PWD/in OUT=$PWD/out; {shape.work_of(step)}\n  >>>\n  output {{ Array[File] left = glob('out/*') }}\n"
+            f" IN=$PWD/in OUT=$PWD/out; {shape.work_of(step)}\n  >>>\n  output {{ Array[File] kept = glob('out/*') }}\n"
             f"  runtime {{ docker: '{shape.image}' }}\n}}\n"
         )
-        given = ", ".join(f"{one} = {one}.left" for one in before)
+        given = ", ".join(f"{one} = {one}.kept" for one in before)
         calls.append(f"  call {step} {{ input: {given} }}\n" if before else f"  call {step}\n")
     file = folder / "bench.wdl"
     file.write_text("version 1.1\n" + "".join(tasks) + "workflow bench {\n" + "".join(calls) + "}\n")
