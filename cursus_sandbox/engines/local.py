@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from signal import Signals
 from types import TracebackType
@@ -272,7 +273,7 @@ class _Supervision:
     def _look(self, now: float, interruptions: int) -> None:
         if self._sandbox.first is None:
             return
-        self._visit.begin(through_process(self._sandbox.first))
+        self._visit.begin(partial(through_process, self._sandbox.first))
         self._memory = self._memory or Memory(self._sandbox.first)
         limit = self._job.limits.memory
         held = self._memory.sample()

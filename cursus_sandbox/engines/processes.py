@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 import signal
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ SECONDS_TO_DIE = 5.0
 MEMORY_FOLDERS = ("", "dev/shm")  # what a sandbox has in RAM: its root folder and its shared memory
 
 
-NOT_YET = "bwrap"  # the name of a process that makes the sandbox, or becomes the command in a moment
+NOT_YET = b"bwrap"  # the name of a process that makes the sandbox, or becomes the command in a moment
 
 
 @dataclass(slots=True)
@@ -60,8 +59,8 @@ def members(first: int) -> list[int]:
 def children(process: int) -> list[int]:
     """Give the children of a process, oldest first; none when it has ended."""
     with suppress(OSError):
-        tasks = [int(task.name) for task in (PROC / str(process) / "task").iterdir()]
-        return [child for task in sorted(tasks) for child in _children_of_task(process, task)]
+        tasks = sorted(map(int, os.listdir(f"{PROC}/{process}/task")))  # noqa: PTH208 -- what looks often must be quick
+        return [child for task in tasks for child in _children_of_task(process, task)]
     return []
 
 
@@ -108,26 +107,26 @@ def reap_at_home(folder: Path, variables: Sequence[str]) -> None:
 
 def _children_of_task(process: int, task: int) -> Sequence[int]:
     with suppress(OSError):
-        return [int(child) for child in (PROC / str(process) / "task" / str(task) / "children").read_text().split()]
+        return [int(child) for child in _read(f"{PROC}/{process}/task/{task}/children").split()]
     return ()
 
 
 def _anonymous(process: int) -> tuple[int, int] | None:
     """Give the anonymous bytes of a process, now and at its height (VmHWM, less the files mapped now)."""
     try:
-        status = (PROC / str(process) / "status").read_text()
+        status = _read(f"{PROC}/{process}/status")
     except OSError:
         return None
-    if status.startswith(f"Name:\t{NOT_YET}\n"):
+    if status.startswith(b"Name:\t%s\n" % NOT_YET):
         return None
-    now, files, highest = (_field(name, status) for name in ("RssAnon", "RssFile", "VmHWM"))
+    now, files, highest = (_field(name, status) for name in (b"RssAnon", b"RssFile", b"VmHWM"))
     return now, max(highest - files, now)
 
 
 def _proportional(process: int) -> int:
     """Give the anonymous bytes of a process, a page that n processes share counting for 1/n (Linux 5.5)."""
     try:
-        return _field("Pss_Anon", (PROC / str(process) / "smaps_rollup").read_text())
+        return _field(b"Pss_Anon", _read(f"{PROC}/{process}/smaps_rollup"))
     except OSError:
         return 0
 
@@ -136,14 +135,19 @@ def _in_memory_files(first: int, folders: Sequence[str]) -> int:
     used = 0
     for folder in folders:
         with suppress(OSError):
-            system = os.statvfs(PROC / str(first) / "root" / folder)
+            system = os.statvfs(f"{PROC}/{first}/root/{folder}")
             used += (system.f_blocks - system.f_bfree) * system.f_frsize
     return used
 
 
-def _field(name: str, text: str) -> int:
-    match = re.search(rf"^{name}:\s+(\d+) kB$", text, re.MULTILINE)
-    return int(match[1]) * 1024 if match else 0
+def _field(name: bytes, text: bytes) -> int:
+    _, found, rest = text.partition(b"\n%s:" % name)
+    return int(rest.split(None, 1)[0]) * 1024 if found else 0
+
+
+def _read(file: str) -> bytes:
+    with open(file, "rb", buffering=0) as opened:  # noqa: PTH123
+        return opened.read()
 
 
 def birth(process: int) -> int | None:
@@ -155,6 +159,6 @@ def birth(process: int) -> int | None:
 def _stat(process: int) -> list[str]:
     """Give the fields of its `stat` from the third on, the state; none when there is no such process."""
     try:
-        return (PROC / str(process) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        return _read(f"{PROC}/{process}/stat").rpartition(b")")[2].decode("ascii").split()
     except OSError:
         return []

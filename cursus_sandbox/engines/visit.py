@@ -91,25 +91,21 @@ def await_relay(job: Job, door: Door, complaint: Callable[[], str | None]) -> No
             )
 
 
-def through_process(process: int) -> Way:
+@contextmanager
+def through_process(process: int, job: Job, door: Door) -> Iterator[None]:
     """The way through the network of one of the job's processes, which the caller may enter."""
+    command = [sys.executable, "-I", "-S", str(RELAY), str(door.path.parent), str(job.port), str(process)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    ) as running:
 
-    @contextmanager
-    def way(job: Job, door: Door) -> Iterator[None]:
-        command = [sys.executable, "-I", "-S", str(RELAY), str(door.path.parent), str(job.port), str(process)]
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
-        ) as running:
+        def complaint() -> str | None:
+            if running.poll() is None or running.stderr is None:
+                return None
+            return running.stderr.read().decode(errors="replace").strip() or "the relay ended"
 
-            def complaint() -> str | None:
-                if running.poll() is None or running.stderr is None:
-                    return None
-                return running.stderr.read().decode(errors="replace").strip() or "the relay ended"
-
-            try:
-                await_relay(job, door, complaint)
-                yield
-            finally:
-                running.kill()
-
-    return way
+        try:
+            await_relay(job, door, complaint)
+            yield
+        finally:
+            running.kill()
