@@ -1,6 +1,6 @@
 """What a run was asked for, kept in its folder so that it can be asked for again: a document, and options of `api.run`.
 
-request.json  the document and every path in the options are absolute; of a secret it says where that is kept
+request.json  with the folder that relative paths count from; of a secret it says where that is kept
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def request_of(document: object, options: Mapping[str, Any]) -> dict[str, Any] |
     try:
         said = {name: value for name, value in options.items() if value is not None and name not in _OF_ONE_TIME}
         given = {name: _kept(name, value) for name, value in said.items()}
-        request = {"document": _absolute(document), "options": given}
+        request = {"folder": str(Path.cwd()), "document": _path(document), "options": given}
         json.dumps(request)
     except TypeError:
         return None
@@ -31,43 +31,52 @@ def request_of(document: object, options: Mapping[str, Any]) -> dict[str, Any] |
 
 
 def read_request(folder: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The document and the options of the run in a folder; None where they weren't kept, or can't be read."""
+    """The document and the options of the run in a folder, their paths such that they lead there from here.
+
+    None where they weren't kept, or can't be read.
+    """
     try:
         read = json.loads((folder / REQUEST).read_bytes())
-        return Path(read["document"]), dict(read["options"])
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        there, options = Path(read["folder"]), dict(read["options"])
+        there = Path() if there == Path.cwd() else there
+        return there / read["document"], {name: _from(there, name, value) for name, value in options.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 
 def _kept(name: str, value: Any) -> Any:
     match name:
         case "contracts":
-            return [_absolute(one) for one in value]
-        case "inputs":
-            return {port: path if _is_uri(path) else _absolute(path) for port, path in value.items()}
-        case "secrets":
-            return {secret: _place(str(kept)) for secret, kept in value.items()}
+            return [_path(one) for one in value]
+        case "inputs" | "secrets":
+            return {key: str(one) for key, one in value.items()}
         case "engine":
             return value if isinstance(value, str) else value.name
         case "only" | "force":
             return list(value)
         case _ if name in _PATHS:
-            return _absolute(value)
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", exclude_defaults=True)
-    return value
+            return _path(value)
+    return value.model_dump(mode="json", exclude_defaults=True) if isinstance(value, BaseModel) else value
 
 
-def _absolute(path: object) -> str:
+def _from(folder: Path, name: str, value: Any) -> Any:
+    """An option whose relative paths count from a folder."""
+    match name:
+        case "contracts":
+            return [str(folder / one) for one in value]
+        case "inputs":
+            return {port: path if "://" in path else str(folder / path) for port, path in value.items()}
+        case "secrets":
+            return {secret: _place(folder, kept) for secret, kept in value.items()}
+    return str(folder / value) if name in _PATHS else value
+
+
+def _place(folder: Path, kept: str) -> str:
+    kind, _, place = kept.partition(":")
+    return f"file:{folder / Path(place).expanduser()}" if kind == "file" else kept
+
+
+def _path(path: object) -> str:
     if not isinstance(path, str | os.PathLike):
         raise TypeError
-    return str(Path(path).expanduser().absolute())
-
-
-def _is_uri(path: object) -> bool:
-    return "://" in str(path)
-
-
-def _place(kept: str) -> str:
-    kind, _, place = kept.partition(":")
-    return f"file:{_absolute(place)}" if kind == "file" else kept
+    return os.fspath(path)

@@ -71,7 +71,7 @@ def test_a_step_starts_when_all_it_waits_for_has_ended(small):
 
 
 def test_the_folder_of_a_run(anywhere):
-    """A run leaves its plan, what it was asked for, its result, and for each step a log and whole outputs; nothing else."""
+    """A run leaves what it was asked for, its plan and result, and of each step a log and whole outputs; no more."""
     result = succeeded(chain(anywhere).run())
     files = sorted(str(file.relative_to(result.folder)) for file in result.folder.rglob("*") if file.is_file())
     of_steps = [

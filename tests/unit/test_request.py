@@ -11,7 +11,7 @@ from cursus_sandbox.runs.request import read_request, request_of
 
 
 def test_what_is_written_is_read(tmp_path, monkeypatch):
-    """Every path is absolute, places of secrets are kept, what is of one time is not."""
+    """Paths lead there from wherever it is read, places of secrets are kept, what is of one time is not."""
     monkeypatch.chdir(tmp_path)
     options = {
         "image": "xgb:latest",
@@ -27,19 +27,24 @@ def test_what_is_written_is_read(tmp_path, monkeypatch):
         "pdb": True,
     }
     (tmp_path / "request.json").write_text(json.dumps(request_of("dag.yaml", options)))
-    assert read_request(tmp_path) == (
-        tmp_path / "dag.yaml",
-        {
-            "image": "xgb:latest",
-            "config": str(tmp_path / "config.json"),
-            "contracts": [str(tmp_path / "a"), "/b"],
-            "inputs": {"x:y": str(tmp_path / "data/*.csv"), "x:z": "s3://bucket/prefix"},
-            "secrets": {"A": "env:A", "B": f"file:{tmp_path / 'b'}"},
-            "s3": {"region": "eu-west-1"},
-            "data_source": {"rows": 7},
-            "only": ["x"],
-        },
-    )
+    unchanged = {
+        "image": "xgb:latest",
+        "s3": {"region": "eu-west-1"},
+        "data_source": {"rows": 7},
+        "only": ["x"],
+    }
+
+    def as_seen_from(folder):
+        return unchanged | {
+            "config": str(folder / "config.json"),
+            "contracts": [str(folder / "a"), "/b"],
+            "inputs": {"x:y": str(folder / "data/*.csv"), "x:z": "s3://bucket/prefix"},
+            "secrets": {"A": "env:A", "B": f"file:{folder / 'b'}"},
+        }
+
+    assert read_request(tmp_path) == (Path("dag.yaml"), as_seen_from(Path()))
+    monkeypatch.chdir("/")
+    assert read_request(tmp_path) == (tmp_path / "dag.yaml", as_seen_from(tmp_path))
 
 
 @pytest.mark.parametrize(
