@@ -117,6 +117,7 @@ class Walk:
             capacity=site.capacity,
             jobs=self.jobs,
         )
+        self.sweeper = ThreadPoolExecutor(1, thread_name_prefix="sweep")
         self.running: dict[Future[StepExecutionResult], str] = {}
         self.news: SimpleQueue[Callable[[], object]] = SimpleQueue()  # what steps leave to the walk's own thread
         self.turns: dict[str, threading.Event] = {}  # of steps that wait to be tried again
@@ -147,7 +148,7 @@ class Walk:
                 steps={name: tuple(self.plan.dependencies[name]) for name in self.plan.execution_order},
             )
         )
-        with ThreadPoolExecutor(len(self.plan.steps) or 1, thread_name_prefix="step") as threads:
+        with self.sweeper, ThreadPoolExecutor(len(self.plan.steps) or 1, thread_name_prefix="step") as threads:
             with self._unbroken("walk through the plan"):
                 self._start_ready(threads)
             while self.running:
@@ -298,7 +299,7 @@ class Walk:
                 self.cache.keep(step, ingredients, folder, done.manifest, done.result)
             folder.publish(done.left.outputs)
             self.cache.published(step.name)
-            folder.discard(done.left)
+            self.sweeper.submit(folder.discard, done.left)  # nobody waits for that
         return done.result
 
     def _errand(self, step: PlannedStep, sources: Mapping[str, Path]) -> Errand:

@@ -80,7 +80,8 @@ def example(folder: Path) -> None:
         folders = StepFolders(outputs=outputs, staged=staged, scratch=scratch)
         call, staging = main_job(step, sources=sources, folders=folders)
         stage(staging)
-        variables = dict(os.environ) | dict(call.environment)
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        variables = dict(os.environ) | dict(call.environment) | {"PATH": path}
         subprocess.run([*call.entrypoint, *call.argv], check=True, env=variables, cwd=scratch)
         left |= {(step.name, one.channel): outputs / one.channel for one in step.outputs}
 
