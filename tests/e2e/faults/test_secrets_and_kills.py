@@ -1,5 +1,6 @@
 """Secrets of steps that fail, outputs that are traps, and a run that is killed and taken up again."""
 
+import json
 import signal
 from pathlib import Path
 
@@ -57,7 +58,8 @@ def test_a_secret_of_a_run_that_was_killed(box):
     box.step("slow", f"assert len(Path('/run/secrets/KEY').read_text()) == {len(SECRET)}\n" + FOREVER, secrets=secrets)
 
     def hidden():
-        return [one for one in Path("/dev/shm").rglob("KEY") if one.read_text() == SECRET]
+        workspace = json.loads((box.workspace / "id.json").read_text())["id"]
+        return [one for one in Path("/dev/shm").glob(f"cursus-sandbox-{workspace}-*/KEY") if one.read_text() == SECRET]
 
     with box.start() as running:
         running.wait_for_log("slow", "waiting")
