@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from small_pipeline import SmallPipeline
+from small_pipeline import SmallPipeline, statuses, wait_for
 
 SOCKET = Path("/var/run/docker.sock")
 NOBODY = 65534
@@ -115,4 +116,34 @@ def test_the_user_of_all_steps(in_public):
         result = in_public.run(user="root")
         said = {name: (one.outputs["out"] / "said").read_text() for name, one in result.step_results.items()}
         assert said == {"first": "0", "second": "4321"}
+        assert owners(in_public.workspace) == {os.geteuid()}
+
+
+@pytest.mark.docker
+@pytest.mark.images
+def test_what_a_killed_run_of_an_ordinary_user_leaves(in_public, tmp_path):
+    """What the daemon's overlays leave of root's in a run that was killed is removed by its user's next run."""
+    before = SmallPipeline(tmp_path, "docker", in_public.image)
+    before.write("given/a.csv", "x\n1\n")
+    before.step("slow", reads={"data": "./given"})
+    before.run()
+    before.run()  # both import what an ordinary user may not read in root's home
+    in_public.write("given/a.csv", "x\n1\n")
+    in_public.step("slow", "print('waiting', flush=True); time.sleep(600)", reads={"data": "./given"})
+    child = os.fork()
+    if child == 0:
+        try:
+            with nobody():
+                in_public.run()
+        finally:
+            os._exit(1)  # it has not been killed
+    wait_for(lambda: any("waiting" in log.read_text() for log in in_public.workspace.glob("runs/*/steps/slow/log.txt")))
+    os.kill(child, signal.SIGKILL)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    of_root = list(in_public.workspace.glob("runs/*/steps/slow/attempt-1/**/work/work"))
+    assert of_root
+    in_public.step("slow", reads={"data": "./given"})
+    with nobody():
+        assert statuses(in_public.run()) == {"slow": "succeeded"}
+        assert not list(in_public.workspace.glob("runs/*/steps/*/attempt-*"))
         assert owners(in_public.workspace) == {os.geteuid()}
