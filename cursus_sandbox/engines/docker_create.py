@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from cursus_sandbox.engines.engine import SHM_SIZE, Job
+from cursus_sandbox.engines.engine import PROCESSES, SHM_SIZE, Job
 from cursus_sandbox.engines.mounts import Placed
-
-PIDS = 1024
 
 # What root needs in a container to be root over its files, and to step down to another user as some images do.
 ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID")
@@ -116,7 +114,7 @@ def _host(
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
         "Init": True,  # or TERM would not reach a command that has no handler for it, and orphans would stay zombies
-        "PidsLimit": PIDS,
+        "PidsLimit": PROCESSES,
         "ShmSize": job.limits.shm_size or SHM_SIZE,
         "AutoRemove": False,
     }

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 SHM_SIZE = 1024**3  # bytes of /dev/shm, where nobody says
+PROCESSES = 1024  # that a job may have at once, threads included
 
 
 class MountMode(StrEnum):

@@ -6,20 +6,25 @@ import itertools
 import json
 import math
 import os
+import re
+import resource
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from signal import Signals
 from tempfile import TemporaryFile
 from types import TracebackType
 from typing import IO, Self
 
+from cursus_sandbox.engines.engine import PROCESSES
 from cursus_sandbox.engines.processes import birth, children
 
 SCRATCH = "CURSUS_SANDBOX_SCRATCH"  # by this a bubblewrap is found whose caller was killed
 SECONDS_TO_DIE = 5.0
+_COUNTS_BY_NAMESPACE = (5, 14)
 turn = itertools.count()
 
 
@@ -44,9 +49,10 @@ class Sandbox:
     def __enter__(self) -> Self:
         self.output, output = _pipe()
         self.status, status = _pipe()
+        waits, self._start = _pipe()
         program, *options = self._argv
-        told = [*options, "--json-status-fd", str(status.fileno())]
-        with output, status, arguments_file(told, self._scratch) as arguments:
+        told = [*options, "--json-status-fd", str(status.fileno()), "--block-fd", str(waits.fileno())]
+        with output, status, waits, arguments_file(told, self._scratch) as arguments:
             before = share_of_processors(self._cpus)
             try:
                 self._process = subprocess.Popen(
@@ -55,12 +61,11 @@ class Sandbox:
                     stdout=output,
                     stderr=output,
                     env={SCRATCH: str(self._scratch)},  # bubblewrap's own: the command gets none of it
-                    pass_fds=(arguments.fileno(), status.fileno()),
+                    pass_fds=(arguments.fileno(), status.fileno(), waits.fileno()),
                     start_new_session=True,  # Ctrl-C at the terminal is the caller's to translate
                 )
             except BaseException:
-                self.output.close()
-                self.status.close()
+                self._close()
                 raise
             finally:
                 os.sched_setaffinity(0, before)
@@ -73,8 +78,7 @@ class Sandbox:
             self.send(Signals.SIGKILL)
             self._process.kill()
         self._process.wait()
-        self.output.close()
-        self.status.close()
+        self._close()
         give_up = time.monotonic() + SECONDS_TO_DIE
         while self._is_alive() and time.monotonic() < give_up:
             time.sleep(0.001)  # the kernel is killing what was left in the namespace; its first process goes last
@@ -92,6 +96,9 @@ class Sandbox:
             if "child-pid" in said:
                 self.first = said["child-pid"]
                 self._born = birth(said["child-pid"])
+                _limit_processes(said["child-pid"])
+                with suppress(OSError):  # it has ended
+                    self._start.write(b"\n")
             self.exit_code = said.get("exit-code", self.exit_code)
 
     def send(self, signal: Signals) -> bool:
@@ -104,6 +111,10 @@ class Sandbox:
                 os.kill(receiver, signal)
         return bool(receivers)
 
+    def _close(self) -> None:
+        for pipe in (self.output, self.status, self._start):
+            pipe.close()
+
     def _is_alive(self) -> bool:
         return self.first is not None and self._born is not None and birth(self.first) == self._born
 
@@ -115,6 +126,24 @@ def arguments_file(options: Sequence[str], folder: Path) -> Iterator[IO[bytes]]:
         arguments.write("\0".join(options).encode() + b"\0")
         arguments.seek(0)
         yield arguments
+
+
+def _limit_processes(first: int) -> None:
+    """Let a sandbox that is yet to begin have so many processes, threads included.
+
+    They are counted in its own user namespace, which Linux does since 5.14; before, all of the caller's would be. Root
+    has no limit there.
+    """
+    if _kernel() >= _COUNTS_BY_NAMESPACE:
+        with suppress(OSError):
+            _, most = resource.prlimit(first, resource.RLIMIT_NPROC)
+            most = PROCESSES if most == resource.RLIM_INFINITY else min(most, PROCESSES)
+            resource.prlimit(first, resource.RLIMIT_NPROC, (most, most))
+
+
+@cache
+def _kernel() -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", os.uname().release)[:2]))
 
 
 def _pipe() -> tuple[IO[bytes], IO[bytes]]:
