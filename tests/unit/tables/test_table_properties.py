@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 
 from cursus_sandbox.tables import DataCompatibilityValidator, Field, TableSchema
 from cursus_sandbox.tables.arrow_types import arrow_type, family_of
+from cursus_sandbox.tables.evolution import Compatibility, changes, compatibility
+from cursus_sandbox.tables.inference import inferred
+from cursus_sandbox.tables.lattice import difference
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff"), max_size=8)
 MOMENTS = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1))  # noqa: DTZ001
@@ -120,3 +123,41 @@ def test_a_dropped_column_is_always_found(drawn, data):
     for name, write in (("a.parquet", pq.write_table), ("a.csv", pacsv.write_csv)):
         found = findings(lambda path, write=write: write(rest, path), schema, name)
         assert [(finding.kind, finding.column) for finding in found] == [("missing_column", dropped)]
+
+
+@quick
+@given(tables([*FLAT, *NESTED]), st.booleans())
+def test_parquet_keeps_what_was_inferred_from_it(drawn, exact):
+    """Whatever is in a Parquet file, the schema inferred from it, by families or exactly, is kept by it."""
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(drawn[1], Path(folder) / "a.parquet")
+        asked = inferred(Path(folder), exact=exact).schema
+        assert DataCompatibilityValidator().check(Path(folder), asked, data="a:b").errors == ()
+
+
+@quick
+@given(tables(FLAT))
+def test_csv_keeps_what_was_inferred_from_it(drawn):
+    """Whatever is in a CSV file, the schema inferred from it is kept by it."""
+    with tempfile.TemporaryDirectory() as folder:
+        pacsv.write_csv(drawn[1], Path(folder) / "a.csv")
+        asked = inferred(Path(folder)).schema
+        assert DataCompatibilityValidator().check(Path(folder), asked, data="a:b").errors == ()
+
+
+@quick
+@given(tables([*FLAT, *NESTED]))
+def test_a_schema_reads_its_own_data(drawn):
+    """No column of a schema differs from itself, and each of the two reads the other's data."""
+    schema, _ = drawn
+    assert changes(schema, schema) == ()
+    assert compatibility(schema, schema) is Compatibility.FULL
+
+
+def test_what_is_well_in_two_steps_is_well_in_one():
+    """If a type may stand for another, and that for a third, with nothing to be said, so may the first for it."""
+    kinds = {arrow_type(str(kind)) for kind, _ in [*FLAT, *NESTED]}
+    well = {kind: {other for other in kinds if difference(kind, other) is None} for kind in kinds}
+    for kind, others in well.items():
+        assert kind in others
+        assert set().union(*(well[other] for other in others)) == others
