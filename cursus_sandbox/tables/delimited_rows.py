@@ -3,7 +3,7 @@
 First the fast way: pyarrow reads the declared columns as their types, and the values are looked at batch by batch.
 What it can't convert, or reads where we see no such value (`0x1F` is no integer), is read again as text, and each cell
 judged as in the first block (`text_column`): both ways come to one verdict, and a bad cell has a row and a line.
-This module imports pyarrow.
+This module imports numpy and pyarrow.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.csv as pacsv  # type: ignore[import-untyped]
@@ -33,7 +34,7 @@ from cursus_sandbox.tables.observed import Format
 from cursus_sandbox.tables.schema import Field
 from cursus_sandbox.tables.text_column import ORDER, misfits, text_column
 
-BLOCK = 1 << 19
+BLOCK = 1 << 20
 _LARGEST_BLOCK = 64 << 20
 _CHUNK = 1 << 20
 _READ_AS = {
@@ -300,11 +301,18 @@ def _has_hexadecimal(file: TextFile) -> bool:
         while content := stream.read(_CHUNK):
             if b"\0" in content:
                 raise ValueError("it has NUL bytes: it is binary, or damaged")
-            for letter in (b"x", b"X"):  # one byte is looked for ten times as fast as two
-                if letter in content and (b"0" + letter in content or before + content[:1] == b"0" + letter):
+            for mark in (b"0x", b"0X"):
+                if mark[1:] in content and (before + content[:1] == mark or _has_pair(content, mark)):
                     return True
             before = content[-1:]
     return False
+
+
+def _has_pair(content: bytes, pair: bytes) -> bool:
+    """Whether two bytes follow one another: looked for as numbers of two bytes, nine times as fast as by `in`."""
+    starts = [(start, (len(content) - start) // 2) for start in (0, 1)]
+    number = np.frombuffer(pair, np.uint16)
+    return any((np.frombuffer(content, np.uint16, count, start) == number).any() for start, count in starts if count)
 
 
 @contextmanager

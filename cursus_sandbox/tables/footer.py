@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 _ROW_GROUPS, _COLUMNS, _META_DATA, _STATISTICS, _NULL_COUNT = 4, 1, 3, 12, 3  # ids in parquet.thrift
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
-_VARINTS = range(4, 7)  # i16, i32, i64
+_I16, _I64 = 4, 6  # the integers, which are written alike
+_LAST = 127  # of a number: a larger byte says that another follows
+_FAR = 15  # a field that is not soon behind the one before has its id in a varint of its own
 _LONG = 15  # a list this long or longer has its length in a varint of its own
 
 
@@ -58,74 +60,86 @@ class _Reader:
     def struct(self, wanted: dict[int, Callable[[], None]]) -> None:
         """Read a struct: call what is wanted of its fields when the reader stands on them, skip the others."""
         field = 0
-        while head := self._byte():
-            kind, step = head & 15, head >> 4
-            field = field + step if step else self.zigzag()
+        while head := self.data[self.at]:
+            self.at += 1
+            field = field + (head >> 4) if head > _FAR else self.zigzag()
             read = wanted.get(field)
             if read is None:
-                self._skip(kind)
+                self.at = _after(self.data, self.at, head & 15)
             else:
                 read()
+        self.at += 1
 
     def structs(self, read: Callable[[], None]) -> None:
         """Read a list of structs."""
-        size, kind = self._list_head()
+        size, kind, self.at = _list_head(self.data, self.at)
         if kind != _STRUCT:
             raise ValueError("not a list of structs")
         for _ in range(size):
             read()
 
     def zigzag(self) -> int:
-        number = self._varint()
+        number, self.at = _varint(self.data, self.at)
         return (number >> 1) ^ -(number & 1)
 
-    def _byte(self) -> int:
-        byte = self.data[self.at]
-        self.at += 1
-        return byte
 
-    def _varint(self) -> int:
-        number = shift = 0
-        while True:
-            byte = self.data[self.at]
-            self.at += 1
-            number |= (byte & 127) << shift
-            if byte < 128:  # noqa: PLR2004 - the bit that says another byte follows
-                return number
-            shift += 7
+# Most of a footer is skipped, byte by byte and for each of a thousand files: hence functions of plain numbers.
 
-    def _list_head(self) -> tuple[int, int]:
-        head = self._byte()
-        size, kind = head >> 4, head & 15
-        return (self._varint() if size == _LONG else size), kind
 
-    def _skip(self, kind: int, *, element: bool = False) -> None:
-        if kind in _VARINTS:
-            self._varint()
-        elif kind == _BINARY:
-            size = self._varint()
-            self.at += size
-        elif kind == _STRUCT:
-            self.struct({})
-        elif kind in {_LIST, _SET}:
-            size, inner = self._list_head()
-            for _ in range(size):
-                self._skip(inner, element=True)
-        elif kind in {_TRUE, _FALSE}:  # a field's value is in its type, an element's in a byte
-            self.at += element
-            self.data[self.at - 1]
-        elif kind == _BYTE:
-            self._byte()
-        elif kind == _DOUBLE:
-            self.at += 8
-        elif kind == _MAP:
-            self._skip_map()
-        else:
-            raise ValueError(f"no Thrift type {kind}")
+def _after(data: bytes, at: int, kind: int) -> int:  # noqa: C901 -- a table
+    """Where the value of a field ends that begins here."""
+    if _I16 <= kind <= _I64:
+        while data[at] > _LAST:
+            at += 1
+        return at + 1
+    if kind == _BINARY:
+        size, at = _varint(data, at)
+        return at + size
+    if kind == _STRUCT:
+        while head := data[at]:
+            at += 1
+            if head <= _FAR:
+                at = _after(data, at, _I64)
+            if (kind := head & 15) > _FALSE:
+                at = _after(data, at, kind)
+        return at + 1
+    if kind in {_LIST, _SET}:
+        size, inner, at = _list_head(data, at)
+        return _after_elements(data, at, size, inner)
+    if kind in {_TRUE, _FALSE}:  # its value is in its type
+        return at
+    if kind == _BYTE:
+        return at + 1
+    if kind == _DOUBLE:
+        return at + 8
+    if kind == _MAP:
+        size, at = _varint(data, at)
+        return _after_elements(data, at + 1, size, data[at] >> 4, data[at] & 15) if size else at
+    raise ValueError(f"no Thrift type {kind}")
 
-    def _skip_map(self) -> None:
-        size = self._varint()
-        kinds = self._byte() if size else 0
-        for _ in range(size):
-            self._skip(kinds >> 4, element=True)
-            self._skip(kinds & 15, element=True)
+
+def _after_elements(data: bytes, at: int, size: int, *kinds: int) -> int:
+    """Where the elements of a list, or the keys and values of a map, end: a truth value is a byte of its own there."""
+    kinds = tuple(_BYTE if kind in {_TRUE, _FALSE} else kind for kind in kinds)
+    for _ in range(size):
+        data[at]  # however many there are said to be, they end with the bytes
+        for kind in kinds:
+            at = _after(data, at, kind)
+    return at
+
+
+def _list_head(data: bytes, at: int) -> tuple[int, int, int]:
+    """The size of a list, the type of its elements, and where they begin."""
+    head = data[at]
+    size, at = (head >> 4, at + 1) if head >> 4 != _LONG else _varint(data, at + 1)
+    return size, head & 15, at
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number, and where it ends."""
+    number = shift = 0
+    while (byte := data[at]) > _LAST:
+        number |= (byte & _LAST) << shift
+        shift += 7
+        at += 1
+    return number | byte << shift, at + 1

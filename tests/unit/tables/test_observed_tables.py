@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cursus_sandbox.tables import Family, Mismatch, ObservedTable, observe
+from cursus_sandbox.tables.footer import null_counts
 
 ROWS = pa.table({"id": pa.array([1, 2, None], pa.int32()), "name": ["a", "b", "c"]})
 
@@ -131,6 +132,13 @@ def test_damaged_footers_never_raise(written, parquet):
         for byte in (0x00, 0xFF, content[position] ^ 0x10):
             damaged = content[:position] + bytes([byte]) + content[position + 1 :]
             assert isinstance(observe(written("damaged.parquet", damaged)), Mismatch | ObservedTable)
+
+
+@pytest.mark.parametrize("kinds", ["7", "1", "3", "B"], ids=["doubles", "truths", "bytes", "maps"])
+def test_a_list_without_end(kinds):
+    """A footer that tells of more elements than it has bytes is damaged, however many they are said to be."""
+    endless = bytes.fromhex(f"19F{kinds}") + b"\xff" * 8 + b"\x7f" + b"\0" * 9
+    assert null_counts(endless, columns=1) == [None]
 
 
 def test_a_closed_file_is_a_finding(written, monkeypatch):

@@ -51,9 +51,11 @@ def test_a_late_cell_after_a_million_good_rows(check, name):
     assert "Int64" in found.hint
 
 
-def test_hexadecimal_is_no_integer(check):
-    """0x1F, which pyarrow reads as 31, is found wherever it is."""
-    assert the(check(MILLION + "0x1F,x\n", field("integer"))).samples == ("0x1F",)
+@pytest.mark.parametrize("before", [MILLION, MILLION + "11,x\n", HEADER + SHORT * ((1 << 18) - 2) + "\n\n\n"])
+@pytest.mark.parametrize("cell", ["0x1F", "0XA"])
+def test_hexadecimal_is_no_integer(check, before, cell):
+    """0x1F, which pyarrow reads as 31, is found wherever it is: at odd and even bytes, at a mebibyte's end."""
+    assert the(check(f"{before}{cell},x\n", field("integer"))).samples == (cell,)
 
 
 def test_rows_and_lines_differ(check):
