@@ -1,4 +1,4 @@
-"""A schema in the forms that others read: Frictionless Table Schema v2, Open Data Contract Standard v3, Arrow."""
+"""A schema in the forms that others read: Frictionless Table Schema v2.1, Open Data Contract Standard v3.1, Arrow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 from cursus_sandbox.tables.arrow_types import Family
 from cursus_sandbox.tables.schema import Field, TableSchema
 
-_OURS = {"arrow", "optional"}
 _ODCS = {Family.DATETIME: "timestamp", Family.TIME: "time", Family.ANY: "string"}
 _ARROW = {
     Family.INTEGER: "int64",
@@ -24,15 +23,14 @@ _ARROW = {
 
 
 def frictionless(schema: TableSchema) -> dict[str, Any]:
-    """Table Schema v2; what only we know (`arrow`, `optional`, `finite`, …) is left out."""
+    """Table Schema v2.1; what only we know (`arrow`, `optional`, `finite`, …) is left out."""
     fields = []
     for one in schema.fields:
-        said = one.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=_OURS)
-        said["type"] = (one.family or Family.ANY).value
-        constraints = {word: value for word, value in said.pop("constraints", {}).items() if word != "finite"}
+        said: dict[str, Any] = {"name": one.name, "type": (one.family or Family.ANY).value}
+        constraints = _constraints(one)
         fields.append(said | ({"constraints": constraints} if constraints else {}))
-    written: dict[str, Any] = {"$schema": "https://datapackage.org/profiles/2.0/tableschema.json", "fields": fields}
-    written["fieldsMatch"] = [schema.fields_match.value]
+    written: dict[str, Any] = {"$schema": "https://datapackage.org/profiles/2.1/tableschema.json", "fields": fields}
+    written["fieldsMatch"] = schema.fields_match.value  # in 2.0 a list, by mistake
     if schema.missing_values is not None:
         written["missingValues"] = list(schema.missing_values)
     if schema.primary_key:
@@ -41,9 +39,9 @@ def frictionless(schema: TableSchema) -> dict[str, Any]:
 
 
 def odcs(schema: TableSchema, *, name: str) -> dict[str, Any]:
-    """An Open Data Contract v3 with one object, a property for each field."""
+    """An Open Data Contract with one object, a property for each field; before v3.1 there were no times in it."""
     return {
-        "apiVersion": "v3.0.2",
+        "apiVersion": "v3.1.0",
         "kind": "DataContract",
         "id": name,
         "version": "1.0.0",
@@ -66,10 +64,19 @@ def arrow_text(schema: TableSchema) -> str:
     )
 
 
+def _constraints(field: Field) -> dict[str, Any]:
+    """What is asked of a field's values, in Table Schema's words, which are ODCS's too; a bound of a moment is one."""
+    said = field.constraints.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"finite"})
+    if field.family is Family.DATETIME:
+        for word in field.constraints.of_order.keys() & said.keys():
+            said[word] = said[word] if "T" in said[word] else f"{said[word]}T00:00:00"
+    return said
+
+
 def _property(field: Field, key: tuple[str, ...]) -> dict[str, Any]:
     asked = field.constraints
     family = field.family or Family.ANY
-    bounds = asked.model_dump(mode="json", by_alias=True, exclude_none=True)
+    bounds = _constraints(field)
     wanted = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "pattern")
     options = {word: bounds[word] for word in wanted if word in bounds}
     said: dict[str, Any] = {

@@ -71,7 +71,7 @@ def test_diff(command, tmp_path):
 @pytest.mark.parametrize(
     ("to", "expected"),
     [
-        ("frictionless", '"fieldsMatch": ['),
+        ("frictionless", '"fieldsMatch": "'),
         ("odcs", '"kind": "DataContract"'),
         ("arrow", "id: int64 not null\nzip: string not null\nlate: bool\n"),
     ],
