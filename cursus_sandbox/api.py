@@ -203,7 +203,7 @@ def run(
         pip_shim=pip_shim,
         user=None if user is None else user_of(user),
     )
-    planned = PipelineDAGResolver(
+    resolver = PipelineDAGResolver(
         document,
         config_path=config,
         contracts=with_environment(contracts),
@@ -211,7 +211,10 @@ def run(
         lenient=lenient,
         unfed=unfed_of(data_source),
         golden=not update_schemas,
-    ).create_execution_plan(runnable=True, strict=strict, registry=_registry(registry), selection=selection)
+    )
+    planned = resolver.create_execution_plan(
+        runnable=True, strict=strict, registry=_registry(registry), selection=selection
+    )
     if pdb:
         planned = _tried_once(planned)
     chosen = selection.steps(planned)
@@ -234,7 +237,8 @@ def run(
         observer=observer,
     )
     earlier = again.run if again else None
-    result = executor.execute_pipeline(planned, selection=selection, outputs_of=earlier, request=request)
+    with resolver.telling_lines():
+        result = executor.execute_pipeline(planned, selection=selection, outputs_of=earlier, request=request)
     if blessed_before is None:
         return result
     from cursus_sandbox.blessing import blessed

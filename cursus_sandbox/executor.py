@@ -18,7 +18,7 @@ from cursus_sandbox.pipeline.events import Observer, Progress
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.pipeline.selection import Selection
-from cursus_sandbox.pipeline.source import StepOutput, Unfed
+from cursus_sandbox.pipeline.source import StepOutput
 from cursus_sandbox.planning import DataSource, Document, Overrides, PipelineDAGResolver, unfed_of
 from cursus_sandbox.runs.folders import StepFolder
 from cursus_sandbox.runs.pruning import GIB, MOST_BY_DEFAULT, Bounds, pruned
@@ -46,7 +46,7 @@ class PipelineExecutor:
     called from several threads. With `strict` what SageMaker would lose of a step's files, and what is odd about
     its data, fails it; without `values` no report holds what was in the data. What a step left in an earlier run is
     taken over where nothing that it depends on has changed, but not without `cache`, nor for the steps in `force`.
-    When all runs of the workspace take more than `max_size` bytes, the oldest are removed.
+    When the workspace takes more than `max_size` bytes, the oldest runs are removed.
     `notes` are carried into the result. `environment` is where the secrets of steps are looked for, this process's own
     if none is given.
     `contracts`, `source_dir` and `image` are for a document or graph that doesn't name its own, such as a bare
@@ -118,11 +118,13 @@ class PipelineExecutor:
         A failed step is in the result. Raises DocumentError when nothing could be started for what the documents say,
         MachineError when this machine could not go on; what had ended by then is in the run's folder.
         """
-        unfed = unfed_of(data_source)
         if not isinstance(dag, PipelineExecutionPlan):
-            planned = self._planned(dag, unfed, selection)
-        else:
-            planned = self.registry.rebound(dag, selection) if self.registry else dag
+            unfed = unfed_of(data_source)
+            resolver = PipelineDAGResolver(dag, contracts=self.contracts, overrides=self.overrides, unfed=unfed)
+            planned = resolver.create_execution_plan(runnable=True, registry=self.registry, selection=selection)
+            with resolver.telling_lines():
+                return self.execute_pipeline(planned, selection=selection, outputs_of=outputs_of, request=request)
+        planned = self.registry.rebound(dag, selection) if self.registry else dag
         chosen = selection.steps(planned)
         Selection(only=self.force).steps(planned)  # they must be there
         site = self.site or ThisMachine(self.engine or _local_engine(_named_images(planned, chosen)))
@@ -175,24 +177,30 @@ class PipelineExecutor:
                     )
                     result = walk.result()
                 workspace.finished(folder.name)
-                return result.model_copy(update={"notes": (*result.notes, *self._bounded(workspace, walk.written))})
+                return result.model_copy(
+                    update={"notes": (*result.notes, *self._bounded(workspace, walk.written + fetched.size))}
+                )
 
     def _bounded(self, workspace: Workspace, written: int) -> Iterator[str]:
-        """Keep the workspace within its size: the oldest runs go. To measure it takes a look at every file in it."""
+        """Keep the workspace within its size: the oldest runs go, and what was fetched from S3 that no run has.
+
+        To measure it takes a look at every file in it.
+        """
         if self.max_size is None or not written or workspace.grown(written) <= self.max_size:
             return
         done = pruned(workspace.folder, Bounds(size=self.max_size))
         workspace.measured(done.size)
-        if done.removed:
-            runs = f"{len(done.removed)} old run{'s' * (len(done.removed) != 1)}"
-            yield f"{runs} removed: the workspace is to hold {self.max_size / GIB:g} GiB at most (--max-size)"
+        runs, objects = len(done.removed), done.downloads
+        gone = [
+            *([f"{runs} old run{'s' * (runs != 1)}"] if runs else []),
+            *([f"{objects:,} object{'s' * (objects != 1)} fetched from S3"] if objects else []),
+        ]
+        most = f"{self.max_size / GIB:g} GiB"
+        if gone:
+            yield f"{' and '.join(gone)} removed: the workspace is to hold {most} at most (--max-size)"
 
     def _fetching(self, image: str, done: int, total: int) -> None:
         self.observer(Progress(what=f"fetching {image}", done=done, total=total))
-
-    def _planned(self, dag: Document, unfed: Unfed | None, selection: Selection) -> PipelineExecutionPlan:
-        resolver = PipelineDAGResolver(dag, contracts=self.contracts, overrides=self.overrides, unfed=unfed)
-        return resolver.create_execution_plan(runnable=True, registry=self.registry, selection=selection)
 
 
 def _on_one_host(

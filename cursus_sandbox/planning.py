@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -159,6 +160,16 @@ class PipelineDAGResolver(Resolver):
             ]
             raise DocumentError(self._located(refused), hint="--strict: what AWS would refuse or lose is an error.")
         return plan
+
+    @contextmanager
+    def telling_lines(self) -> Iterator[None]:
+        """Give problems of the document that are found later, when its plan runs, their file and line, too."""
+        try:
+            yield
+        except DocumentError as error:
+            if any(problem.file or not problem.at for problem in error.problems):
+                raise
+            raise DocumentError(self._located(error.problems)) from None
 
     def _with_places(self, plan: PipelineExecutionPlan) -> PipelineExecutionPlan:
         """The plan with the file and line that asks for each column of a channel, where that is known."""

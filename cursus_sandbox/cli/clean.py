@@ -16,7 +16,7 @@ Examples:
   cursus-sandbox clean --older-than 7d --max-size 10g --dry-run
 
 Without a bound only what killed runs left is removed. The newest run always stays. Runs share the files that they have
-in common: a file goes with the last run that has it.
+in common: a file goes with the last run that has it. Objects fetched from S3 that no run has go by when they were read.
 """
 
 
@@ -24,10 +24,10 @@ def clean(
     workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are kept.")] = Path(".cursus-sandbox"),
     keep: Annotated[int | None, typer.Option(min=1, metavar="N", help="Keep the newest runs, so many.")] = None,
     older_than: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Remove runs older than that: 12h, 7d.")
+        str | None, typer.Option(metavar="TIME", help="Remove what is older than that: 12h, 7d.")
     ] = None,
     max_size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Keep the newest runs that fit into that: 500m, 10g.")
+        str | None, typer.Option(metavar="SIZE", help="Keep the newest that fits into that: 500m, 10g.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed. Remove nothing.")] = False,
     as_json: AsJson = False,
@@ -49,6 +49,7 @@ def clean(
             {
                 "removed": done.removed,
                 "freed": done.freed,
+                "downloads": done.downloads,
                 "kept": done.kept,
                 "size": done.size,
                 "left": [str(folder) for folder in done.left],
@@ -64,6 +65,8 @@ def clean(
         typer.echo(f"{removes} run {run}")
     for folder in done.left:
         typer.echo(text.plain_lines(f"could not remove {folder}: it holds files of another user"))
+    if done.downloads:
+        typer.echo(f"{removes} {done.downloads:,} object{'s' * (done.downloads != 1)} fetched from S3")
     sums = f"{removes} {_runs(len(done.removed))}, {text.size(done.freed)}"
     typer.echo(f"{sums}; {_runs(len(done.kept))} kept, {text.size(done.size)}, in {text.printable(str(workspace))}")
 

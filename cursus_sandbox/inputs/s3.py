@@ -12,13 +12,14 @@ import os
 import shutil
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cursus_sandbox.errors import MachineError, did_you_mean
+from cursus_sandbox.inputs.downloads import read_now
 from cursus_sandbox.inputs.s3_access import NoSuchObjectsError, S3Error, connected, endpoint_of, refusal
 from cursus_sandbox.pipeline.source import S3Objects
 from cursus_sandbox.tables.schema import TableSchema
@@ -86,17 +87,22 @@ def unfit(objects: Sequence[StoredObject]) -> str | None:
     return f"s3://{clash.path} and s3://{folders[clash.name].path} can't both be files of a folder" if clash else None
 
 
+def absent(listings: Sequence[Listing], folder: Path) -> int:
+    """How many bytes of the objects that are taken were never brought to this folder."""
+    return sum(one.stored.size for one in _downloads(listings, folder) if not one.home.exists())
+
+
 def fetched(
-    listings: Iterable[Listing], folder: Path, heard: Callable[[int], None] = lambda _: None
+    listings: Sequence[Listing], folder: Path, heard: Callable[[int], None] = lambda _: None
 ) -> dict[S3Objects, dict[str, Path]]:
     """A copy of every object that is taken, by its name, below a folder that one process uses at a time.
 
     `heard` is told of the bytes as they arrive, and of those that were here, from several threads.
     S3Error where an object can't be brought, MachineError where the disk has no room.
     """
-    downloads = [_Download(one, each, folder) for one in listings for each in one.taken]
+    downloads = _downloads(listings, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    missing = sum(one.stored.size for one in downloads if not one.home.exists())
+    missing = absent(listings, folder)
     if missing > (free := shutil.disk_usage(folder).free):
         raise MachineError(
             f"{missing:,} bytes are to be fetched from S3, and the disk of {folder} has {free:,} left",
@@ -116,6 +122,10 @@ def fetched(
     return files
 
 
+def _downloads(listings: Sequence[Listing], folder: Path) -> list[_Download]:
+    return [_Download(one, each, folder) for one in listings for each in one.taken]
+
+
 class _Download:
     """One object and where it is kept."""
 
@@ -126,6 +136,7 @@ class _Download:
     def fetch(self, stopping: threading.Event, heard: Callable[[int], None]) -> Path:
         """The file with all of it, in the version there is now."""
         self.home.mkdir(parents=True, exist_ok=True)
+        read_now(self.home)
         for _ in range(_TRIES):
             tag, size, opened = self._opened()
             file = self.home / _hashed(tag, str(size))

@@ -26,9 +26,10 @@ Files = Mapping[str, Path]  # where below an input's folder each file or folder 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What was brought from S3, and what to say of it."""
+    """What was brought from S3, how many bytes of it were not here before, and what to say of it."""
 
     files: Mapping[S3Objects, Files] = field(default_factory=dict)
+    size: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -46,7 +47,7 @@ def fetch(plan: PipelineExecutionPlan, chosen: Container[str], folder: Path, tel
     }
     if not readers:
         return Fetched()
-    from cursus_sandbox.inputs.s3 import fetched, listing  # noqa: PLC0415 -- where there is something to fetch
+    from cursus_sandbox.inputs.s3 import absent, fetched, listing  # noqa: PLC0415 -- where there is something to fetch
     from cursus_sandbox.inputs.s3_access import NoSuchObjectsError  # noqa: PLC0415
 
     listings, problems = [], []
@@ -63,7 +64,8 @@ def fetch(plan: PipelineExecutionPlan, chosen: Container[str], folder: Path, tel
     taken = [each.size for one in listings for each in one.taken]
     what = f"fetching {len(taken):,} objects from S3"
     tell(Progress(what=what, done=0, total=sum(taken), in_bytes=True))
-    return Fetched(fetched(listings, folder, Amount(tell, what, total=sum(taken)).add), tuple(notes))
+    new = absent(listings, folder)
+    return Fetched(fetched(listings, folder, Amount(tell, what, total=sum(taken)).add), new, tuple(notes))
 
 
 def brought(

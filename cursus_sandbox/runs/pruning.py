@@ -1,6 +1,7 @@
-"""Which earlier runs a workspace may do without, and their removal.
+"""Which earlier runs, and objects fetched from S3, a workspace may do without, and their removal.
 
 Runs share files by hard links, so that each is whole by itself: a file counts once, for the newest run that has it.
+What was fetched, and can be again, stays without question only while a run has it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from cursus_sandbox.inputs.downloads import Download, downloads
 from cursus_sandbox.runs.history import KeptRun, kept_runs
 from cursus_sandbox.untrusted import remove
 
@@ -37,9 +39,8 @@ class Sized:
     size: int
 
 
-def sized(newest_first: Iterable[KeptRun]) -> list[Sized]:
-    """Runs with what each has for itself or shares with older ones only."""
-    seen: set[tuple[int, int]] = set()
+def sized(newest_first: Iterable[KeptRun], seen: set[tuple[int, int]]) -> list[Sized]:
+    """Runs with what each has for itself or shares with older ones only; no file that was `seen` counts."""
     return [Sized(run, size_of(run.folder, seen)) for run in newest_first]
 
 
@@ -67,34 +68,61 @@ def dispensable(newest_first: Sequence[Sized], bounds: Bounds, *, now: datetime)
 class Pruned:
     """What was removed of a workspace, or would be, and what is kept; sizes in bytes.
 
-    `left` could not be removed, `said` is about runs that were killed.
+    `downloads` is how many objects of S3 were removed; `freed` and `size` are of them too. `left` could not be removed,
+    `said` is about runs that were killed.
     """
 
     removed: tuple[str, ...]
     freed: int
     kept: tuple[str, ...]
     size: int
+    downloads: int = 0
     left: tuple[Path, ...] = ()
     said: tuple[str, ...] = ()
 
 
 def pruned(workspace: Path, bounds: Bounds, *, dry_run: bool = False) -> Pruned:
-    """Remove the runs beyond the bounds of a workspace that is held, or, on a dry run, say which they are."""
-    runs = sized(reversed(kept_runs(workspace)))
-    gone = dispensable(runs, bounds, now=datetime.now().astimezone())
-    left = [] if dry_run else [one.run.folder for one in gone if not _is_removed(one.run.folder)]
+    """Remove what is beyond the bounds of a workspace that is held, or, on a dry run, say what that is."""
+    now = datetime.now().astimezone()
+    seen: set[tuple[int, int]] = set()
+    runs = sized(reversed(kept_runs(workspace)), seen)
+    objects = downloads(workspace / "downloads")
+    before = sum(one.size for one in runs) + sum(size_of(one.home, seen) for one in objects)
+    gone = dispensable(runs, bounds, now=now)
+    unread = _unread(objects, [one for one in runs if one not in gone], bounds, now=now)
+    folders = [*(one.run.folder for one in gone), *unread]
+    left = [] if dry_run else [folder for folder in folders if not _is_removed(folder)]
     if not dry_run:
         forget_removed(workspace / "cache")
         for record in (workspace / "runs").glob("*/steps/*/record.corrupt-*.json"):
             record.unlink(missing_ok=True)
-    names = {one.run.name for one in gone if one.run.folder not in left}
+    removed = {folder for folder in folders if folder not in left}
+    seen = set()
+    stay = [*(one.run.folder for one in runs), *(one.home for one in objects)]
+    size = sum(size_of(folder, seen) for folder in stay if folder not in removed)
     return Pruned(
-        removed=tuple(sorted(names)),
-        freed=sum(one.size for one in runs if one.run.name in names),
-        kept=tuple(one.run.name for one in reversed(runs) if one.run.name not in names),
-        size=sum(one.size for one in runs if one.run.name not in names),
+        removed=tuple(sorted(one.run.name for one in gone if one.run.folder in removed)),
+        freed=before - size,
+        kept=tuple(one.run.name for one in reversed(runs) if one.run.folder not in removed),
+        size=size,
+        downloads=len(removed.intersection(unread)),
         left=tuple(left),
     )
+
+
+def _unread(objects: Iterable[Download], kept: Iterable[Sized], bounds: Bounds, *, now: datetime) -> list[Path]:
+    """The objects of S3 that were not read for too long, or that have no room beside the runs; those of a run stay."""
+    seen: set[tuple[int, int]] = set()
+    taken = sum(size_of(one.run.folder, seen) for one in kept)
+    found = []
+    for one in objects:
+        size = size_of(one.home, seen)
+        taken += size
+        old = bounds.age is not None and one.read_at < (now - bounds.age).timestamp()
+        if size and (old or (bounds.size is not None and taken > bounds.size)):
+            found.append(one.home)
+            taken -= size
+    return found
 
 
 def _is_removed(folder: Path) -> bool:

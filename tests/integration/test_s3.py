@@ -189,6 +189,21 @@ def test_another_version_is_fetched_anew(server, bucket, read, tmp_path):
     assert len([file for file in (tmp_path / "downloads").rglob("*") if file.is_file()]) == 1
 
 
+def test_what_was_fetched_is_bounded(small, server, bucket):
+    """Of the objects that no run has, those that were not read for longest go where a workspace takes too much."""
+    content = {name: os.urandom(3 * MB) for name in "abc"}
+    for name in "abcb":
+        server.put(f"{bucket}/{name}", content[name])
+        succeeded(rows(small, server, f"s3://{bucket}/{name}", "say('well')").run(cache=False))
+    assert cursus_sandbox.clean(small.workspace, max_size="20m").downloads == 0
+    done = cursus_sandbox.clean(small.workspace, keep=1, max_size="7m", dry_run=True)
+    assert (done.downloads, len(done.removed)) == (1, 3)
+    done = cursus_sandbox.clean(small.workspace, keep=1, max_size="7m")
+    assert (done.downloads, 3 * MB <= done.freed < 4 * MB, len(done.kept)) == (1, True, 1)
+    kept = {file.read_bytes() for file in (small.workspace / "downloads").rglob("*") if file.is_file()}
+    assert kept == {content["b"], content["c"]}
+
+
 def test_an_object_that_changes_while_it_is_read(server, bucket, read):
     """A file never holds the beginning of one version and the end of another."""
     before, after = (os.urandom(30 * MB) for _ in range(2))
@@ -247,11 +262,14 @@ def test_profiles(server, bucket, read, tmp_path):
     ],
 )
 def test_what_is_not_there(small, server, uri, exit_code, message):
-    """What is wrong with a source is said before any step is started."""
+    """What is wrong with a source is said before any step is started; of a document, with its line."""
     server.put("open/data/x.csv")
     with pytest.raises(SandboxError, match=message) as caught:
         rows(small, server, uri).run()
     assert caught.value.exit_code == exit_code
+    if exit_code == 2:
+        [problem] = caught.value.problems
+        assert (problem.file, uri in problem.file.read_text().splitlines()[problem.line - 1]) == (small.document, True)
     assert not (small.workspace / "runs" / "any").exists()
     assert [*small.workspace.glob("runs/*")] == []
 
