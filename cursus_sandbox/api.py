@@ -9,11 +9,11 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
-from cursus_sandbox.errors import DocumentError, EngineError, Problem
+from cursus_sandbox.errors import DocumentError, EngineError, Problem, did_you_mean
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.retries import NEVER
@@ -404,7 +404,7 @@ def choose_engine(name: str, images: Iterable[str], *, pdb: bool = False) -> tup
                 note = f"no image is named, and the local engine can't be used here: {error.what}"
                 return _process(), (" ".join(note.split()),)
         case _:
-            raise EngineError(f"there is no engine '{name}'", hint="There is: auto, docker, local, process.")
+            raise EngineError(f"there is no engine '{name}'", hint=did_you_mean(name, get_args(EngineName)))
 
 
 def _docker() -> Engine:

@@ -45,18 +45,40 @@ class Problem:
         return f"{where}{self.what}" + (f"\n  {self.hint}" if self.hint else "")
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known name, or lists what there is when nothing is near and the list is short."""
+def did_you_mean(name: str, known: Iterable[str], *, or_list: bool = True) -> str:
+    """A hint that names the nearest known name.
+
+    When nothing is near it lists what there is, if that is wanted and the list is short; else it is empty.
+    """
     names = sorted(set(known))
+    if near := _near(name, names):
+        return f"Did you mean '{near}'?"
+    if or_list and names and len(names) <= 12:  # noqa: PLR2004 -- a longer list does not help
+        return f"There is: {', '.join(names)}."
+    return ""
+
+
+def _near(name: str, known: Iterable[str]) -> str | None:
+    """The name that another is most likely a slip for."""
+    names = list(known)
     if len(names) > 1_000:  # noqa: PLR2004 -- beyond, only what begins alike is compared: it takes seconds otherwise
         names = [other for other in names if other[:1].lower() == name[:1].lower()][:1_000]
     folded = {other.lower(): other for other in names}
     near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
-    if near:
-        return f"Did you mean '{folded[near[0]]}'?"
-    if names and len(names) <= 12:  # noqa: PLR2004 -- a longer list does not help
-        return f"There is: {', '.join(names)}."
-    return ""
+    return folded[near[0]] if near else None
+
+
+def nearest_path(path: Path) -> str:
+    """A hint that names the file or folder beside a path that isn't there, if one is called nearly the same.
+
+    The ends of names don't count: all documents end in .yaml.
+    """
+    try:
+        beside = {one.stem: one.name for one in path.parent.iterdir() if one.name != path.name}
+    except OSError:
+        return ""
+    near = _near(path.stem, beside)
+    return f"Did you mean '{beside[near]}'?" if near else ""
 
 
 class SandboxError(Exception):

@@ -36,8 +36,7 @@ def words(error: Any) -> str:
     elif found := _COMMAND.match(error.message):
         said = _with(found[0], did_you_mean(found["given"], context.command.commands))
     elif found := _CHOICE.match(error.message):
-        near = did_you_mean(found["given"], re.findall(r"'([^']*)'", found["there"]))
-        said = _with(said, near if near.startswith("Did") else "")
+        said = _with(said, did_you_mean(found["given"], re.findall(r"'([^']*)'", found["there"]), or_list=False))
     return f"{said}\n  Help: {context.command_path} --help"
 
 

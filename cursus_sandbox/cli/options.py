@@ -241,6 +241,7 @@ def s3_of(settings: list[str] | None) -> S3Settings:
     """What `--s3 KEY=VALUE` options say."""
     from pydantic import ValidationError
 
+    from cursus_sandbox.errors import did_you_mean
     from cursus_sandbox.pipeline.source import S3Settings
 
     said = dict(one.partition("=")[::2] for one in settings or ())
@@ -249,8 +250,9 @@ def s3_of(settings: list[str] | None) -> S3Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name, known = str(first["loc"][0]), ", ".join(S3Settings.model_fields)
+        near = did_you_mean(name, S3Settings.model_fields, or_list=False)
         wrong = (
-            f"there is no such setting, but {known}"
+            ". ".join(one for one in (f"there is no such setting, but {known}", near) if one)
             if first["type"] == "extra_forbidden"
             else first["msg"].removeprefix("Value error, ")
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cursus_sandbox.cli.options import AsJson, print_json
-from cursus_sandbox.errors import DocumentError, ExitCode, Problem, did_you_mean
+from cursus_sandbox.errors import DocumentError, ExitCode, Problem, did_you_mean, nearest_path
 
 if TYPE_CHECKING:
     from cursus_sandbox.tables.schema import TableSchema
@@ -155,22 +155,24 @@ def _schema(given: str, workspace: Path) -> TableSchema:
         raise DocumentError([Problem(f"no schema can be read from {given}: {error}")]) from error
 
 
+def _among_folders(missing: Path) -> str:
+    return did_you_mean(missing.name, [one.name for one in missing.parent.glob("*/")])
+
+
 def _data(given: str, workspace: Path) -> Path:
     """A path, or what a step of a run left; DocumentError if it isn't there."""
     path = Path(given)
     found = _OF_RUN.fullmatch(given)
     if path.exists() or found is None:
         if not path.exists():
-            raise DocumentError([Problem(f"{given} does not exist")])
+            raise DocumentError([Problem(f"{given} does not exist", hint=nearest_path(path))])
         return path
     run, step, channel = found.groups()
     runs = sorted(one.name for one in (workspace / "runs").glob("*/"))
     name = runs[-1] if run == "last" and runs else run
     outputs = workspace / "runs" / name / "steps" / step / "outputs" / channel
     if not outputs.is_dir():
-        known = runs if name not in runs else [one.name for one in (workspace / "runs" / name / "steps").glob("*/")]
         what = f"run '{name}' is" if name not in runs else f"what '{step}.{channel}' left in run '{name}' is"
-        raise DocumentError(
-            [Problem(f"{what} not in {workspace}", hint=did_you_mean(run if name not in runs else step, known))]
-        )
+        missing = next(one for one in (outputs.parents[3], outputs.parents[1], outputs) if not one.is_dir())
+        raise DocumentError([Problem(f"{what} not in {workspace}", hint=_among_folders(missing))])
     return outputs

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cursus_sandbox.documents.contracts import read_contract
 from cursus_sandbox.documents.older_contracts import read_older_contract
-from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
+from cursus_sandbox.errors import DocumentError, Problem, nearest_path
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.names import folded, pascal
 
@@ -103,10 +103,10 @@ def no_folder(folder: Path) -> Problem | None:
         if folder.is_dir():
             return None
         what = "is a file, not a folder" if folder.exists() else "does not exist"
-        hint = did_you_mean(folder.name, [one.name for one in folder.parent.glob("*/")])
+        hint = nearest_path(folder)
     except OSError as error:
         what, hint = f"can't be used: {error.strerror}", ""
-    return Problem(f"the contracts folder {folder} {what}", hint=hint if hint.startswith("Did") else "")
+    return Problem(f"the contracts folder {folder} {what}", hint=hint)
 
 
 def _step_type(file: Path) -> str | None:

@@ -128,8 +128,8 @@ def _words(finding: ErrorDetails, fields: list[str]) -> tuple[str, str]:
     if kind == "value_error":
         return str(context["error"]), ""
     if kind in {"enum", "literal_error"}:
-        hint = did_you_mean(str(finding["input"]), _QUOTED.findall(context["expected"]))
-        return f"{shown(finding['input'])} is none of {context['expected']}", hint if hint.startswith("Did") else ""
+        hint = did_you_mean(str(finding["input"]), _QUOTED.findall(context["expected"]), or_list=False)
+        return f"{shown(finding['input'])} is none of {context['expected']}", hint
     message = finding["msg"]
     meant = next((words for words, kinds in _MEANT.items() if kind in kinds), f"{message[0].lower()}{message[1:]}")
     return f"{meant}, not {shown(finding['input'])}", "Put it in quotes." if kind == "string_type" else ""

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from cursus_sandbox.documents.from_json import json_tree
 from cursus_sandbox.documents.tree import Tree
-from cursus_sandbox.errors import DocumentError, Problem
+from cursus_sandbox.errors import DocumentError, Problem, nearest_path
 
 _LARGEST = 10 * 1024 * 1024  # bytes; the largest published Cursus document has 30 KB
 
@@ -35,7 +35,7 @@ def read_text(file: Path) -> str:
     try:
         if not file.is_file():
             what = "is a folder" if file.is_dir() else "is no regular file" if file.exists() else "does not exist"
-            _refuse(file, None, f"the document {what}")
+            _refuse(file, None, f"the document {what}", "" if file.exists() else nearest_path(file))
         if file.stat().st_size > _LARGEST:
             _refuse(file, None, f"the document is larger than {_LARGEST // 1024 // 1024} MB")
         data = file.read_bytes()

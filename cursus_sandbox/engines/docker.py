@@ -32,7 +32,7 @@ from cursus_sandbox.engines.ending import NEVER_STARTED, Runs
 from cursus_sandbox.engines.engine import Cluster, Door, Exit, Fetching, Job, Prepared, Visitor, Watcher, typed
 from cursus_sandbox.engines.mounts import Private, check, place
 from cursus_sandbox.engines.visit import Visit, Way
-from cursus_sandbox.errors import EngineError
+from cursus_sandbox.errors import EngineError, did_you_mean
 from cursus_sandbox.untrusted import empty
 
 LABEL = "cursus-sandbox.engine"
@@ -118,16 +118,25 @@ class DockerEngine:
         if missing:
             raise EngineError(
                 f"the Docker daemon at {self._daemon.address} has no image " + ", no image ".join(missing),
-                hint="Build the images with `make images`, or let them be fetched with --pull.",
+                hint="Build the images with `make images`, or let them be fetched with --pull."
+                + self._images_called_like(one for one in images if one not in found),
             )
         return found
+
+    def _images_called_like(self, missing: Iterable[str]) -> str:
+        """The images that were probably meant, if there are any."""
+        with self._daemon.asking("list its images"):
+            there = {tag for one in self._daemon.client.images() for tag in one.get("RepoTags") or ()}
+        near = [did_you_mean(one if ":" in one else f"{one}:latest", there, or_list=False) for one in missing]
+        return "".join(f" {hint}" for hint in near if hint)
 
     def _require_runtimes(self, names: Iterable[str]) -> None:
         there = self._daemon.facts.runtimes
         if missing := [name for name in names if name not in there]:
             raise EngineError(
                 f"the Docker daemon at {self._daemon.address} has no runtime '{missing[0]}'; it has {', '.join(there)}",
-                hint="Install it and name it in the daemon's daemon.json, or leave  runtime:  away.",
+                hint=did_you_mean(missing[0], there, or_list=False)
+                or "Install it and name it in the daemon's daemon.json, or leave  runtime:  away.",
             )
 
     def run(

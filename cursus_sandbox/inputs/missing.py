@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from cursus_sandbox.errors import Problem, did_you_mean
+from cursus_sandbox.errors import Problem, did_you_mean, nearest_path
 from cursus_sandbox.inputs.manifests import listed
 from cursus_sandbox.inputs.sources import itself, matches
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
@@ -74,7 +74,7 @@ def _near_pattern(source: Located) -> str:
     """A hint for a pattern that matches nothing: the folder that is missing, or what lies there instead."""
     folder, pattern = source.path, source.pattern or ""
     if not _is_folder(folder):
-        return f"There is no folder {folder}. {_nearest(folder)}".rstrip()
+        return f"There is no folder {folder}. {nearest_path(folder)}".rstrip()
     try:
         there = [one.name for one in folder.iterdir() if not one.name.startswith(".")]
     except OSError as error:
@@ -112,7 +112,7 @@ def _missing_folders(plan: PipelineExecutionPlan) -> list[Problem]:
         which = f"step '{steps[0]}'" if len(steps) == 1 else f"{len(steps)} steps"
         at: tuple[str, ...] = ("steps", steps[0], "source_dir") if len(steps) == 1 else ("source_dir",)
         what = f"the scripts of {which} are looked for in {folder}, and there is no such folder"
-        problems.append(Problem(what, at, _nearest(folder)))
+        problems.append(Problem(what, at, nearest_path(folder)))
     return problems
 
 
@@ -131,7 +131,7 @@ def _script(step: PlannedStep) -> list[Problem]:
         is_what = "is a folder" if script.is_dir() else "is no file" if script.exists() else "does not exist"
     except OSError as error:
         is_what = f"can't be looked at: {error.strerror}"
-    hint = _nearest(script) or "Check its source_dir and entry_point."
+    hint = nearest_path(script) or "Check its source_dir and entry_point."
     return [Problem(f"step '{step.name}' runs the script {script}, which {is_what}", at, hint)]
 
 
@@ -142,20 +142,11 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _nearest(path: Path) -> str:
-    """A hint that names what is there and called nearly the same, if something is."""
-    try:
-        hint = did_you_mean(path.name, [one.name for one in path.parent.iterdir()])
-    except OSError:
-        return ""
-    return hint if hint.startswith("Did") else ""
-
-
 def _unusable(what: str, path: Path, at: tuple[str, ...], *, folder: bool = False) -> list[Problem]:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        return [Problem(f"{what} is {path}, and there is no such file or folder", at, _nearest(path))]
+        return [Problem(f"{what} is {path}, and there is no such file or folder", at, nearest_path(path))]
     except OSError as error:
         return [Problem(f"{what} is {path}, which can't be looked at: {error.strerror}", at)]
     if stat.S_ISDIR(mode):

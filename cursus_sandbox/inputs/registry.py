@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
-from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
+from cursus_sandbox.errors import DocumentError, Problem, did_you_mean, nearest_path
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.pipeline.selection import Selection
@@ -65,7 +65,8 @@ class S3OutputPathRegistry(BaseModel):
             files = sorted(path.glob("*.json")) if path.is_dir() else [path]
             answers = [answer for one in files for answer in _answers(one)]
         except OSError as error:
-            raise DocumentError([Problem(f"the registry {path} can't be read: {error.strerror}")]) from error
+            what = f"the registry {path} can't be read: {error.strerror}"
+            raise DocumentError([Problem(what, hint=nearest_path(path))]) from error
         if not answers:
             raise DocumentError([Problem(f"the registry {path} holds no *.json")])
         if len(answers) == 1 and not is_description(answers[0][1]):

@@ -128,8 +128,8 @@ def _of_nobody(configs: CursusConfigs, steps: Mapping[str, Assigned], matcher: C
         if key not in used and matcher.type_of(key) not in undecided:
             of_class = f" (a {one.config_class})" if one.config_class else ""
             what = f"the configuration '{key}'{of_class} is for no step of the pipeline"
-            near = did_you_mean(key, free)
-            hint = near if near.startswith("Did") else "Take it away, or name it after its step."
+            near = did_you_mean(key, free, or_list=False)
+            hint = near or "Take it away, or name it after its step."
             yield Problem(what, (*_SPECIFIC, key), hint)
 
 

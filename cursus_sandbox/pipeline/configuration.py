@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from cursus_sandbox.errors import Problem
+from cursus_sandbox.errors import Problem, did_you_mean
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.cursus_config import EffectiveConfig
 from cursus_sandbox.pipeline.dag import Encoding, PipelineDefaults, StepConfiguration
@@ -42,6 +42,10 @@ def environment(
         names, values = ", ".join(missing), ", ".join(f"{key}: …" for key in missing)
         what = f"step '{name}' needs the environment variable{'s' * (len(missing) > 1)} {names}, and nothing sets "
         hint = f"Contract '{contract.step_type}' requires it: add  env: {{{values}}}  to the step."
+        unasked = [key for key in (*defaults.env, *step.env) if key not in contract.optional_env_vars]
+        meant = [key for key in unasked if did_you_mean(key, missing, or_list=False)]
+        if meant:
+            hint += f" Is it meant by {', '.join(dict.fromkeys(meant))}?"
         problems.append(Problem(what + ("them" if len(missing) > 1 else "it"), ("steps", name, "env"), hint))
     return dict(sorted(settings.items())), problems
 

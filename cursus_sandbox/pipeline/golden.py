@@ -19,8 +19,8 @@ def with_golden(contracts: Contracts, golden: GoldenSchemas) -> tuple[Contracts,
     problems = []
     for step, channels in golden.items():
         if step not in chosen:
-            hint = did_you_mean(step, chosen)
-            hint = f"{hint} {_BLESS}" if hint.startswith("Did") else _BLESS
+            hint = did_you_mean(step, chosen, or_list=False)
+            hint = f"{hint} {_BLESS}".lstrip()
             problems.append(Problem(f"a blessed schema is of step '{step}', which isn't there", ("golden", step), hint))
             continue
         contract, job_type = chosen[step]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from cursus_sandbox.errors import did_you_mean
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.cursus_config import EffectiveConfig
 from cursus_sandbox.pipeline.dag import PipelineDefaults, Resources, StepConfiguration
@@ -41,6 +42,7 @@ _OTHERS = {  # processors, GiB, GPUs
     "ml.p4d.24xlarge": (96, 1152, 8),
     "ml.p5.48xlarge": (192, 2048, 8),
 }
+_SIZES = ("large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "24xlarge")
 _NAME = re.compile(r"ml\.([a-z0-9]+)\.(?:(large)|([0-9]*)xlarge)")
 
 
@@ -76,7 +78,10 @@ def instances(
     notes: tuple[str, ...] = ()
     if name and found is None:
         write = f"instance_types: {{{name}: {{cpus: …, memory: …}}}}"
-        notes = (f"what {name} has is not known here, so it sets no limits. Say what it has:  {write}",)
+        plain = [f"ml.{family}.{size}" for family in _GIB_PER_CPU for size in _SIZES]
+        near = did_you_mean(name, [*_OTHERS, *plain, *defaults.instance_types], or_list=False)
+        what = f"what {name} has is not known here, so it sets no limits. {near}".rstrip()
+        notes = (f"{what} Say what it has:  {write}",)
     said = {key: value for key, value in step.resources if value is not None}
     if defaults.memory is not None:
         said = {"memory": defaults.memory} | said

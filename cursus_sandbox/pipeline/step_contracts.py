@@ -73,8 +73,8 @@ def contract_notes(contract: ScriptContract, job_type: str | None, known: Iterab
     if contract.generic:
         channels = f"{_listed(contract.inputs)} -> {_listed(contract.outputs)}"
         what = f"no contract for {contract.step_type} was found, so generic channels are taken: {channels}"
-        hint = did_you_mean(contract.step_type, known)
-        meant = f" {hint}" if hint.startswith("Did") else ""
+        hint = did_you_mean(contract.step_type, known, or_list=False)
+        meant = f" {hint}" if hint else ""
         return [f"{what}. Write contracts/{snake(contract.step_type)}.step.yaml for others.{meant}"]
     if job_type and contract.variants:
         there = ", ".join(contract.variants)

@@ -71,8 +71,8 @@ def _possibly(step: PlannedStep, found: Habits) -> Iterator[str]:
         there = {*toolkit_variables(step, step.name), *step.environment}
         for name, line in found.sm_variables.items():
             if name not in there:
-                near = did_you_mean(name, there)
-                hint = f" {near}" if near.startswith("Did") else ""
+                near = did_you_mean(name, there, or_list=False)
+                hint = f" {near}" if near else ""
                 yield f"{step.entry_point}:{line} reads {name}, which the job doesn't have.{hint}"
 
 

@@ -32,8 +32,8 @@ def strays(step: PlannedStep, folders: StepFolders) -> tuple[str, ...]:
 
 def _sentence(paths: list[PurePosixPath], outputs: list[str]) -> str:
     more = f" and {len(paths) - 1:,} more beside it" if len(paths) > 1 else ""
-    near = did_you_mean(str(paths[0].parent), outputs)
-    hint = f" {near}" if near.startswith("Did") else ""
+    near = did_you_mean(str(paths[0].parent), outputs, or_list=False)
+    hint = f" {near}" if near else ""
     return f"it wrote {paths[0]}{more}, which is in none of its outputs: SageMaker does not keep that.{hint}"
 
 

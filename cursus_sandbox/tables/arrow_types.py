@@ -6,11 +6,12 @@ The texts are the ones `str(pyarrow.DataType)` gives, plus the usual short names
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+
+from cursus_sandbox.errors import did_you_mean
 
 INTEGER_BITS = {f"{sign}int{bits}": bits for sign in ("", "u") for bits in (8, 16, 32, 64)}
 FLOAT_BITS = {"float16": 16, "float32": 32, "float64": 64}
@@ -211,5 +212,5 @@ def _split(text: str) -> list[str]:
 
 def _unknown(text: str) -> ValueError:
     known = [*_PLAIN, *_ALIASES, *_UNITS, *DECIMAL_DIGITS, *_LISTS, "fixed_size_list", "struct", "map", "dictionary"]
-    near = difflib.get_close_matches(re.split(r"[\[(<]", text)[0], known, n=1, cutoff=0.6)
-    return ValueError(f"{text!r} is no Arrow type" + (f"; did you mean {near[0]!r}?" if near else ""))
+    near = did_you_mean(re.split(r"[\[(<]", text)[0], known, or_list=False)
+    return ValueError(f"{text!r} is no Arrow type" + (f". {near}" if near else ""))

@@ -366,6 +366,8 @@ def test_a_missing_image(place):
         (["--input", "Trian:rows=data"], "'Trian:rows' names no step of the pipeline", "Did you mean 'Train'?"),
         (["--input", "Train:row=data"], "contract 'Train' has no input 'row'", "Did you mean 'rows'?"),
         (["--input", "Train:rows=dta"], "is dta, and there is no such file or folder", "Did you mean 'data'?"),
+        (["--s3", "regoin=x"], "regoin: there is no such setting", "Did you mean 'region'?"),
+        (["--registry", "dga.yaml"], "the registry dga.yaml can't be read", "Did you mean 'dag.yaml'?"),
         (["--s3", "bucket=x"], "bucket: there is no such setting, but endpoint_url", "--s3"),
         (["--s3", "endpoint_url=x"], "looks like http://localhost:8333, not 'x'", "--s3"),
         (["--input", "Train:rows=gs://x"], "gs://x: only files and folders of this machine and s3://", ""),

@@ -274,7 +274,7 @@ def test_what_is_no_file_is_refused(tmp_path):
         listening.bind(f"/proc/self/fd/{here}/socket.yaml")  # a socket's path has at most 107 bytes
         os.close(here)
         said = {}
-        for name in ("pipe", "folder", "link", "socket", "nothing"):
+        for name in ("pipe", "folder", "link", "socket", "nothing", "fodler"):
             with pytest.raises(DocumentError) as caught:
                 read_tree(tmp_path / f"{name}.yaml")
             said[name] = str(caught.value).partition("yaml: ")[2]
@@ -285,6 +285,7 @@ def test_what_is_no_file_is_refused(tmp_path):
         "link": "the document does not exist",
         "socket": "the document is no regular file",
         "nothing": "the document does not exist",
+        "fodler": "the document does not exist\n  Did you mean 'folder.yaml'?",
     }
 
 

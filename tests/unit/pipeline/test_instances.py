@@ -81,6 +81,7 @@ def test_an_unknown_type_sets_no_limits(name):
     assert step.resources.cpus is None
     [note] = step.notes
     assert note.startswith(f"what {name} has is not known here")
+    assert ("Did you mean 'ml.m5.large'?" in note) is (name == "ml.m5.larg")
     assert note.endswith(f"instance_types: {{{name}: {{cpus: …, memory: …}}}}")
 
 
