@@ -22,10 +22,10 @@ def diff(
     before: Annotated[
         str,
         typer.Argument(
-            metavar="[RUN]", help="The earlier; else the one before the later.", autocompletion=completion.runs
+            metavar="RUN", help="The earlier; else the one before the later.", autocompletion=completion.runs
         ),
     ] = "",
-    after: Annotated[str, typer.Argument(metavar="[RUN]", help="The later.", autocompletion=completion.runs)] = "last",
+    after: Annotated[str, typer.Argument(metavar="RUN", help="The later.", autocompletion=completion.runs)] = "last",
     workspace: Workspace = KEPT,
     as_json: AsJson = False,
 ) -> None:

@@ -22,7 +22,7 @@ Examples:
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where to; made if it isn't there.")] = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to; made if it isn't there.")] = Path(),
     example: Annotated[
         str | None,
         typer.Option(

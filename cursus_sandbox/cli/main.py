@@ -16,7 +16,7 @@ from cursus_sandbox.cli.clean import CLEAN_EXAMPLE, clean
 from cursus_sandbox.cli.contracts import contracts_app, schema_json
 from cursus_sandbox.cli.diff import DIFF_EXAMPLE, diff
 from cursus_sandbox.cli.doctor import DOCTOR_EXAMPLES, doctor
-from cursus_sandbox.cli.grouped import GroupedCommand
+from cursus_sandbox.cli.grouped import GroupedCommand, GroupedVerbs
 from cursus_sandbox.cli.init import INIT_EXAMPLES, init
 from cursus_sandbox.cli.interruption import say_error
 from cursus_sandbox.cli.plan import CHECK_EXAMPLE, PLAN_EXAMPLE, check, plan
@@ -34,8 +34,17 @@ Example:
   cursus-sandbox schema-json dag > dag.schema.json
 """
 
+FIRST_EXAMPLES = """\b
+Examples:
+  cursus-sandbox init first               a project that runs at once
+  cursus-sandbox run first/dag.yaml
+  cursus-sandbox run --help               each command has its own help
+"""
+
 app = typer.Typer(
     name=PROGRAM,
+    cls=GroupedVerbs,
+    epilog=FIRST_EXAMPLES,
     help="Run a Cursus / SageMaker pipeline on this machine: every step in a SageMaker-like sandbox, its data checked.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

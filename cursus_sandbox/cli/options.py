@@ -127,8 +127,12 @@ S3 = Annotated[
         show_default=False,
     ),
 ]
-Rows = Annotated[int | None, typer.Option("--rows", min=0, help="Rows of a synthetic table. Default: 1000.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Another seed, other synthetic data. Default: 0.")]
+Rows = Annotated[
+    int | None, typer.Option("--rows", metavar="N", min=0, help="Rows of a synthetic table. Default: 1000.")
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="N", min=0, help="Another seed, other synthetic data. Default: 0.")
+]
 Nasty = Annotated[bool, typer.Option("--nasty", help="Put edge values into synthetic data.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Take what AWS would refuse or lose for an error.")]
 Contracts = Annotated[

@@ -14,8 +14,10 @@ from cursus_sandbox.errors import DocumentError, Problem
 REGISTER_EXAMPLE = """\b
 Examples:
   cursus-sandbox register last > registry.json
-  aws sagemaker list-pipeline-execution-steps --pipeline-execution-arn ARN > execution/steps.json
-  aws sagemaker describe-processing-job --processing-job-name NAME > execution/NAME.json
+  aws sagemaker list-pipeline-execution-steps \\
+      --pipeline-execution-arn ARN > execution/steps.json
+  aws sagemaker describe-processing-job \\
+      --processing-job-name NAME > execution/NAME.json
   cursus-sandbox register execution/ > registry.json
   cursus-sandbox run dag.yaml --only XGBoostTraining --registry registry.json
 """

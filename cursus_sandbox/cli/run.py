@@ -69,8 +69,8 @@ Examples:
 
 \b
 Exit codes:
-  0 well, 1 a step failed, 2 the documents are wrong, 3 data broke its contract,
-  4 this machine could not run it, 130/143 interrupted.
+  0 well, 1 a step failed, 2 the documents are wrong, 3 data broke its
+  contract, 4 this machine could not run it, 130/143 interrupted.
 """
 
 
@@ -96,7 +96,7 @@ def run(
     nasty: Nasty = False,
     strict: Strict = False,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Steps at once. Default: one per processor.")
+        int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Steps at once. Default: one per processor.")
     ] = None,
     timeout: Timeout = None,
     grace: Grace = None,

@@ -96,12 +96,12 @@ def list_runs(workspace: Workspace = KEPT, as_json: AsJson = False) -> None:
         )
 
 
-@runs_app.command("show", epilog=SHOW_EXAMPLE)
+@runs_app.command("show", short_help="Show what came of a run, or of a step of it.", epilog=SHOW_EXAMPLE)
 def show_run(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="[RUN][:STEP]",
+            metavar="RUN[:STEP]",
             help="Its name, or how that begins; and one of its steps.",
             autocompletion=completion.runs_and_steps,
         ),
@@ -151,7 +151,7 @@ def _show_step(run: KeptRun, name: str, *, as_json: bool) -> None:
 
 def report(
     run: Annotated[
-        str, typer.Argument(metavar="[RUN]", help="Its name, or how that begins.", autocompletion=completion.runs)
+        str, typer.Argument(metavar="RUN", help="Its name, or how that begins.", autocompletion=completion.runs)
     ] = "last",
     form: Annotated[ReportFormat, typer.Option("--format", help="What to write.")] = ReportFormat.HTML,
     output: Annotated[

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 INFER_EXAMPLE = """\b
 Examples:
   cursus-sandbox schema infer data/flights.csv
-  cursus-sandbox schema infer last:TabularPreprocessing_training.processed_data
+  cursus-sandbox schema infer last:XGBoostTraining.evaluation_output
 """
 CHECK_EXAMPLE = """\b
 Example:
@@ -27,7 +27,10 @@ Example:
 DIFF_EXAMPLE = """\b
 Example:
   cursus-sandbox schema diff old/ new/
-Exit codes: 0 each reads the other's data, 1 they differ.
+
+\b
+Exit codes:
+  0 each reads the other's data, 1 they differ.
 """
 EXPORT_EXAMPLE = """\b
 Example:
@@ -105,7 +108,7 @@ def check(
         raise typer.Exit(ExitCode.DATA)
 
 
-@schema_app.command("diff", epilog=DIFF_EXAMPLE)
+@schema_app.command("diff", short_help="Show which columns differ, and who can read whose.", epilog=DIFF_EXAMPLE)
 def diff(old: Either, new: Either, workspace: Workspace = KEPT, as_json: AsJson = False) -> None:
     """Show which columns differ, and who can read whose data: FULL, BACKWARD, FORWARD or NONE."""
     from cursus_sandbox.tables.evolution import Compatibility, changes, compatibility
@@ -124,7 +127,7 @@ def diff(old: Either, new: Either, workspace: Workspace = KEPT, as_json: AsJson 
         raise typer.Exit(1)
 
 
-@schema_app.command("export", epilog=EXPORT_EXAMPLE)
+@schema_app.command("export", short_help="Write a schema in a form that others read.", epilog=EXPORT_EXAMPLE)
 def export(
     schema: Either,
     to: Annotated[Target, typer.Option("--to", help="The form that others read.")] = Target.FRICTIONLESS,

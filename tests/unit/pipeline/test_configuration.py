@@ -52,6 +52,8 @@ def test_missing_environment():
     assert problem.at == ("steps", "Load", "env")
     assert problem.what.endswith("environment variables ID_FIELD, LABEL_FIELD, and nothing sets them")
     assert "env: {ID_FIELD: …, LABEL_FIELD: …}" in problem.hint
+    (problem,) = problems({"Load": {"env": {"MODE": "x", "LABLE_FIELD": "y"}}}, [step])
+    assert problem.hint.endswith("Is it meant by LABLE_FIELD?")
 
 
 @pytest.mark.parametrize(
