@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cursus_sandbox.api import check, clean, plan, run
+    from cursus_sandbox.api import check, clean, plan, rerun, run
     from cursus_sandbox.errors import DocumentError, EngineError, ExitCode, SandboxError, WorkspaceError
     from cursus_sandbox.executor import PipelineExecutor
     from cursus_sandbox.inputs.registry import S3OutputPathRegistry
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "api": ("check", "clean", "plan", "run"),
+    "api": ("check", "clean", "plan", "rerun", "run"),
     "errors": ("DocumentError", "EngineError", "ExitCode", "SandboxError", "WorkspaceError"),
     "executor": ("PipelineExecutor",),
     "inputs.registry": ("S3OutputPathRegistry",),
@@ -58,6 +58,7 @@ __all__ = [
     "check",
     "clean",
     "plan",
+    "rerun",
     "run",
 ]
 

@@ -65,19 +65,21 @@ def plan(
     explain_config: bool = False,
     strict: bool = False,
 ) -> PipelineExecutionPlan:
-    """What would run, decided and checked, without touching an engine.
+    """What would run, decided and checked, without touching an engine or any data.
 
-    `contracts` are contracts, or folders of `*.step.yaml` and `*_contract.py`, searched before those of
-    CURSUS_SANDBOX_CONTRACTS, of the document, of an installed Cursus and the shipped ones. `image`, `source_dir`,
-    `timeout` (seconds, or `10m`), `grace` (from TERM to KILL when that is over) and `memory` (bytes, or `2g`) hold for
-    the steps that don't say otherwise, as do `log_limit` (bytes of a log on disk, 1g), `network` (none, unless it is
-    True), `read_only_root`, `runtime` (a container runtime that the daemon has, such as `runsc`), `pip_shim` and `user`
-    (`root`, `image`, `uid[:gid]`; the caller). `inputs` binds root inputs: `{"step:channel": path}`, where a path may
-    be a pattern or `s3://bucket/prefix`; `s3` says how that is reached: `{"endpoint_url": …, "max_objects": 10}`.
-    `secrets` says where those for all steps are kept: `{"NAME": "env:VARIABLE"}`. `config` is Cursus'
-    configuration file, instead of the document's; with `explain_config` each step's `config` holds all that might be
-    its own. With `lenient` a required input that nothing fits takes the first output there is.
-    Raises DocumentError with everything that is wrong.
+    The options are those of `run` with the same names; with `explain_config` each step's `config` holds all that might
+    be its own.
+
+    Raises:
+        DocumentError: With everything that is wrong with the documents.
+
+    Examples:
+        >>> import cursus_sandbox
+        >>> plan = cursus_sandbox.plan("examples/xgboost/dag.yaml")
+        >>> plan.execution_order[:2]
+        ('DummyDataLoading', 'TabularPreprocessing_training')
+        >>> plan.step_configs["XGBoostTraining"].environment["LABEL_FIELD"].value
+        'late'
     """
     overrides = replace(
         _overrides(image, source_dir, timeout, grace, memory, inputs, secrets, s3),
@@ -126,7 +128,21 @@ def check(
     data_source: DataSource = "local",
     strict: bool = False,
 ) -> PipelineExecutionPlan:
-    """As `plan`, and the scripts and files that the documents name must be there."""
+    """As `plan`, and the scripts and files that the documents name must be there.
+
+    The options are those of `run` with the same names.
+
+    Raises:
+        DocumentError: With everything that is wrong, each problem with its file and line.
+
+    Examples:
+        >>> import cursus_sandbox
+        >>> try:
+        ...     cursus_sandbox.check("examples/xgboost/dag.yaml", inputs={"XGBoostTrainin:input_path": "data/"})
+        ... except cursus_sandbox.DocumentError as error:
+        ...     print(error.problems[0].hint)
+        Did you mean 'XGBoostTraining'?
+    """
     planned = PipelineDAGResolver(
         document,
         config_path=config,
@@ -180,16 +196,65 @@ def run(
 ) -> PipelineExecutionResult:
     """Run a pipeline: plan it, check that all it names is there, then run each step in a sandbox.
 
-    A failed step is in the result, not raised. `only`, `from_step` and `until` choose steps; what the others left in
-    the newest earlier run of this workspace is reused, or what a `registry` (its file) knows of. What a chosen step
-    left in an earlier run is taken over where nothing has changed that it depends on, but not without `cache`, nor if
-    the step is in `force`. When the runs of the
-    workspace take more than `max_size`, the oldest are removed. With `pdb` and the
-    engine "process", one step at a time runs on this process's terminal, in Python's debugger, with as much time as it
-    takes. Without `values` no report holds what was in the data. With `update_schemas` data are not held to the schemas
-    that were blessed before, and if all is well those that were seen are written in their place. With `again` it is
-    about those steps of an earlier run; see `rerun`. Raises DocumentError (nothing was started), EngineError and
-    WorkspaceError (this machine could not go on).
+    A step that fails is in the result, not raised. Sizes are bytes, or texts such as `2g`; times are seconds, or texts
+    such as `10m`.
+
+    Args:
+        document: A `dag.yaml` or `dag.json`, a Cursus `*.dag.json`, or a graph in memory, `PipelineDAG`.
+        engine: Where steps run: `docker`, `local` (bubblewrap), `process`, which isolates nothing, or an engine of your
+            own. `auto` is docker where an image is named.
+        workspace: The folder where runs are kept, made if it isn't there. One run at a time holds it.
+        contracts: Contracts, or folders of `*.step.yaml` and `*_contract.py`, searched before those of
+            CURSUS_SANDBOX_CONTRACTS, of the document, of an installed Cursus and the shipped ones.
+        image: The image of the steps that don't name one.
+        source_dir: The folder with the scripts of the steps that don't name one.
+        timeout: The longest that a step may take, where it doesn't say.
+        grace: The time from TERM to KILL when that is over.
+        network: Whether steps that don't say have a network; none, unless it is True.
+        pip_shim: Whether `pip install` of a step without a network ends at once; it does, unless it is False.
+        user: Who steps run as: `root`, `image` or `uid[:gid]`; the caller, if none is given.
+        memory: What a step that doesn't say may use.
+        log_limit: How much of a step's log is kept; a gigabyte, if nothing is given.
+        read_only_root: Whether steps can write only where SageMaker has them write.
+        runtime: A container runtime that the daemon has, such as `runsc`.
+        secrets: Where values that nobody may see are kept: `{"NAME": "env:VARIABLE"}` or `{"NAME": "file:PATH"}`.
+        inputs: What root inputs read: `{"step:channel": path}`, a file, folder, pattern or `s3://bucket/prefix`.
+        s3: How S3 is reached, and how much is taken: `{"endpoint_url": "http://localhost:9000", "max_objects": 10}`.
+        config: Cursus' configuration file, instead of the document's.
+        lenient: Whether a required input that nothing fits takes the first output there is.
+        data_source: What feeds the inputs that nothing feeds: `local` is nothing, `s3` is below a prefix, `Synthetic`
+            makes data up.
+        strict: Whether what SageMaker would refuse or lose, and what is odd about data, is an error.
+        jobs: How many steps may run at once; one for each processor, if nothing is given.
+        fail_fast: Whether the first failure stops all.
+        pull: Whether images that aren't here are fetched.
+        values: Whether reports may hold what is in the data.
+        only: Run these steps alone, on what the newest earlier run in the workspace left.
+        from_step: Run this step and all after it.
+        until: Run all before this step, and it.
+        registry: What an earlier execution left, its file or an `S3OutputPathRegistry`: steps read that.
+        cache: Whether what a step left in an earlier run is taken over where nothing it depends on has changed.
+        force: Steps that run in any case.
+        max_size: When the runs in the workspace take more, the oldest are removed.
+        observer: Is called with each event, from several threads.
+        pdb: Whether the steps in `only` run in Python's debugger on this process's terminal, with engine `process`.
+        update_schemas: Whether the schemas that are seen are written beside the document, for later runs to be held to.
+        again: The steps of an earlier run that it is about; see `rerun`.
+
+    Raises:
+        DocumentError: The documents are wrong, and nothing was started.
+        EngineError: The engine isn't there, or could not go on.
+        WorkspaceError: The workspace can't be used, or another run holds it.
+
+    Examples:
+        >>> import cursus_sandbox
+        >>> result = cursus_sandbox.run("examples/xgboost/dag.yaml", engine="local", until="DummyDataLoading")
+        >>> result.success, result.exit_code
+        (True, <ExitCode.OK: 0>)
+        >>> [step.step for step in result.steps if step.status != "skipped"]
+        ['DummyDataLoading']
+        >>> (result["DummyDataLoading"].outputs["DATA"] / "part-00000.parquet").exists()
+        True
     """
     request = request_of(document, {name: value for name, value in locals().items() if name != "document"})
     blessed_before = _blessed_before(document) if update_schemas else None
@@ -336,8 +401,21 @@ def clean(
 ) -> Pruned:
     """Remove earlier runs of a workspace beyond all that is given, and what killed runs left; the newest run stays.
 
-    `keep` is a number of runs, `older_than` an age (seconds, or `7d`), `max_size` bytes, or `10g`. With `dry_run`
-    nothing is removed. Raises DocumentError where there is no workspace, WorkspaceError where it is in use.
+    Args:
+        workspace: The folder where runs are kept.
+        keep: How many runs stay.
+        older_than: An age, in seconds or as `7d`.
+        max_size: What the runs may take together, in bytes or as `10g`.
+        dry_run: Whether to say only what would be removed.
+
+    Raises:
+        DocumentError: There is no workspace.
+        WorkspaceError: A run holds it.
+
+    Examples:
+        >>> import cursus_sandbox
+        >>> cursus_sandbox.clean(keep=5).removed
+        ()
     """
     from cursus_sandbox.runs.pruning import Bounds, pruned
     from cursus_sandbox.runs.recovery import engines_of_the_dead, recovery

@@ -28,6 +28,15 @@ FROM_ROOT = {
     "SECURITY.md": "security.md",
     "LICENSE": "LICENSE.txt",
 }
+PYTHON = {
+    "Functions": ("check", "plan", "run", "rerun", "clean"),
+    "What comes back": ("PipelineExecutionPlan", "PipelineExecutionResult", "StepExecutionResult", "StepStatus"),
+    "Errors": ("SandboxError", "DocumentError", "EngineError", "WorkspaceError", "ExitCode"),
+    "The parts": (
+        *("PipelineDAG", "PipelineDAGResolver", "PipelineExecutor", "ScriptContract", "S3OutputPathRegistry"),
+        *("DataCompatibilityValidator", "DataCompatibilityReport"),
+    ),
+}
 SCHEMAS = {"dag.yaml": ("dag.schema.json", dag_schema), "*.step.yaml": ("contract.schema.json", contract_schema)}
 
 
@@ -105,14 +114,17 @@ def _as_block(found: re.Match[str]) -> str:
 def _python() -> str:
     import cursus_sandbox  # noqa: PLC0415 -- what it exports is the page
 
-    return "\n\n".join(f"::: cursus_sandbox.{home}.{name}" for name, home in _homes(cursus_sandbox))
+    return "\n".join(_parts(cursus_sandbox))
 
 
-def _homes(package: Any) -> Iterator[tuple[str, str]]:
-    """Each public name and the module it is defined in: functions first."""
-    names = sorted(package.__all__, key=lambda name: (name[0].isupper(), name))
-    for name in names:
-        yield name, getattr(package, name).__module__.removeprefix("cursus_sandbox.")
+def _parts(package: Any) -> Iterator[str]:
+    """Every public name under its heading, from the module it is defined in."""
+    left = set(package.__all__)
+    for title, names in PYTHON.items():
+        yield f"## {title}\n"
+        yield from (f"::: {getattr(package, name).__module__}.{name}\n" for name in names)
+        left -= set(names)
+    _refuse("public names that no heading in docs/pages.py has", sorted(left))
 
 
 def _documents(folder: Path) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
+_NARROWEST = 12
 _STEP = 1024
 _LARGEST_PLAIN = 1e15
 
@@ -22,12 +23,12 @@ def printable(text: str) -> str:
 
 
 def folded(text: str, indent: str, columns: int) -> str:
-    """A line of text from outside; what doesn't fit goes on below, after the indent."""
+    """A line of text from outside; what doesn't fit goes on below, after the indent; a path stays whole."""
     line = printable(text)
     if len(line) <= columns:
         return line
-    room = max(columns, len(indent) + 20)
-    return textwrap.fill(line, room, subsequent_indent=indent, break_on_hyphens=False)
+    room = max(columns, len(indent) + _NARROWEST)
+    return textwrap.fill(line, room, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
 
 
 def size(number: int | None) -> str:
