@@ -109,8 +109,8 @@ class Walk:
         self.results: dict[str, StepExecutionResult] = {}
         self.unwritten: deque[StepExecutionResult] = deque()
         to_go = seconds_to_go(plan.dependencies, seconds)
-        self.look_ahead = LookAhead(plan.dependencies, to_go)
-        self.expected: set[str] = set()
+        may_run = {step.name for step in plan.steps if step.skip is None and step.name in chosen}
+        self.look_ahead = LookAhead(plan.dependencies, to_go, may_run=may_run, most=self.jobs)
         self.queue = ReadyQueue(
             {step.name: self._demand(step) for step in plan.steps},
             to_go=to_go,
@@ -233,22 +233,18 @@ class Walk:
                 turn.set()
                 continue
             self.look_ahead.started(name)
-            self.expected.discard(name)
             future = threads.submit(self._run, self.plan.step_configs[name])
             self.running[future] = name
             future.add_done_callback(lambda done: self.news.put(partial(self._end, done)))
 
     def _expect_next(self) -> None:
-        """Have the site get ready for the steps that are likely to start next, no more of them than may run at once."""
+        """Have the site get ready for the steps that are likely to start next."""
         if self.stopped:
             return
-        for name in self.look_ahead.next(self.jobs):
+        for name in self.look_ahead.news():
             step = self.plan.step_configs[name]
-            if name in self.expected or len(self.expected) >= self.jobs or self._without_running(step):
-                continue
             sources = {one.channel: there for one in step.inputs if (there := self._source_to_come(one))}
             if len(sources) == len(step.inputs):
-                self.expected.add(name)
                 self.site.expect(self._errand(step, sources))
 
     def _pause(self, step: PlannedStep, seconds: float) -> bool:
@@ -337,7 +333,6 @@ class Walk:
     def _keep(self, ended: StepExecutionResult) -> None:
         self.results[ended.step] = ended
         self.look_ahead.ended(ended.step)
-        self.expected.discard(ended.step)
         self.site.give_up(ended.step)
         self.unwritten.append(ended)
         self._tell(StepEnded(result=ended))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 
@@ -10,18 +11,29 @@ class LookAhead:
     """The steps that will be ready soonest, of those that wait for a step that really runs, or that did in this run.
 
     What waits only for steps whose outputs were taken over may itself be taken over: of that nothing is expected.
-    Among those that are equally near, the one with the most seconds `to_go` comes first.
+    Among those that are equally near, the one with the most seconds `to_go` comes first. No more than `most` are
+    expected at a time, all of them of those that `may_run`.
     """
 
-    def __init__(self, dependencies: Mapping[str, Collection[str]], to_go: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        dependencies: Mapping[str, Collection[str]],
+        to_go: Mapping[str, float],
+        *,
+        may_run: Collection[str],
+        most: int,
+    ) -> None:
         self._dependencies = dependencies
-        self._order = {step: (-to_go[step], place) for place, step in enumerate(dependencies)}
+        self._may_run = may_run
+        self._most = most
+        self._expected: set[str] = set()
+        self._order = {step: (-to_go[step], place, step) for place, step in enumerate(dependencies)}
         self._dependants: dict[str, list[str]] = {step: [] for step in dependencies}
         for step, before in dependencies.items():
             for one in before:
                 self._dependants[one].append(step)
         self._running: set[str] = set()
-        self._waiting: set[str] = set()  # ready, and something that they waited for did run
+        self._waiting: list[tuple[float, int, str]] = []  # ready, and something that they waited for did run
         self._ran: set[str] = set()
         self._past: set[str] = set()
 
@@ -32,30 +44,43 @@ class LookAhead:
     def ready(self, step: str) -> None:
         """A step waits for nothing any more, but perhaps for room."""
         if not self._ran.isdisjoint(self._dependencies[step]):
-            self._waiting.add(step)
+            insort(self._waiting, self._order[step])
 
     def started(self, step: str) -> None:
         """A step is on its way: whether it will run is not known yet."""
-        self._waiting.discard(step)
+        place = bisect_left(self._waiting, self._order[step])
+        if self._waiting[place : place + 1] == [self._order[step]]:
+            del self._waiting[place]
+        self._expected.discard(step)
 
     def ended(self, step: str) -> None:
         """A step has ended, however."""
         if step in self._running:
             self._running.remove(step)
             self._ran.add(step)
-        self._waiting.discard(step)
+        self.started(step)
         self._past.add(step)
 
-    def next(self, most: int) -> list[str]:
-        """At most so many steps, the likeliest first."""
-        found = sorted(self._waiting, key=self._order.__getitem__)[:most]
-        settled = [self._past, self._running, self._waiting]
+    def news(self) -> list[str]:
+        """The steps that are expected now and were not before, the likeliest first."""
+        room = self._most - len(self._expected)
+        fresh = [one for one in self._next(self._most) if one not in self._expected][:room] if room > 0 else []
+        self._expected.update(fresh)
+        return fresh
+
+    def _next(self, most: int) -> list[str]:
+        found = [step for _, _, step in self._waiting[:most]]
+        settled = [self._past, self._running, set(found)]  # with room for more, all that wait are among those found
         nearest: Iterable[str] = (*self._running, *found)
         seen = set(found)
         while len(found) < most:
             after = {one for one in chain.from_iterable(map(self._dependants.__getitem__, nearest)) if one not in seen}
             nearest = sorted(
-                (one for one in after if all(_is_in(before, settled) for before in self._dependencies[one])),
+                (
+                    one
+                    for one in after
+                    if one in self._may_run and all(_is_in(before, settled) for before in self._dependencies[one])
+                ),
                 key=self._order.__getitem__,
             )[: most - len(found)]
             if not nearest:
