@@ -35,6 +35,8 @@ LOST = (
     TimeoutError,
 )
 SECONDS_TO_RECONNECT = 30.0
+SECONDS_TO_REMOVE = 30.0
+SECONDS_BETWEEN_LOOKS = 0.02
 SECONDS_BETWEEN_KNOCKS = (0.1, 2.0)  # the first pause, then twice as long each time, up to the second
 ENDED_FROM_OUTSIDE = (128 + 9, 128 + 15)
 EVENTS_REMEMBERED = 256
@@ -220,11 +222,7 @@ class Daemon:
     def sweep(self, labels: Mapping[str, str]) -> None:
         """Remove every container, volume and network with all these labels; running containers are killed."""
         mine = {"label": [f"{name}={value}" for name, value in labels.items()]}
-        with self.asking("list what a run left behind"):
-            containers = self.client.containers(all=True, filters=mine)
-        for container in containers:
-            self._empty_overlays(container["Id"])
-            self.remove_container(container["Id"])
+        self._remove_containers(mine)
         with self.asking("list what a run left behind"):
             volumes = self.client.volumes(filters=mine)["Volumes"] or []
         for volume in volumes:
@@ -233,6 +231,22 @@ class Daemon:
             networks = self.client.networks(filters=mine)
         for network in networks:
             self.remove_network(network["Id"])
+
+    def _remove_containers(self, filters: Mapping[str, Any]) -> None:
+        """Remove them, and see that they are gone: a removal that who was killed had begun still holds the volumes."""
+        known: set[str] = set()
+        give_up = time.monotonic() + SECONDS_TO_REMOVE
+        while time.monotonic() < give_up:
+            with self.asking("list what a run left behind"):
+                found = {one["Id"] for one in self.client.containers(all=True, filters=filters)}
+            if not found:
+                return
+            for container in found - known:
+                self._empty_overlays(container)
+                self.remove_container(container)
+            if found <= known:
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+            known |= found
 
     def _empty_overlays(self, container: str) -> None:
         """End a container, and mount it once more for what its overlays left; that it can't be is no reason to stop."""

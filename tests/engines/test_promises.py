@@ -629,6 +629,20 @@ class TestReaping:
         docker_bench.engine.reap({"cursus-sandbox.test": label}, below=mine)
         assert labelled(label) == (0, 0, 0)
 
+    @pytest.mark.docker
+    def test_what_is_being_removed_already(self, docker_bench, endless):
+        """A container whose removal somebody has begun is waited for, and what it held goes with it."""
+        label = uuid4().hex
+        mine = orphaned(docker_bench, endless, label)
+        with closing(docker.from_env().api) as client, ThreadPoolExecutor(1) as thread:
+            (container,) = client.containers(filters={"label": f"cursus-sandbox.test={label}"})
+            begun = thread.submit(client.remove_container, container["Id"], force=True)
+            while client.inspect_container(container["Id"])["State"]["Status"] == "running":
+                pass
+            docker_bench.engine.reap({"cursus-sandbox.test": label}, below=mine)
+            assert labelled(label) == (0, 0, 0)
+            begun.result()
+
 
 def test_a_run_takes_the_time_it_takes(bench):
     """`seconds` is the time from start to end on a clock that doesn't jump."""
