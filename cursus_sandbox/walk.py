@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -18,7 +18,7 @@ from cursus_sandbox.amount import Amount
 from cursus_sandbox.caching.cache import Cache, refusals
 from cursus_sandbox.caching.ingredients import Ingredients, Surroundings
 from cursus_sandbox.engines.engine import EngineKind
-from cursus_sandbox.errors import ExitCode, SandboxError, Terminated
+from cursus_sandbox.errors import ExitCode, SandboxError, Terminated, WorkspaceError
 from cursus_sandbox.inputs.sources import Fetched, at_once, brought
 from cursus_sandbox.pipeline.events import Event, Observer, Progress, RunEnded, RunStarted, RunStopping, StepEnded
 from cursus_sandbox.pipeline.look_ahead import LookAhead
@@ -29,7 +29,7 @@ from cursus_sandbox.pipeline.schedule import Schedule
 from cursus_sandbox.pipeline.selection import NOT_SELECTED
 from cursus_sandbox.pipeline.source import StepOutput
 from cursus_sandbox.runs.contents import heard
-from cursus_sandbox.runs.folders import RunFolder, StepFolder, unwritable
+from cursus_sandbox.runs.folders import INGREDIENTS, RunFolder, StepFolder, unwritable
 from cursus_sandbox.runs.journal import Journal
 from cursus_sandbox.runs.pruning import size_of
 from cursus_sandbox.runs.records import set_aside
@@ -296,6 +296,9 @@ class Walk:
             folder.publish(done.left.outputs)
             self.cache.published(step.name)
             self.sweeper.submit(folder.discard, done.left)  # nobody waits for that
+        elif ingredients is not None:
+            with suppress(WorkspaceError):  # its disk may be full, which is why it failed
+                self.folder.step(step.name).write(INGREDIENTS, ingredients)
         return done.result
 
     def _errand(self, step: PlannedStep, sources: Mapping[str, Path]) -> Errand:

@@ -16,6 +16,7 @@ from cursus_sandbox.cli.clean import CLEAN_EXAMPLE, clean
 from cursus_sandbox.cli.contracts import contracts_app, schema_json
 from cursus_sandbox.cli.diff import DIFF_EXAMPLE, diff
 from cursus_sandbox.cli.doctor import DOCTOR_EXAMPLES, doctor
+from cursus_sandbox.cli.explain import EXPLAIN_EXAMPLE, explain
 from cursus_sandbox.cli.grouped import GroupedCommand, GroupedVerbs
 from cursus_sandbox.cli.init import INIT_EXAMPLES, init
 from cursus_sandbox.cli.interruption import say_error
@@ -77,6 +78,7 @@ app.command("check", cls=GroupedCommand, epilog=CHECK_EXAMPLE)(check)
 app.command("report", short_help="Write a run as an HTML page, or for CI.", epilog=REPORT_EXAMPLE)(report)
 app.command("logs", short_help="Print the log of a step.", epilog=LOGS_EXAMPLE)(logs)
 app.command("diff", short_help="Show what differs between two runs.", epilog=DIFF_EXAMPLE)(diff)
+app.command("explain", short_help="Explain how a step ended, and what to do.", epilog=EXPLAIN_EXAMPLE)(explain)
 app.command("rerun", cls=GroupedCommand, short_help="Run an earlier run once more.", epilog=RERUN_EXAMPLE)(rerun)
 app.command("shell", short_help="Open a shell in the sandbox of a failed step.", epilog=SHELL_EXAMPLE)(shell)
 app.command("clean", short_help="Remove earlier runs, and what killed runs left.", epilog=CLEAN_EXAMPLE)(clean)

@@ -12,7 +12,10 @@ from cursus_sandbox.reports.text import number
 Plan = Mapping[str, Any]
 """A plan as `plan.json` holds it."""
 
-Ingredients = Mapping[str, Mapping[str, Mapping[str, str]]]
+Settings = Mapping[str, Mapping[str, Any]]
+OfStep = Mapping[str, Mapping[str, str]]
+
+Ingredients = Mapping[str, OfStep]
 """What each step came of, in groups: of its code and of each of its inputs, for each file a word for what is in it."""
 
 _NAMED = 5  # files of a group
@@ -50,7 +53,7 @@ def differences(
     ingredients: tuple[Ingredients, Ingredients] = ({}, {}),
 ) -> Iterator[Difference]:
     """What differs, step by step, in the order of the later run."""
-    settings = [{str(step["name"]): step for step in plan.get("steps", ())} for plan in plans]
+    settings = settings_of(plans[0]), settings_of(plans[1])
     old, new = before.step_results, after.step_results
     if before.pipeline != after.pipeline:
         yield Difference("", "pipeline", before.pipeline, after.pipeline)
@@ -61,11 +64,24 @@ def differences(
         if name not in old or name not in new:
             yield Difference(name, "step", *("there" if name in side else "" for side in (old, new)))
             continue
-        for key, what in _SETTINGS.items():
-            yield from _changed(name, what, settings[0].get(name, {}).get(key), settings[1].get(name, {}).get(key))
-        if name in ingredients[0] and name in ingredients[1]:
-            yield from _came_of(name, ingredients[0][name], ingredients[1][name])
+        yield from came_of_differences(name, settings, (ingredients[0].get(name), ingredients[1].get(name)))
         yield from _results(old[name], new[name])
+
+
+def came_of_differences(
+    step: str, settings: tuple[Settings, Settings], ingredients: tuple[OfStep | None, OfStep | None]
+) -> Iterator[Difference]:
+    """What differs in what a step came of in two runs, whatever became of it."""
+    before, after = (steps.get(step, {}) for steps in settings)
+    for key, what in _SETTINGS.items():
+        yield from _changed(step, what, before.get(key), after.get(key))
+    if ingredients[0] and ingredients[1]:
+        yield from _came_of(step, ingredients[0], ingredients[1])
+
+
+def settings_of(plan: Plan) -> Settings:
+    """What is set for each step."""
+    return {str(step["name"]): step for step in plan.get("steps", ())}
 
 
 def _came_of(

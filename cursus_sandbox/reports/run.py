@@ -157,7 +157,7 @@ def _next(result: PipelineExecutionResult) -> Iterator[str]:
     if failed is not None:
         named = shlex.quote(f"{result.run}:{failed.step}")
         yield f"cursus-sandbox logs {named}{where}"
-        yield f"cursus-sandbox runs show {named}{where}"
+        yield f"cursus-sandbox explain {named}{where}"
     yield f"cursus-sandbox report {result.run}{where}"
 
 

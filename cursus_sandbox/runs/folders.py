@@ -1,7 +1,7 @@
 """The folders of one run, and the one rename that publishes a step's outputs.
 
 plan.json  request.json  events.jsonl  result.json
-steps/<step>/log.txt  step.json  outputs/<channel>/  attempt-1/  job.json  by-hand.sh
+steps/<step>/log.txt  step.json  outputs/<channel>/  attempt-1/  job.json  ingredients.json  by-hand.sh
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from cursus_sandbox.sagemaker.layout import StepFolders
 from cursus_sandbox.untrusted import remove
 
 ATTEMPT = "attempt-"
+INGREDIENTS = "ingredients.json"  # what a step came of that left nothing; of others the record says it
 _MEMORY = Path("/dev/shm")  # noqa: S108 -- a folder of nobody's foreseeing is made in it
 
 

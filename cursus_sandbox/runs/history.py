@@ -6,22 +6,25 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
 from cursus_sandbox.pipeline.events import RunStarted, StepEnded, StepSampled, StepStarted
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
+from cursus_sandbox.runs.folders import INGREDIENTS
 from cursus_sandbox.runs.journal import recorded
 from cursus_sandbox.runs.records import RECORD, Record
 
 LAST = "last"
 Sample = tuple[float, int | None, float | None]
 Ingredients = Mapping[str, Mapping[str, str]]
+_INGREDIENTS: TypeAdapter[Ingredients] = TypeAdapter(Ingredients)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,11 @@ class KeptRun:
 
     @property
     def ingredients(self) -> Mapping[str, Ingredients]:
-        """What each step that left something came of: its code, its inputs, each with a word for what is in it."""
-        found = {}
+        """What each step that ran came of: its code, its inputs, each with a word for what is in it."""
+        found: dict[str, Ingredients] = {}
+        for file in (self.folder / "steps").glob(f"*/{INGREDIENTS}"):
+            with suppress(OSError, ValidationError):
+                found[file.parent.name] = _INGREDIENTS.validate_json(file.read_bytes())
         for file in (self.folder / "steps").glob(f"*/{RECORD}"):
             try:
                 found[file.parent.name] = Record.model_validate_json(file.read_bytes()).ingredients

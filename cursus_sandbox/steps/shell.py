@@ -20,7 +20,7 @@ from cursus_sandbox.sagemaker.staging import stage
 from cursus_sandbox.steps.kept_job import KeptJob, kept_job
 
 _SHELL = ("/bin/sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
-_AGAIN = "Run it again:  cursus-sandbox run DOCUMENT --from STEP"
+_AGAIN = "Run it again:  cursus-sandbox rerun --failed"
 _THERE = ("/bin/sh", "-c", 'cd "$0" && exec "$@"')
 
 
@@ -35,7 +35,7 @@ def failed_job(run: KeptRun, name: str) -> tuple[StepExecutionResult, KeptJob]:
     if kept is None:
         hint = "A shell opens in the sandbox of a step that failed there. What is known of this one:"
         raise DocumentError(
-            [Problem(_why_none(run, step), hint=f"{hint}  cursus-sandbox runs show {shlex.quote(run.name)}")]
+            [Problem(_why_none(run, step), hint=f"{hint}  cursus-sandbox explain {shlex.quote(f'{run.name}:{name}')}")]
         )
     return step, kept
 

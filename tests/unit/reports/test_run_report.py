@@ -188,7 +188,7 @@ data error: load › DATA: column 'label' is string
 failed: 3 failed in 9.5 s
 outputs and logs: /w/runs/7f3a
 next: cursus-sandbox logs 7f3a:preprocess --workspace /w
-next: cursus-sandbox runs show 7f3a:preprocess --workspace /w
+next: cursus-sandbox explain 7f3a:preprocess --workspace /w
 next: cursus-sandbox report 7f3a --workspace /w
 """
     )

@@ -1,0 +1,140 @@
+"""What is said of a step: why it ran or didn't, what came of it, what that means, what to do and to type."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cursus_sandbox import DataCompatibilityReport, PipelineExecutionResult, StepExecutionResult
+from cursus_sandbox.pipeline.result import MountRow
+from cursus_sandbox.reports.difference import Difference
+from cursus_sandbox.reports.explanation import explanation, explanation_lines
+from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
+
+AT = datetime(2026, 1, 2, tzinfo=UTC)
+AFTER = {"load": (), "train": ("load",), "score": ("train",), "report": ("score", "load")}
+
+
+def run(*steps):
+    return PipelineExecutionResult(
+        pipeline="p", run="r7", folder=Path("/w/r7"), engine="local", started_at=AT, seconds=1.0, steps=steps
+    )
+
+
+def step(name, status, why="", **said):
+    return StepExecutionResult(step=name, status=status, why=why, **said)
+
+
+def lines(one, *others, **said):
+    return list(explanation_lines(explanation(one, run(*others, one), after=AFTER, **said)))
+
+
+def test_why_it_failed():
+    """The reason, what an exception's last line says, what came of it differently from before, and what to type."""
+    failed = step(
+        "train",
+        "failed",
+        "exit code 1",
+        because="code changed: train.py",
+        message="no rows",
+        log=Path("/w/log.txt"),
+        log_end=("Traceback (most recent call last):", "ModuleNotFoundError: No module named 'xgboost'", ""),
+        mounts=(MountRow(path="/a", source=Path("/b"), mode="private"),),
+    )
+    changes = [Difference("train", "code train.py", "1a", "2b"), Difference("train", "environment DEPTH", "", "3")]
+    assert lines(failed, since="r6", changes=changes) == [
+        "train: failed in run r7",
+        "  it ran: code changed: train.py",
+        "  what it came of, in run r6 and in this one:",
+        "    code train.py: 1a -> 2b",
+        "    environment DEPTH: not there -> 3",
+        "  it failed: exit code 1",
+        "  its message: no rows",
+        "  its last word: ModuleNotFoundError: No module named 'xgboost'",
+        "  what that means: What it imports isn't installed where it ran.",
+        "  what to do:",
+        "    Install it in the image, or on the engines local and process in this machine's Python.",
+        "next: cursus-sandbox logs r7:train",
+        "next: cursus-sandbox shell r7:train",
+        "next: cursus-sandbox rerun r7 --failed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("why", "log_end", "said"),
+    [
+        ("timed out after 5 s", "", "Give it more time"),
+        ("out of memory, the limit is 64 MB (exit code 137)", "", "--memory 4g"),
+        ("exit code 1", "URLError: <urlopen error [Errno -3] Temporary failure in name resolution>", "network: true"),
+        ("exit code 2", "run.py: error: the following arguments are required: --x", "what `plan` shows"),
+        ("exit code 1", "FileNotFoundError: [Errno 2] No such file: '/opt/ml/input/x'", "why each input is bound"),
+        ("exit code 1", "KeyError: 'LABEL_FIELD'", "env: {NAME: value}"),
+        ("exit code 1", "KeyError: 'label'", "an exception that nobody caught"),
+        ("the command was not found (exit code 127)", "", "Install it in the image"),
+        ("killed by SIGSEGV (exit code 139): a crash in native code", "", "a fault in native code"),
+    ],
+)
+def test_what_a_failure_means(why, log_end, said):
+    """Known failures are told from the reason and the end of the log."""
+    text = "\n".join(lines(step("train", "failed", why, log_end=(log_end,))))
+    assert said in text
+
+
+def test_broken_data():
+    """Each finding with who wrote the data; beyond three they are counted."""
+    findings = tuple(
+        Mismatch(kind=Kind.MISSING, severity=Severity.ERROR, message=f"column 'c{n}' is string") for n in range(5)
+    )
+    report = DataCompatibilityReport(data="load:rows", reader="train:data", findings=findings)
+    failed = step("train", "failed", "its input data breaks the contract", data_broken=True, reports=(report,))
+    text = "\n".join(lines(failed, step("load", "succeeded")))
+    assert text.count("column 'c") == 3
+    assert "Written by step 'load'" in text
+    assert "and 2 findings more:  cursus-sandbox runs show r7" in text
+
+
+def test_why_it_was_skipped():
+    """The step that failed first on the way there is named, however far away, with what to ask about it."""
+    failed = step("train", "failed", "exit code 1")
+    between = step("score", "skipped", "it depends on 'train', which failed")
+    skipped = step("report", "skipped", "it depends on 'train', which failed")
+    assert lines(skipped, step("load", "succeeded"), failed, between) == [
+        "report: skipped in run r7",
+        "  it did not run: it depends on 'train', which failed",
+        "  train failed: exit code 1",
+        "  what to do:",
+        "    Mend train.",
+        "next: cursus-sandbox explain r7:train",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "why", "said"),
+    [
+        ("skipped", "not selected", "--only, --from, --until or `rerun --failed` left it out"),
+        ("skipped", "the document says  skip: true", "it did not run: the document says  skip: true"),
+        ("skipped", "not started: interrupted", "it did not run: not started: interrupted"),
+        ("reused", "unchanged since run r5", "--force train"),
+        ("reused", "outputs of run r5", "it was not chosen, and what others read of it are the outputs of run r5"),
+        ("stopped", "interrupted", "it has no end: interrupted"),
+        ("succeeded", "", "it ended well, in 0.0 s"),
+    ],
+)
+def test_steps_that_did_not_fail(status, why, said):
+    """Whatever became of a step, there is a sentence for it."""
+    assert said in "\n".join(lines(step("train", status, why), step("load", "succeeded")))
+
+
+def test_a_run_that_goes_on():
+    """A step that runs is said to, and its log can be followed; it isn't run again."""
+    text = lines(step("train", "stopped", "it runs", log=Path("/w/log.txt")), is_running=True)
+    assert text[0] == "train: running in run r7"
+    assert text[-1] == "next: cursus-sandbox logs --follow r7:train"
+
+
+def test_a_step_that_failed_before():
+    """A step that has failed in every run is not said to run for the first time."""
+    changes = [Difference("train", "code train.py", "1a", "2b")]
+    failed = step("train", "failed", "exit code 1", because="it has not run before")
+    assert lines(failed, since="r6", changes=changes)[1] == "  it ran: it has not ended well before"
+    assert lines(failed)[1] == "  it ran: it has not run before"
