@@ -14,6 +14,7 @@ from mutations import damages, fuzzed
 
 from cursus_sandbox.inputs.manifests import listed
 from cursus_sandbox.sagemaker.model import ModelError, unpack
+from cursus_sandbox.tables.content import table_digest
 from cursus_sandbox.tables.inference import inferred
 from cursus_sandbox.tables.preview import table_preview
 from cursus_sandbox.tables.schema import TableSchema
@@ -110,6 +111,7 @@ def look(folder, name, content, *schemas):
 def test_any_parquet(folder, content):
     """A Parquet file after any accident."""
     look(folder, "a.parquet", content, SCHEMA)
+    table_digest(folder / "a.parquet")
 
 
 @fuzzed
@@ -117,6 +119,7 @@ def test_any_parquet(folder, content):
 def test_any_other_parquet(folder, content):
     """A Parquet file of another version and compression, packed once more."""
     look(folder, "a.parquet", content, SCHEMA)
+    table_digest(folder / "a.parquet")
     look(folder, "a.parquet.gz", gzip.compress(content, 1), SCHEMA)
 
 
