@@ -9,7 +9,7 @@ from itertools import pairwise
 BOX_HEIGHT = 46
 LAYER_GAP = 64
 BOX_GAP = 22
-_LETTER = 7.4  # pixels of a letter at 13 px, about
+_LETTER = 8.0  # pixels of a letter at 13 px, about
 _LEAST_WIDTH = 120
 _SWEEPS = 8
 _LABEL = 34  # letters
