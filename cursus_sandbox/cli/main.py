@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
+import errno
 import os
 import sys
-from io import TextIOWrapper
 from typing import Annotated
 
 import typer
 
 from cursus_sandbox import __version__
-from cursus_sandbox.cli import completion, misuse
+from cursus_sandbox.cli import completion, misuse, process
 from cursus_sandbox.cli.clean import CLEAN_EXAMPLE, clean
 from cursus_sandbox.cli.contracts import contracts_app, schema_json
 from cursus_sandbox.cli.diff import DIFF_EXAMPLE, diff
@@ -30,6 +29,7 @@ from cursus_sandbox.cli.shell import SHELL_EXAMPLE, shell
 from cursus_sandbox.errors import ExitCode, SandboxError
 
 PROGRAM = "cursus-sandbox"
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 SCHEMA_EXAMPLE = """\b
 Example:
   cursus-sandbox schema-json dag > dag.schema.json
@@ -90,29 +90,17 @@ app.add_typer(schema_app, name="schema")
 app.command("schema-json", epilog=SCHEMA_EXAMPLE)(schema_json)
 
 
-def _say_nothing_of_odd_rows(found: sys.UnraisableHookArgs) -> None:
-    """Keep back the traceback that pyarrow prints for a row it can't show us, for it isn't UTF-8: a finding says so."""
-    if not isinstance(found.exc_value, UnicodeDecodeError):
-        sys.__unraisablehook__(found)
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and end the process with a documented exit code; no traceback unless `--debug`."""
+    if arguments is None:
+        process.start_again_in_utf8()
     given = sys.argv[1:] if arguments is None else arguments
     ours = given[: given.index("--")] if "--" in given else given  # what follows is another program's
     words = [word for word in ours if word not in ("--debug", "--no-color")] + given[len(ours) :]  # wherever they stand
     debug = "--debug" in ours
     if "--no-color" in ours:
         os.environ["NO_COLOR"] = "1"
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name from a document may be more than it can write
-    if not debug:
-        sys.unraisablehook = _say_nothing_of_odd_rows
-    gc.set_threshold(
-        100_000
-    )  # a command makes many values that stay: looking for cycles among them took a tenth of a plan
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or all that is installed is searched for some
+    process.prepare(debug=debug)
     if completion.is_asked_for():
         sys.exit(completion.answer(lambda: app(args=words, prog_name=PROGRAM)))
     sys.exit(_ended(words, debug=debug))
@@ -133,6 +121,10 @@ def _ended(words: list[str], *, debug: bool) -> int:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+            where = f"{error.filename} can't be used" if error.filename else "what was to be said can't be written"
+            say_error(f"{where}: {error.strerror}")
+            return ExitCode.MACHINE
         say_error(
             f"this is a bug in cursus-sandbox: {type(error).__name__}: {error}\nRepeat it with --debug and report it."
         )

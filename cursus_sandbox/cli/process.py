@@ -1,0 +1,56 @@
+"""The process that a command is: its streams, the names of files, and what Python says by itself."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from io import TextIOWrapper
+
+_ENCODING = "PYTHONIOENCODING"
+_STARTED_AGAIN = "_CURSUS_SANDBOX_ENCODING"  # what the variable above was before
+
+
+def prepare(*, debug: bool) -> None:
+    """Make a process ready for a command."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or all that is installed is searched for some
+    gc.set_threshold(
+        100_000
+    )  # a command makes many values that stay: looking for cycles among them took a tenth of a plan
+    _have_streams()
+    if not debug:
+        sys.unraisablehook = _say_nothing_of_odd_rows
+
+
+def start_again_in_utf8() -> None:
+    """Begin anew where the locale has ASCII alone: names of files are UTF-8 in documents, and here, whatever it says.
+
+    What is printed stays in the terminal's own encoding, with escapes for what that hasn't.
+    """
+    before = os.environ.pop(_STARTED_AGAIN, None)
+    if before is not None:
+        os.environ.pop(_ENCODING, None)
+        if before:
+            os.environ[_ENCODING] = before
+        return
+    if sys.getfilesystemencoding().replace("-", "").lower() == "utf8" or sys.flags.utf8_mode or not sys.orig_argv[1:]:
+        return
+    os.environ[_STARTED_AGAIN] = os.environ.get(_ENCODING, "")
+    os.environ.setdefault(_ENCODING, f"{getattr(sys.stdout, 'encoding', None) or 'ascii'}:backslashreplace")
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 -- it is this very command
+
+
+def _have_streams() -> None:
+    """Have a stdout and a stderr, though nobody may listen, that take every text."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # it was closed before we began
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 -- for as long as we live
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name from a document may be more than it can write
+
+
+def _say_nothing_of_odd_rows(found: sys.UnraisableHookArgs) -> None:
+    """Keep back the traceback that pyarrow prints for a row it can't show us, for it isn't UTF-8: a finding says so."""
+    if not isinstance(found.exc_value, UnicodeDecodeError):
+        sys.__unraisablehook__(found)
