@@ -13,6 +13,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field
 
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean, nearest_path
+from cursus_sandbox.pipeline.contract import RECORDS
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.pipeline.selection import Selection
@@ -114,8 +115,10 @@ class S3OutputPathRegistry(BaseModel):
 
     def _uri(self, step: PlannedStep, one: PlannedInput, producer: PlannedStep, source: StepOutput) -> str | None:
         """What the step itself has read, if that is known; else what its producer has written."""
-        own = None if one.parts else self.get_step_output_path(step.name, str(one.path))
-        written = next((str(output.path) for output in producer.outputs if output.channel == source.channel), "")
+        read = "TransformInput" if one.path == RECORDS else str(one.path)
+        own = None if one.parts else self.get_step_output_path(step.name, read)
+        output = next((output.path for output in producer.outputs if output.channel == source.channel), None)
+        written = "TransformOutput" if output == RECORDS else str(output or "")
         names = (source.channel, written)
         return own or next((uri for name in names if (uri := self.get_step_output_path(producer.name, name))), None)
 

@@ -16,7 +16,7 @@ from cursus_sandbox.tables.schema import TableSchema
 
 _TRAINING_DATA = PurePosixPath("/opt/ml/input/data")
 _MODEL = PurePosixPath("/opt/ml/model")
-_RECORDS = PurePosixPath("/invocations")  # where they are posted to
+RECORDS = PurePosixPath("/invocations")  # where a transform's are posted to
 _SPLITS = ("train", "val", "test")
 
 # Where the platform itself puts something, and where it puts the code.
@@ -157,8 +157,8 @@ class ScriptContract(_Tolerant):
         if self.kind in _SERVED:
             for name, port in self.inputs.items():
                 is_model = self.kind is StepKind.MODEL or name.lower().startswith("model") or port.path == _MODEL
-                self.inputs[name] = port.model_copy(update={"path": _MODEL if is_model else _RECORDS, "channels": ()})
-            path = _MODEL if self.kind is StepKind.MODEL else _RECORDS
+                self.inputs[name] = port.model_copy(update={"path": _MODEL if is_model else RECORDS, "channels": ()})
+            path = _MODEL if self.kind is StepKind.MODEL else RECORDS
             for name, output in self.outputs.items():
                 self.outputs[name] = output.model_copy(update={"path": path})
         return self

@@ -21,6 +21,7 @@ def is_description(response: Mapping[str, Any]) -> bool:
 def uris_of(responses: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
     """Where each `step:channel` and `step:/opt/ml/…` is; a name goes with each answer, the step's where nobody says it.
 
+    A transform job's records lie nowhere: `step:TransformInput` and `step:TransformOutput` are theirs.
     Outputs of jobs that did not end well are left out. ValueError where steps are listed and no job is described.
     """
     answers = list(responses)
@@ -51,8 +52,8 @@ def _uris(answer: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield from _of_training(answer)
     else:
         if answer.get("TransformJobStatus") in _WELL:
-            yield "/opt/ml/processing/output", _at(answer, "TransformOutput", "S3OutputPath")
-        yield "/opt/ml/processing/input", _at(answer, "TransformInput", "DataSource", "S3DataSource", "S3Uri")
+            yield "TransformOutput", _at(answer, "TransformOutput", "S3OutputPath")
+        yield "TransformInput", _at(answer, "TransformInput", "DataSource", "S3DataSource", "S3Uri")
 
 
 def _of_processing(answer: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

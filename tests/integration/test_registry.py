@@ -4,9 +4,11 @@ import json
 import subprocess
 
 import pytest
+import yaml
 from s3_server import KEYS, s3_server
 from small_pipeline import COMMAND, said, statuses, succeeded
 
+import cursus_sandbox
 from cursus_sandbox import DocumentError, PipelineExecutor, S3OutputPathRegistry
 from cursus_sandbox.pipeline.selection import Selection
 
@@ -75,6 +77,33 @@ def test_what_aws_says_of_an_execution(two, tmp_path, monkeypatch):
         options = {"only": ["Train"], "registry": two.folder / "execution", "s3": {"endpoint_url": server.url}}
         result = succeeded(two.run(**options))
     assert said(result.step_results["Train"]) == "in AWS was read"
+
+
+def test_what_a_transform_read_and_wrote(small):
+    """A step that reads a transform's answers, and the transform itself, read what they did in the execution."""
+    contract = {
+        "step_type": "Score",
+        "registry": {"sagemaker_step_type": "Transform"},
+        "contract": {
+            "inputs": {"model": {"path": None}, "data": {"path": None}},
+            "outputs": {"scores": {"path": None}},
+        },
+    }
+    small.write("contracts/score.step.yaml", yaml.safe_dump(contract, sort_keys=False))
+    small.step("Prepare", outputs={"rows": {}})
+    small.steps["Score"] = {"inputs": {"model": "./model", "data": "Prepare:rows"}, "entry_point": "serve.py"}
+    small.step("Read", reads={"rows": "Score:scores"})
+    small.write("scripts/serve.py", "")
+    small.write("model/weights", "")
+    job = {"TransformJobName": "Score", "TransformJobArn": "arn:aws:sagemaker:us-east-1:000000000000:transform-job/s"}
+    said = {"TransformInput": {"DataSource": {"S3DataSource": {"S3Uri": "s3://mine/rows"}}}}
+    file = small.write(
+        "registry/Score.json", json.dumps({**job, **said, "TransformOutput": {"S3OutputPath": "s3://mine/scores"}})
+    )
+    planned = cursus_sandbox.check(small.document)
+    rebound = S3OutputPathRegistry.read(file.parent).rebound(planned, Selection())
+    sources = {f"{step.name}:{one.channel}": str(one.source) for step in rebound.steps for one in step.inputs}
+    assert (sources["Score:data"], sources["Read:rows"]) == ("s3://mine/rows", "s3://mine/scores")
 
 
 def test_after_an_execution(two):

@@ -45,6 +45,17 @@ TRAINING = {
         }
     ],
 }
+TRANSFORM = {
+    "TransformJobName": "s-1",
+    "TransformJobArn": f"{ARN}:transform-job/s-1",
+    "TransformJobStatus": "Completed",
+    "ModelName": "m-1",
+    "TransformInput": {
+        "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://mine/rows/test"}},
+        "ContentType": "text/csv",
+    },
+    "TransformOutput": {"S3OutputPath": "s3://mine/scores", "AssembleWith": "Line"},
+}
 READ = {"Preprocess-Training:/opt/ml/processing/input/data": "s3://raw/data"}
 WROTE = {
     "Preprocess-Training:rows": "s3://mine/rows",
@@ -68,6 +79,17 @@ def test_training():
         "Train:/opt/ml/input/data/train": "s3://mine/rows/train",
         "Train:/opt/ml/model": "s3://mine/t/t-1/output/model.tar.gz",
         "Train:/opt/ml/output/data": "s3://mine/t/t-1/output/output.tar.gz",
+    }
+
+
+def test_transform():
+    """A transform's records lie nowhere in its container; they are known by what AWS calls them."""
+    assert uris_of([("Score", TRANSFORM)]) == {
+        "Score:TransformInput": "s3://mine/rows/test",
+        "Score:TransformOutput": "s3://mine/scores",
+    }
+    assert uris_of([("Score", TRANSFORM | {"TransformJobStatus": "Stopped"})]) == {
+        "Score:TransformInput": "s3://mine/rows/test"
     }
 
 
