@@ -18,6 +18,7 @@ from cursus_sandbox.tables.footer import null_counts
 from cursus_sandbox.tables.mismatch import Mismatch
 from cursus_sandbox.tables.observed import Format, ObservedColumn, ObservedTable, unreadable
 
+GZIP = b"\x1f\x8b"
 _SHORTEST = 12  # PAR1, the length of the footer, PAR1
 _LARGEST_UNPACKED = 256 << 20
 
@@ -25,9 +26,9 @@ _LARGEST_UNPACKED = 256 << 20
 def parquet_table(stream: IO[bytes], *, file: str) -> ObservedTable | Mismatch:
     """Give the table in an open, non-empty Parquet file, or why it can't be read."""
     head = stream.read(4)
-    if head[:2] == b"\x1f\x8b":
+    if head[:2] == GZIP:
         try:
-            stream = _unpacked(stream)
+            stream = unpacked(stream)
         except (OSError, EOFError, zlib.error, ValueError) as error:
             return unreadable(file, f"it is gzip-compressed, and {error}", kind=Format.PARQUET)
         head = stream.read(4)
@@ -109,7 +110,7 @@ def _is_text(head: bytes) -> bool:
     return all(byte in b"\t\n\r" or byte >= ord(" ") for byte in head) and head.isascii()
 
 
-def _unpacked(stream: IO[bytes]) -> IO[bytes]:
+def unpacked(stream: IO[bytes]) -> IO[bytes]:
     """Unpack a gzipped Parquet file into memory (a footer is at the end, so there is no other way)."""
     stream.seek(0)
     with gzip.open(stream) as packed:

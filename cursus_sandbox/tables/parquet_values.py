@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -10,9 +11,19 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from cursus_sandbox.tables.constraints import ColumnCheck, Tally, repeated
+from cursus_sandbox.tables.parquet import GZIP, unpacked
 from cursus_sandbox.tables.schema import Field
 
 _ROWS = 65_536
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """The file, checksums of its pages verified where it has some; unpacked, where all of it is gzipped."""
+    with path.open("rb") as stream:
+        packed = unpacked(stream) if stream.read(len(GZIP)) == GZIP else None
+    with pq.ParquetFile(packed or path, page_checksum_verification=True) as parquet:
+        yield parquet
 
 
 def scanned(path: Path, columns: Sequence[str], fields: Sequence[Field], *, key: tuple[str, ...]) -> list[Tally]:
@@ -20,7 +31,7 @@ def scanned(path: Path, columns: Sequence[str], fields: Sequence[Field], *, key:
     checks = {field.name: ColumnCheck(field, key=key == (field.name,)) for field in fields}
     keys: list[pa.Array] = []
     rows = 0
-    with pq.ParquetFile(path, page_checksum_verification=True) as parquet:  # where its pages have some
+    with _opened(path) as parquet:
         for batch in parquet.iter_batches(batch_size=_ROWS, columns=list(columns)):
             there = dict(zip(batch.schema.names, batch.columns, strict=True))
             for name, check in checks.items():

@@ -176,7 +176,7 @@ class Depth(StrEnum):
     """How deep a table is looked into.
 
     schema: header or footer, and the first block of a CSV. values: every row of a CSV; of Parquet what its statistics
-    don't settle. full: every value of every column.
+    don't settle, and all data of some files, as much as is soon read. full: every value of every column.
     """
 
     SCHEMA = "schema"

@@ -34,6 +34,8 @@ _IN_THE_WAY = {
     *_SOME_READER_COPES,
     *(Kind.HEADER, Kind.DUPLICATE_COLUMN, Kind.UNREADABLE),
 }  # of looking at the cells
+_SAMPLED = 16  # Parquet files that are read to their ends where nobody asks for that, spread over all there are
+_SAMPLED_BYTES = 16 << 20  # of them, in all
 _BY_ROW = {Kind.DELIMITER, Kind.RAGGED, Kind.ENCODING}
 
 
@@ -123,7 +125,10 @@ class _Look:
     files: int = 0
     rows: int | None = None
     formats: list[Format] = field(default_factory=list)
-    scanned: bool = False  # whether values of a Parquet file were read
+    scanned: bool = False  # whether some columns of a Parquet file were read
+    read: int = 0  # Parquet files of which all was
+    samples: set[DataFile] = field(default_factory=set)  # those of which all may be
+    room: int = _SAMPLED_BYTES
     others: set[str] = field(default_factory=set)  # what was looked into besides tables
     findings: list[Mismatch] = field(default_factory=list)
 
@@ -168,6 +173,7 @@ class _Look:
             self.findings.append(_no_match(schema, part))
         elif schema and schema.fields and not tables:
             self.findings.append(_not_checked(files))
+        self.samples.update(tables[:: -(-len(tables) // _SAMPLED) or 1])
         observed = [(file, table) for file in tables if (table := self._observed(file))]
         looked = [self._looked_into(file, table) for file, table in observed]
         if not (schema and schema.fields):
@@ -213,13 +219,25 @@ class _Look:
             return table
         if text and not any(finding.kind in _IN_THE_WAY for finding in table.findings if finding.kind in _BY_ROW):
             values = text_values(file.path, table, schema, asks=self.asks)
-        elif not text and schema is not None:
-            values = parquet_values(file.path, table, schema, asks=self.asks)
-            self.scanned = self.scanned or values.looked
+        elif not text:
+            whole = self._is_read_whole(file)
+            values = parquet_values(file.path, table, schema or TableSchema(), asks=self.asks, whole=whole)
+            self.scanned = self.scanned or (values.looked and not whole)
+            self.read += whole and values.looked
         else:
             return table
         self.findings += (_softened(finding, schema) for finding in values.findings)
         return table if values.rows is None else replace(table, rows=values.rows)
+
+    def _is_read_whole(self, file: DataFile) -> bool:
+        """Whether all pages of a Parquet file are read: its footer may be fine and they damaged. Of many files some."""
+        if self.schema is not None and self.schema.checks.depth is Depth.FULL:
+            return True
+        size = file.path.stat().st_size
+        if file not in self.samples or size > self.room:
+            return False
+        self.room -= size
+        return True
 
     def _observed(self, file: DataFile) -> ObservedTable | None:
         nulls = self.schema.nulls if self.schema else ("",)
@@ -248,12 +266,20 @@ class _Look:
 def _depth(look: _Look) -> str:
     seen = set(look.formats)
     shallow = look.schema is not None and look.schema.checks.depth is Depth.SCHEMA
-    words = {Format.PARQUET: "parquet footers" + (" and values" if look.scanned else "")}
+    words = {Format.PARQUET: _depth_of_parquet(look)}
     for kind in (Format.CSV, Format.TSV):
         name = kind.upper()
         words[kind] = f"{name} headers and first block" if shallow else f"every row of {name}"
     said = [text for kind, text in words.items() if kind in seen] + sorted(look.others)
     return ", ".join(said) or "files counted, no table among them"
+
+
+def _depth_of_parquet(look: _Look) -> str:
+    files = look.formats.count(Format.PARQUET)
+    if look.read == files:
+        return "parquet footers and data"
+    words = "parquet footers" + (" and values" if look.scanned else "")
+    return words + (f" and data of {look.read:,} of {files:,} files" if look.read else "")
 
 
 def _rows(schema: TableSchema, tables: list[ObservedTable], part: str) -> list[Mismatch]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
 from cursus_sandbox.tables.observed import Format, ObservedTable, unreadable
-from cursus_sandbox.tables.schema import Depth, Field, TableSchema
+from cursus_sandbox.tables.schema import Field, TableSchema
 
 _CHUNK = 1 << 20
 
@@ -60,8 +60,8 @@ def text_values(path: Path, table: ObservedTable, schema: TableSchema | None, *,
     return Values(tuple(findings), found.rows)
 
 
-def parquet_values(path: Path, table: ObservedTable, schema: TableSchema, *, asks: str) -> Values:
-    """The columns of a Parquet file that its footer doesn't settle, or all of them where the schema asks for that."""
+def parquet_values(path: Path, table: ObservedTable, schema: TableSchema, *, asks: str, whole: bool) -> Values:
+    """The columns of a Parquet file that its footer doesn't settle, or all of them where the `whole` file is read."""
     import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415
 
     from cursus_sandbox.tables.parquet_values import scanned  # noqa: PLC0415
@@ -77,17 +77,21 @@ def parquet_values(path: Path, table: ObservedTable, schema: TableSchema, *, ask
             or (field.constraints.required and column.null_count != 0)
         )
     ]
-    whole = schema.checks.depth is Depth.FULL
     key = tuple(name for name in schema.primary_key if name in there)
     if not (fields or key or whole):
         return Values()
     columns = list(there) if whole else [*dict.fromkeys([*(field.name for field in fields), *key])]
     try:
         tallies = scanned(path, columns, fields, key=key)
+    except pa.ArrowNotImplementedError as error:  # another reader may know what is in columns that nobody asks for
+        if whole:
+            return parquet_values(path, table, schema, asks=asks, whole=False)
+        why = f"its columns can't be read: {_first_line(error)}"
+        return Values((unreadable(table.file, why, kind=Format.PARQUET),))
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         hidden = "decrypt" in str(error)
         why = "its columns are encrypted" if hidden else f"its data are damaged: {_first_line(error)}"
-        return Values((unreadable(table.file, why, kind=Format.PARQUET),))
+        return Values((unreadable(table.file, why, kind=Format.PARQUET),), looked=True)
     return Values(tuple(tally.mismatch(table.file, asks=asks) for tally in tallies), looked=True)
 
 

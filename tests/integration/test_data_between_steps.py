@@ -165,7 +165,7 @@ def test_data_from_outside_that_have_not_changed(small):
     wait_for_the_clock_to_tick(file)
     small.step("reader", "say('x')", reads={"data": "./given"}, inputs={"data": ASKS})
     first, second = (succeeded(small.run(cache=False)).step_results["reader"].reports[0] for _ in range(2))
-    assert (first.depth, second.depth.endswith(", unchanged since)")) == ("parquet footers", True)
+    assert (first.depth, second.depth.endswith(", unchanged since)")) == ("parquet footers and data", True)
     pq.write_table(pa.table({"late": ["no"]}), file)
     assert small.run().exit_code == 3
 

@@ -60,7 +60,7 @@ def test_data_that_keep_their_contract(folder):
         files=4,
         tables=2,
         rows=3,
-        depth="parquet footers, every row of CSV, JSON",
+        depth="parquet footers and data, every row of CSV, JSON",
     )
     assert report.compatible
 
@@ -302,7 +302,7 @@ def test_nulls_that_no_statistics_count(folder):
     report = folder.check(SCHEMA)
     assert (the(report).message, report.depth) == (
         "column 'id' holds 1 null (the first in row 2); the schema allows none",
-        "parquet footers and values",
+        "parquet footers and data",
     )
     assert kinds(folder.check({**SCHEMA, "checks": {"depth": "schema"}})) == [("not_checked", "warning")]
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import gzip
+import io
 import threading
 
 import pyarrow as pa
@@ -19,7 +20,9 @@ def check(tmp_path):
         file = tmp_path / "data" / name
         file.parent.mkdir(exist_ok=True)
         if isinstance(content, dict):
-            pq.write_table(pa.table(content), file)
+            written = io.BytesIO()
+            pq.write_table(pa.table(content), written)
+            file.write_bytes(gzip.compress(written.getvalue()) if name.endswith(".gz") else written.getvalue())
         else:
             raw = content if isinstance(content, bytes) else content.encode()
             file.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
@@ -154,16 +157,39 @@ def test_late_bytes_that_are_no_text(check):
     assert the(check(content, None)).kind.value == "encoding"
 
 
-def test_damaged_pages_behind_a_good_footer(check, tmp_path):
-    """Parquet whose footer is fine over pages that aren't: found where every value is asked for."""
-    check({"a": list(range(20_000))}, None, "rows.parquet")
-    file = tmp_path / "data/rows.parquet"
-    content = bytearray(file.read_bytes())
+@pytest.mark.parametrize("asked", [{"fields": field("integer")}, {"fields": []}, None])
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.parquet.gz"])
+def test_damaged_pages_behind_a_good_footer(tmp_path, asked, name):
+    """Parquet whose footer is fine over pages that aren't is found, whoever asks for whatever of it."""
+    written = io.BytesIO()
+    pq.write_table(pa.table({"a": range(20_000), "b": [0.5] * 20_000}), written)
+    content = bytearray(written.getvalue())
     content[200:4000] = b"\xff" * 3800
-    schema = TableSchema.model_validate({"fields": field("integer"), "checks": {"depth": "full"}})
-    file.write_bytes(content)
-    found = the(DataCompatibilityValidator().check(file.parent, schema, data="a:b"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    schema = None if asked is None else TableSchema.model_validate(asked)
+    found = the(DataCompatibilityValidator().check(tmp_path / "data", schema, data="a:b"))
     assert found.message.startswith("not a readable parquet file: its data are damaged: ")
+
+
+@pytest.mark.parametrize("depth", ["values", "full"])
+def test_how_much_of_many_parquet_files_is_read(tmp_path, depth):
+    """Of many files some are read to their ends, all of them where that is asked for; the report says how many."""
+    for number in range(40):
+        pq.write_table(pa.table({"a": [number], "b": ["x"]}), tmp_path / f"{number:02}.parquet")
+    schema = TableSchema.model_validate({"fields": field("integer"), "checks": {"depth": depth}})
+    report = DataCompatibilityValidator().check(tmp_path, schema, data="a:b")
+    some = "parquet footers and data of 14 of 40 files"
+    assert (report.findings, report.depth) == ((), {"values": some, "full": "parquet footers and data"}[depth])
+    schema = TableSchema.model_validate({"fields": field("integer", minimum=0), "checks": {"depth": depth}})
+    depths = {"values": "parquet footers and values and data of 14 of 40 files", "full": "parquet footers and data"}
+    assert DataCompatibilityValidator().check(tmp_path, schema, data="a:b").depth == depths[depth]
+
+
+def test_gzipped_parquet_is_read(check):
+    """The values of a Parquet file that is gzipped as a whole are looked at as those of any other."""
+    found = the(check({"a": [1, -1]}, field("integer", minimum=0), "rows.parquet.gz"))
+    assert (found.row, found.samples) == (2, ("-1",))
 
 
 def test_only_the_header_where_that_is_asked_for(check):
