@@ -10,7 +10,8 @@ from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
 from cursus_sandbox.tables.names import look_alikes
 from cursus_sandbox.tables.schema import Field, FieldsMatch, TableSchema
 
-_INDEX_NAMES = ("", "Unnamed: 0", "index", "level_0")
+_NAMELESS = ("", "Unnamed: 0")  # in CSV; Parquet tells pandas which column is its index
+_INDEX_NAMES = (*_NAMELESS, "index", "level_0")
 _Column = TypeVar("_Column")
 
 
@@ -44,6 +45,8 @@ def presence(
         extra = [name for name in extra if name not in twins.values()]
     if match.closed:
         found += [extra_column(name, asks=asks, file=file) for name in extra]
+    else:
+        found += [_leaked_index(name, file) for name in extra if name in _NAMELESS]
     order = [name for name in fields if name in columns]
     if match is FieldsMatch.EXACT and not found and order != list(columns):
         found.append(_order(order, list(columns), file, asks))
@@ -80,6 +83,13 @@ def extra_column(name: str, *, asks: str, file: str | None = None) -> Mismatch:
         found="a column",
         message=f"column {name!r} is not declared, and {asks} allows no others",
         hint="this looks like pandas' index: write with index=False" if leaked else "declare it, or don't write it",
+    )
+
+
+def _leaked_index(name: str, file: str | None) -> Mismatch:
+    """Where others are allowed, a column that nobody has named is still one that nobody meant to write."""
+    return extra_column(name, asks="", file=file).model_copy(
+        update={"severity": Severity.WARNING, "message": f"column {name!r} has no name of its own, and is not declared"}
     )
 
 

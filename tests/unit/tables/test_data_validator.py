@@ -296,6 +296,15 @@ def test_formats_that_are_not_looked_into(folder):
     assert (report.tables, report.rows, report.depth) == (0, None, "JSON")
 
 
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_a_leaked_index_where_others_are_allowed(folder, name):
+    """A column that nobody has named is pandas' index: a warning, where other columns than the declared are allowed."""
+    folder.write("rows.csv", f"{name},id,x\n0,1,2\n1,2,3\n")
+    found = the(folder.check(SCHEMA))
+    assert (found.kind, found.severity, found.column) == ("extra_column", "warning", name)
+    assert "index=False" in found.hint
+
+
 def test_nulls_that_no_statistics_count(folder):
     """A required column whose nulls the footer doesn't count is read, or said to be unchecked where it may not be."""
     pq.write_table(pa.table({"id": [1, None], "x": [1.5, 1]}), folder.path / "a.parquet", write_statistics=False)
