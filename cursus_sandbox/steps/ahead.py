@@ -19,8 +19,6 @@ from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.runs.folders import RunFolder
 from cursus_sandbox.sagemaker.layout import Staging, StepFolders
-from cursus_sandbox.sagemaker.staging import stage
-from cursus_sandbox.steps.attempt import job_of
 from cursus_sandbox.untrusted import remove
 
 _Stamp = tuple[str, int, int, int]
@@ -42,6 +40,8 @@ class Ready:
 
     def serves(self, step: PlannedStep, sources: Mapping[str, Path], run: RunFolder) -> bool:
         """Whether it is what the step needs, now that its sources are there."""
+        from cursus_sandbox.steps.attempt import job_of  # noqa: PLC0415 -- not where all is taken over
+
         with suppress(OSError):
             needed = job_of(step, sources, self.folders, run, self.engine)
             return needed == (self.job, self.staging) and _stamps(self.staging) == self.stamps
@@ -120,6 +120,9 @@ class Ahead:
         self._threads.shutdown()
 
     def _ready(self, step: PlannedStep, sources: Mapping[str, Path], run: RunFolder) -> Ready | None:
+        from cursus_sandbox.sagemaker.staging import stage  # noqa: PLC0415 -- not where all is taken over
+        from cursus_sandbox.steps.attempt import job_of  # noqa: PLC0415
+
         folders = None
         try:
             folders = run.step(step.name).attempt(1)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from cursus_sandbox.capacity import fitted_to_this_machine, this_machine
 from cursus_sandbox.engines.engine import Engine, EngineKind, Fetching
@@ -18,10 +18,10 @@ from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
 from cursus_sandbox.runs.folders import RunFolder
 from cursus_sandbox.secrets.secret_values import SecretValues
 from cursus_sandbox.steps.ahead import Ahead
-from cursus_sandbox.steps.attempts import Pause
-from cursus_sandbox.steps.step_run import Done, StepRun
-from cursus_sandbox.tables.memo import Memo
-from cursus_sandbox.tables.validator import DataCompatibilityValidator
+
+if TYPE_CHECKING:
+    from cursus_sandbox.steps.attempts import Pause
+    from cursus_sandbox.steps.step_run import Done
 
 _READ_AT_ONCE = 8 * 1024 * 1024  # bytes, some milliseconds' worth: those that wait for them need not wait for more
 
@@ -125,6 +125,10 @@ class ThisMachine:
 
     def done(self, errand: Errand, tell: Observer, stopping: threading.Event, pause: Pause) -> Done:
         """Run it here."""
+        from cursus_sandbox.steps.step_run import StepRun  # noqa: PLC0415 -- not where all is taken over
+        from cursus_sandbox.tables.memo import Memo  # noqa: PLC0415
+        from cursus_sandbox.tables.validator import DataCompatibilityValidator  # noqa: PLC0415
+
         with self._ahead.reserved(errand.step.name) as reserved:
             run = StepRun(
                 errand.step,

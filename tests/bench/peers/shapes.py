@@ -62,15 +62,6 @@ SHAPES = {
     shape.name: shape
     for shape in (
         Shape("chain-10", chain(10), TRIVIAL),
-        Shape("diamond-1-8-1", diamond(8), TRIVIAL),
-        Shape(
-            "chain-10-50MB",
-            chain(10),
-            "cat $IN/*/* > $OUT/data.bin",
-            root_work=f"head -c {MEGABYTES}000000 /dev/zero > $OUT/data.bin",
-            moves_data=True,
-        ),
-        Shape("chain-10-1s", chain(10), f"sleep 1; {TRIVIAL}"),
         Shape(
             "pandas-3",
             chain(3),
@@ -80,5 +71,14 @@ SHAPES = {
             moves_data=True,
             image="xgb:latest",
         ),
+        Shape("diamond-1-8-1", diamond(8), TRIVIAL),
+        Shape(
+            "chain-10-50MB",
+            chain(10),
+            "cat $IN/*/* > $OUT/data.bin",
+            root_work=f"head -c {MEGABYTES}000000 /dev/zero > $OUT/data.bin",
+            moves_data=True,
+        ),
+        Shape("chain-10-1s", chain(10), f"sleep 1; {TRIVIAL}"),
     )
 }
