@@ -64,8 +64,7 @@ def open_shell(workspace: Path, engine: str) -> Iterator[ShellFolder]:
     try:
         folder.path.mkdir(parents=True)
     except OSError:
-        folder = ShellFolder(Path(tempfile.mkdtemp(prefix="cursus-sandbox-")) / name, engine)
-        folder.path.mkdir()
+        folder = ShellFolder(Path(tempfile.mkdtemp(prefix="cursus-sandbox-shell-")), engine)
     lock = os.open(folder.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -32,7 +32,7 @@ class AttemptEnd:
     """How an attempt ended. Of a server `done` is whether it had answered all; `failure` says why it won't do.
 
     Of several hosts `host` is the one that failed; `unfit` says why what one of them left can't be taken. `laid_out` is
-    the job and what was put on disk for it; None where there was none, or several.
+    the job and what was put on disk for it, of several hosts of the one that failed; None where there was none.
     """
 
     exit: Exit
@@ -111,7 +111,13 @@ class Attempt:
             run = HostsRun(step, self.sources, identity, self.engine, image, labels)
             hosts_exit = run.ended(folders, self._write, self.log.used)
             warnings = (*hosts_exit.clashes, *remarks(step, hosts_exit.exit))
-            return AttemptEnd(hosts_exit.exit, host=hosts_exit.failed, warnings=warnings, unfit=hosts_exit.unfit)
+            return AttemptEnd(
+                hosts_exit.exit,
+                host=hosts_exit.failed,
+                warnings=warnings,
+                unfit=hosts_exit.unfit,
+                laid_out=hosts_exit.laid_out,
+            )
         job, staging = job_of(step, self.sources, folders, self.run, self.engine)
         if self.prepared is None:
             self._progress("laying out its files")

@@ -34,7 +34,8 @@ def with_particulars(
         job, staging = last.end.laid_out
         kept = KeptJob(engine=engine.name, job=job, staging=staging, secrets=last.step.secrets)
         keep(kept, folder)
-        if script := reproduction(kept, engine, folder.by_hand):
+        alone = last.step.instance_count == 1  # of several hosts one can be looked into, but not run by itself
+        if alone and (script := reproduction(kept, engine, folder.by_hand)):
             file = folder.by_hand.with_suffix(".sh")
             file.write_text(script, encoding="utf-8", errors="surrogateescape")
             told["by_hand"] = file

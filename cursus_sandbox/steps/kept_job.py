@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic import BaseModel, ConfigDict
 
 from cursus_sandbox.engines.engine import Job
 from cursus_sandbox.pipeline.secrets import Secret
@@ -28,17 +27,17 @@ class KeptJob(BaseModel):
 
 
 def keep(kept: KeptJob, folder: StepFolder) -> None:
-    """Write it down; a name that isn't text can't be, and then there is none."""
+    """Write it down; a name that isn't text may be what can't be, and then there is none."""
     try:
         text = json.dumps(kept.model_dump(mode="json"), indent=2)
-    except PydanticSerializationError:
+    except ValueError:  # UnicodeEncodeError, or pydantic's own
         return
-    folder.job.write_text(text + "\n", encoding="utf-8")
+    folder.job.write_text(f"{text}\n", encoding="utf-8")
 
 
 def kept_job(folder: StepFolder) -> KeptJob | None:
     """What was kept of a step's job; None where nothing was, or it can't be read."""
     try:
-        return KeptJob.model_validate_json(folder.job.read_bytes())
-    except (OSError, ValidationError):
+        return KeptJob.model_validate(json.loads(folder.job.read_bytes()))  # which knows names that aren't UTF-8
+    except (OSError, ValueError, RecursionError):
         return None

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from cursus_sandbox.engines.engine import Cluster, Engine, Exit, Usage, Watcher
+from cursus_sandbox.engines.engine import Cluster, Engine, Exit, Job, Usage, Watcher
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.sagemaker.hosts import INSTANCE_TYPE, Host, hosts
 from cursus_sandbox.sagemaker.identity import JobIdentity
-from cursus_sandbox.sagemaker.layout import StepFolders, checkpoint_folders, sagemaker_job
+from cursus_sandbox.sagemaker.layout import Staging, StepFolders, checkpoint_folders, sagemaker_job
 from cursus_sandbox.sagemaker.sharding import shards
 from cursus_sandbox.sagemaker.staging import MESSAGE, copy, joined_message, stage
 from cursus_sandbox.sagemaker.survey import surveyed
@@ -36,14 +36,16 @@ class HostsExit:
     """How a job on several hosts ended.
 
     `exit` is of the host that failed first, else of the last one; its seconds are the job's, its peak memory that of
-    the host that took most. `failed` names the host. `clashes` are the sentences for what several hosts left under the
-    same name. `unfit` says why what one of them left can't be taken: then nothing is put together.
+    the host that took most. `failed` names the host, `laid_out` is its job on what all of them left. `clashes` are the
+    sentences for what several hosts left under the same name. `unfit` says why what one of them left can't be taken:
+    then nothing is put together.
     """
 
     exit: Exit
     failed: str | None = None
     clashes: tuple[str, ...] = ()
     unfit: str | None = None
+    laid_out: tuple[Job, Staging] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,9 @@ class HostsRun:
             running = [threads.submit(run, host, cluster) for host in all_hosts]
         for one in running:
             one.result()
-        return self._together(order, own, folders)
+        ended = self._together(order, own, folders)
+        failed = next((host for host in all_hosts if host.name == ended.failed and not ended.unfit), None)
+        return replace(ended, laid_out=self._alone(failed, folders)) if failed else ended
 
     def _on(
         self, host: Host, own: StepFolders, cluster: Cluster, log: Callable[[bytes], None], watcher: Watcher
@@ -108,6 +112,20 @@ class HostsRun:
         )
         stage(staging)
         return self.engine.run(replace(job, name=f"{job.name}-{host.name}", cluster=cluster), log, watcher=watcher)
+
+    def _alone(self, host: Host, folders: StepFolders) -> tuple[Job, Staging]:
+        """A host's job on what the hosts have left together, laid out for whoever looks into it: it is alone there."""
+        job, staging = sagemaker_job(
+            self.step,
+            sources=shards(self.step, self.sources, host, folders.staged / "shards"),
+            folders=folders,
+            identity=self.identity,
+            host=host,
+            image=self.image,
+            labels=self.labels,
+        )
+        stage(staging)
+        return job, staging
 
     def _together(
         self, order: Sequence[tuple[Host, Exit]], own: Mapping[Host, StepFolders], folders: StepFolders

@@ -111,7 +111,7 @@ def _why_none(run: KeptRun, step: StepExecutionResult) -> str:
         case StepStatus.FAILED if not step.attempts:
             return f"{named} was not started: {step.why}"
         case StepStatus.FAILED:
-            return f"the sandbox of {named} was not kept: it ran on several hosts, or starts none"
+            return f"the sandbox of {named} was not kept"
         case StepStatus.SUCCEEDED | StepStatus.REUSED:
             left = next(iter(step.outputs.values()), None)
             return f"{named} has not failed, and its sandbox is gone" + (

@@ -1,9 +1,11 @@
 """`shell`, as typed: into the sandbox of a failed step, on a real terminal and through pipes."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 from uuid import uuid4
 
 import docker
@@ -193,6 +195,67 @@ def test_no_container_stays(in_docker, number, code):
         other.send(signal.SIGTERM)
         other.end()
     wait_for(lambda: not shells())
+
+
+@pytest.mark.docker
+@pytest.mark.images
+def test_the_host_that_failed(in_docker):
+    """Of several hosts the shell is on the one that failed, with its own configuration and what all of them left."""
+    in_docker.step(
+        "bad",
+        "host = json.loads((ML / 'config/resourceconfig.json').read_text())['current_host']\n"
+        "say(host, name=host)\n"
+        "sys.exit(3 * (host == 'algo-2'))",
+        instance_count=2,
+    )
+    in_docker.run()
+    look = "hostname; cat /opt/ml/config/resourceconfig.json; ls /opt/ml/processing/output/out"
+    said = shell(in_docker, "bad", "--", "sh", "-c", look)
+    assert said.stdout.startswith("algo-2\n"), said.stderr
+    assert '"current_host": "algo-2"' in said.stdout
+    assert "algo-2" in said.stdout.splitlines()[-1]
+    [result] = kept_run(in_docker.workspace, "last").result.steps
+    assert result.by_hand is None
+
+
+@pytest.mark.docker
+@pytest.mark.images
+def test_an_image_without_a_shell(in_docker, tmp_path):
+    """Where the image has no shell, that is said, and what can be done; its own programs can be run."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("only-a-file"))
+    client = docker.from_env()
+    name = f"cursus-sandbox-test-no-shell:{tmp_path.name.lower()}"
+    client.api.import_image_from_data(archive.getvalue(), *name.split(":"))
+    try:
+        in_docker.image = name
+        in_docker.step("bad")
+        in_docker.run()
+        ended = shell(in_docker, "bad", stdin=subprocess.DEVNULL)
+        assert (ended.returncode, ended.stdout) == (4, "")
+        assert f"image '{name}' has no /bin/sh" in ended.stderr
+        assert "-- COMMAND" in ended.stderr
+        assert shell(in_docker, "bad", "--", "nothere").returncode == 127
+    finally:
+        client.images.remove(name)
+
+
+def test_while_the_run_goes_on(small):
+    """A step that has failed can be looked into while others of its run are still at work."""
+    small.step("bad", "say('half'); sys.exit(3)")
+    small.step("slow", "while not (OUT / 'out/go').exists(): time.sleep(0.02)\nsay('well')")
+    with subprocess.Popen(small.command("--jobs", "2"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        runs = small.workspace / "runs"
+        wait_for(
+            lambda: list(runs.glob("*/steps/bad/step.json")) and list(runs.glob("*/steps/slow/attempt-1/outputs/out"))
+        )
+        ended = shell(small, "bad", "--", "cat", "/opt/ml/processing/output/out/said")
+        assert (ended.returncode, ended.stdout) == (0, "half")
+        unfinished = shell(small, "slow", "--", "true")
+        assert (unfinished.returncode, "it runs" in unfinished.stderr) == (2, True)
+        next(iter(runs.glob("*/steps/slow/attempt-1/outputs/out"))).joinpath("go").touch()
+        assert run.wait(60) == 1
 
 
 @pytest.mark.docker
