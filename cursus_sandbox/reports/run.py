@@ -70,7 +70,7 @@ def _steps(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
         line = Text(f"{printable(step.step):<{width}}  ")
         line.append(f"{step.status:<{_STATUS}}", STYLES.get(step.status, OTHER_STYLE))
         line.append(f"  {seconds:>9}  {size(step.peak_memory):>11}")
-        why = step.why or _attempts(step)
+        why = _why(step)
         if why and columns - beside >= min(len(why), _NARROW):
             folded = textwrap.wrap(printable(why), columns - beside, break_on_hyphens=False)
             line.append("  " + f"\n{' ' * beside}".join(folded), "dim")
@@ -80,9 +80,12 @@ def _steps(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
         yield line
 
 
-def _attempts(step: StepExecutionResult) -> str:
+def _why(step: StepExecutionResult) -> str:
+    """Why it ended so, and in how many attempts."""
     if step.attempts <= 1:
-        return ""
+        return step.why
+    if step.why:
+        return f"{step.why}, after {step.attempts} attempts"
     before = f"; before: {step.earlier_attempts[-1].why}" if step.earlier_attempts else ""
     return f"{step.attempts} attempts{before}"
 
