@@ -7,6 +7,7 @@ key (ProcessingS3Input.S3DataType, S3DataSource.S3DataType). Here the prefix is 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 _SHAPE = '[{"prefix": "./data/"}, "a.csv", "b.csv"]'
 _LARGEST = 64 * 1024 * 1024  # bytes
 _NAMED = 3
+_LONGEST = 300  # characters of a name that are shown
 
 
 def listed(manifest: Path) -> dict[str, Path]:
@@ -26,13 +28,17 @@ def listed(manifest: Path) -> dict[str, Path]:
         raise ValueError(f"its prefix is {prefix}, and here it can only be a folder: {_SHAPE}")
     outside = [key for key in keys if not key or key.startswith("/") or ".." in PurePosixPath(key).parts]
     if outside:
-        raise ValueError(f"its key {outside[0]!r} leads out of the prefix")
+        raise ValueError(f"its key {_short(outside[0])!r} leads out of the prefix")
     found = {key: manifest.parent / f"{prefix}{key}" for key in keys}
-    missing = [str(file) for file in found.values() if not file.is_file()]
+    missing = [_short(str(file)) for file in found.values() if not os.path.isfile(file)]  # noqa: PTH113 -- of any length
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         raise ValueError(f"it lists {', '.join(missing[:_NAMED])}{more}, and there is no such file")
     return found
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
 
 
 def _content(manifest: Path) -> Sequence[Any]:

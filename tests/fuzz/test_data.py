@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from mutations import damages, fuzzed
 
 from cursus_sandbox.inputs.manifests import listed
@@ -190,6 +190,7 @@ def unpacked(folder):
 
 @fuzzed
 @given(content=damages(MANIFEST))
+@example(content=MANIFEST.replace(b"./folder", b"9" * 5000))
 def test_any_manifest(folder, content):
     """A manifest of single objects."""
     empty(folder)
