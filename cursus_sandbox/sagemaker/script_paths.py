@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 PREFIX = "/opt/ml"
 _DEEPEST = 40
+_LONGEST = 4096  # characters of a path
 
 # What the sagemaker-training toolkit puts into the environment, as far as it is a path.
 _TOOLKIT = {
@@ -63,6 +64,7 @@ class Constants:
 
     def __init__(self, module: ast.Module) -> None:
         self._module = module
+        self._known: dict[ast.expr, Told | None] = {}  # each is told once, or names of names of names take for ever
 
     @cached_property
     def assigned(self) -> dict[str, ast.expr]:
@@ -89,6 +91,13 @@ class Constants:
         """What an expression gives; None where not even its beginning can be told."""
         if depth > _DEEPEST:
             return None
+        if node not in self._known:
+            self._known[node] = None  # while it is looked at: what is made of itself can't be told
+            told = self._looked_at(node, depth)
+            self._known[node] = told if told and len(told.text) <= _LONGEST else None
+        return self._known[node]
+
+    def _looked_at(self, node: ast.expr, depth: int) -> Told | None:
         match node:
             case ast.Constant(value=str(value)):
                 return Told(value)

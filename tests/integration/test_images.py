@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -197,6 +198,28 @@ def test_an_image_is_not_built_again_for_the_same_inputs(images):
         f"{t} is up to date" for t in (BASE, TOOLKIT, XGB)
     ]
     assert there() == before
+
+
+@pytest.mark.docker
+@pytest.mark.images
+def test_stale_images_are_named(images, tmp_path):
+    """`--stale` names no image that is what it would become, and each that is not; it builds nothing."""
+    stale = subprocess.run(
+        [sys.executable, BUILD, "--stale", "base", "sagemaker-training", "xgb"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (stale.returncode, stale.stdout.strip(), stale.stderr) == (0, "", "")
+    changed = tmp_path / "images"
+    shutil.copytree(BUILD.parent, changed)
+    (changed / "base/Dockerfile").write_text((changed / "base/Dockerfile").read_text() + "# changed\n")
+    before = images.client.images.get(BASE).id
+    stale = subprocess.run(
+        [sys.executable, changed / "build.py", "--stale", "base", "xgb"], capture_output=True, text=True, check=False
+    )
+    assert stale.stdout.split() == [BASE, XGB]
+    assert images.client.images.get(BASE).id == before
 
 
 def test_an_absent_daemon_is_named(tmp_path):

@@ -59,6 +59,14 @@ def test_no_path(text):
     assert paths(text) == []
 
 
+def test_names_of_names():
+    """A text that doubles with each of many names is told no further than a path can be long."""
+    lines = ["a0 = '/opt/ml/model'", *(f"a{n + 1} = a{n} + a{n}" for n in range(60)), "open(a60)"]
+    found = paths("\n".join(lines))
+    assert len(found) == 2
+    assert max(len(path) for path, _, _ in found) <= 4096
+
+
 def test_a_mapping_of_paths_names_its_channels():
     """The word that a path stands behind in a mapping is kept: it is what the script calls it."""
     module = ast.parse("IN = {'DATA': '/opt/ml/processing/input/data'}\nmain(IN)")
