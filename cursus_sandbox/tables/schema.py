@@ -218,8 +218,8 @@ class Like(_Schema):
 class TableSchema(_Schema):
     """What the tables of a channel should be.
 
-    `glob` chooses the files it speaks of, relative to the channel (or to each of its parts). `missing_values` are the
-    texts that stand for no value in CSV and TSV; None is Table Schema's default, the empty text. `primary_key` are
+    `glob` chooses the files it speaks of, relative to the channel (or to each of its parts or splits). `missing_values`
+    are the texts that stand for no value in CSV and TSV; None is Table Schema's default, the empty text. `primary_key` are
     columns whose values, together, are in no file twice. `splits` are folders that are all there, with tables of the
     same columns. `json_schema` is what every JSON document, and every line of JSON Lines, keeps to; `members` are
     patterns of which each matches a file of every tar archive or, where there is none, of the channel. `like` stands
@@ -271,8 +271,13 @@ class TableSchema(_Schema):
         return ("",) if self.missing_values is None else self.missing_values
 
     def matches(self, file: PurePosixPath) -> bool:
-        """Say whether `glob` chooses a file, given relative to the channel; `**` is any number of folders."""
-        return _matches(file.parts, tuple(self.glob.split("/")))
+        """Say whether `glob` chooses a file, given relative to the channel, there or in one of its `splits`.
+
+        `**` is any number of folders.
+        """
+        pattern = tuple(self.glob.split("/"))
+        in_split = file.parts[:1] != () and file.parts[0] in self.splits
+        return _matches(file.parts, pattern) or (in_split and _matches(file.parts[1:], pattern))
 
 
 def merged(base: TableSchema, over: TableSchema) -> TableSchema:

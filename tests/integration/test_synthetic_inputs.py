@@ -44,6 +44,22 @@ def test_what_cannot_be_made_up(small, schemas, said):
     assert not small.workspace.exists()
 
 
+def test_a_channel_like_another_one_with_splits(small):
+    """A channel like one that is in splits has its key, whatever splits it has itself: they can be joined."""
+    code = {"name": "code", "type": "string", "constraints": {"pattern": "[A-Z]{2}[0-9]{4}", "required": True}}
+    fields = [code, {"name": "label", "type": "integer", "constraints": {"required": True}}]
+    rows = {"splits": ["train", "val"], "glob": "*.csv", "primaryKey": "code", "fields": fields}
+    score = {"like": {"channel": "rows", "minus": ["label"]}, "splits": ["test"], "glob": "*.csv"}
+    script = """
+codes = lambda file: [line.split(',')[0] for line in (IN / file).read_text().splitlines()]
+say(f"{codes('rows/train/part-0.csv') == codes('rows/val/part-0.csv') == codes('score/test/part-0.csv')}")
+"""
+    asked = {"rows": {"required": True, "schema": rows}, "score": {"required": True, "schema": score}}
+    small.step("first", script, inputs=asked)
+    result = succeeded(small.run(data_source=Synthetic(rows=50)))
+    assert (result.step_results["first"].outputs["out"] / "said").read_text() == "True"
+
+
 def test_an_unknown_data_source(small):
     """A data source that isn't known is named with those there are."""
     small.step("first")
