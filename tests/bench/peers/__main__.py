@@ -204,14 +204,16 @@ def loopback_s3(python: Path) -> Iterator[dict[str, str]]:
         finally:
             running.terminate()
             running.wait()
-            subprocess.run(["docker", "rm", *(left_by_compose() - before)], capture_output=True, check=False)
+            containers, networks = (now - then for now, then in zip(left_by_compose(), before, strict=True))
+            subprocess.run(["docker", "rm", *containers], capture_output=True, check=False)
+            subprocess.run(["docker", "network", "rm", *networks], capture_output=True, check=False)
 
 
-def left_by_compose() -> set[str]:
-    """The containers that have ended and that local mode, which runs them by docker compose, did not remove."""
-    filters = ["--filter", "label=com.docker.compose.project", "--filter", "status=exited"]
-    listed = subprocess.run(["docker", "ps", "-aq", *filters], capture_output=True, text=True, check=True)
-    return set(listed.stdout.split())
+def left_by_compose() -> tuple[set[str], set[str]]:
+    """The containers that have ended, and the networks, that local mode, which runs docker compose, did not remove."""
+    of_compose = ("--filter", "label=com.docker.compose.project")
+    containers = asked("docker", "ps", "-aq", *of_compose, "--filter", "status=exited")
+    return set(containers.split()), set(asked("docker", "network", "ls", "-q", *of_compose).split())
 
 
 if __name__ == "__main__":
