@@ -219,9 +219,9 @@ class TableSchema(_Schema):
     """What the tables of a channel should be.
 
     `glob` chooses the files it speaks of, relative to the channel (or to each of its parts or splits). `missing_values`
-    are the texts that stand for no value in CSV and TSV; None is Table Schema's default, the empty text. `primary_key` are
-    columns whose values, together, are in no file twice. `splits` are folders that are all there, with tables of the
-    same columns. `json_schema` is what every JSON document, and every line of JSON Lines, keeps to; `members` are
+    are the texts that stand for no value in CSV and TSV; None is Table Schema's default, the empty text. `primary_key`
+    are columns whose values, together, are in no file twice. `splits` are folders that are all there, with tables of
+    the same columns. `json_schema` is what every JSON document, and every line of JSON Lines, keeps to; `members` are
     patterns of which each matches a file of every tar archive or, where there is none, of the channel. `like` stands
     for another channel's columns, which a plan puts in its place (`like_another`); `fields` refine them.
     """
