@@ -71,7 +71,9 @@ def test_runs_are_listed_shown_and_compared(folder):
     assert "Load: exit code 3" in shown
     assert json.loads(cursus_sandbox("runs", "show", "--json", cwd=folder).stdout)["run"] == names[1]
     compared = cursus_sandbox("diff", cwd=folder).stdout.decode()
-    assert compared.splitlines() == [f"{names[0]} -> {names[1]}", "Load", "  status: failed -> succeeded"]
+    first, step, code, status = compared.splitlines()
+    assert (first, step, status) == (f"{names[0]} -> {names[1]}", "Load", "  status: failed -> succeeded")
+    assert code.startswith("  code load.py: ")
 
 
 def test_a_log_is_printed_as_it_is(folder):
