@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
-from cursus_sandbox.errors import DocumentError, EngineError, Problem, did_you_mean
+from cursus_sandbox.engine_choice import EngineName, choose_engine
+from cursus_sandbox.errors import DocumentError, EngineError, Problem
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.retries import NEVER
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
     from cursus_sandbox.pipeline.golden import GoldenSchemas
     from cursus_sandbox.pipeline.result import PipelineExecutionResult
     from cursus_sandbox.runs.pruning import Pruned
+    from cursus_sandbox.steps.site import Site
 
 WORKSPACE = Path(".cursus-sandbox")
 CONTRACTS_VARIABLE = "CURSUS_SANDBOX_CONTRACTS"
 
 S3Given = S3Settings | Mapping[str, Any]
-EngineName = Literal["auto", "docker", "local", "process"]
 
 
 def plan(
@@ -158,6 +159,7 @@ def run(
     document: Document,
     *,
     engine: EngineName | Engine = "auto",
+    scheduler: str = "local",
     workspace: AnyPath = WORKSPACE,
     contracts: Contracts = (),
     image: str | None = None,
@@ -203,6 +205,8 @@ def run(
         document: A `dag.yaml` or `dag.json`, a Cursus `*.dag.json`, or a graph in memory, `PipelineDAG`.
         engine: Where steps run: `docker`, `local` (bubblewrap), `process`, which isolates nothing, or an engine of your
             own. `auto` is docker where an image is named.
+        scheduler: Whose hosts steps run on: `local`, this machine, or those of a Dask cluster, `dask://host:8786`,
+            which share the workspace.
         workspace: The folder where runs are kept, made if it isn't there. One run at a time holds it.
         contracts: Contracts, or folders of `*.step.yaml` and `*_contract.py`, searched before those of
             CURSUS_SANDBOX_CONTRACTS, of the document, of an installed Cursus and the shipped ones.
@@ -284,31 +288,57 @@ def run(
         planned = _tried_once(planned)
     chosen = selection.steps(planned)
     images = [step.image for step in planned.steps if step.starts and step.image and step.name in chosen]
-    chosen_engine, notes = choose_engine(engine, images, pdb=pdb) if isinstance(engine, str) else (engine, ())
     from cursus_sandbox.executor import PipelineExecutor
 
-    executor = PipelineExecutor(
-        workspace,
-        engine=chosen_engine,
-        jobs=1 if pdb else jobs,
-        fail_fast=fail_fast,
-        strict=strict,
-        values=values,
-        pull=pull,
-        cache=cache,
-        force=(*force, *only) if pdb else force if again is None else again.failed,
-        max_size=size(max_size),
-        notes=(*notes, *([f"run {again.run} once more, as far as it did not end well"] if again else ())),
-        observer=observer,
-    )
-    earlier = again.run if again else None
-    with resolver.telling_lines():
+    with _site(scheduler, engine, images, Path(workspace), pdb=pdb) as (site, notes), resolver.telling_lines():
+        executor = PipelineExecutor(
+            workspace,
+            site=site,
+            jobs=1 if pdb else jobs,
+            fail_fast=fail_fast,
+            strict=strict,
+            values=values,
+            pull=pull,
+            cache=cache,
+            force=(*force, *only) if pdb else force if again is None else again.failed,
+            max_size=size(max_size),
+            notes=(*notes, *([f"run {again.run} once more, as far as it did not end well"] if again else ())),
+            observer=observer,
+        )
+        earlier = again.run if again else None
         result = executor.execute_pipeline(planned, selection=selection, outputs_of=earlier, request=request)
     if blessed_before is None:
         return result
     from cursus_sandbox.blessing import blessed
 
     return result.model_copy(update={"notes": (*result.notes, *blessed(*blessed_before, planned, result))})
+
+
+@contextmanager
+def _site(
+    scheduler: str, engine: EngineName | Engine, images: list[str], workspace: Path, *, pdb: bool
+) -> Iterator[tuple[Site, tuple[str, ...]]]:
+    """Where steps run, and what should be said of the choice of an engine."""
+    from cursus_sandbox.steps.site import ThisMachine
+
+    if scheduler == "local":
+        chosen, notes = choose_engine(engine, images, pdb=pdb) if isinstance(engine, str) else (engine, ())
+        yield ThisMachine(chosen), notes
+        return
+    if pdb or not isinstance(engine, str):
+        what = (
+            "no worker has a terminal for pdb" if pdb else "workers have engines of their own, and take one by its name"
+        )
+        raise EngineError(what, hint="Run it here:  --scheduler local")
+    try:
+        from cursus_sandbox.cluster.site import DaskSite
+    except ModuleNotFoundError as error:
+        hint = "Install it:  pip install 'cursus-sandbox[dask]'"
+        raise EngineError(
+            f"to run on {scheduler}, {error.name} is needed, which is not installed", hint=hint
+        ) from error
+    with closing(DaskSite.connect(scheduler, engine=engine, images=images, workspace=workspace)) as site:
+        yield site, ()
 
 
 def rerun(
@@ -449,74 +479,9 @@ def _registry(given: AnyPath | S3OutputPathRegistry | None) -> S3OutputPathRegis
     return given if isinstance(given, S3OutputPathRegistry) else S3OutputPathRegistry.read(given)
 
 
-def choose_engine(name: str, images: Iterable[str], *, pdb: bool = False) -> tuple[Engine, tuple[str, ...]]:
-    """The engine of that name, and what should be said of the choice; EngineError if it can't be had.
-
-    `auto` is docker where an image is named and a daemon answers. Where no image is named it is local, or process where
-    nothing can make a sandbox: an image that was asked for is never quietly left aside. With `pdb` it can be process
-    only, on this terminal.
-    """
-    named = ", ".join(sorted(set(images)))
-    if pdb and name != "process":
-        raise EngineError(f"the engine '{name}' has no terminal for pdb", hint="Step through with:  --engine process")
-    match name:
-        case "process":
-            return _process(terminal=pdb), (f"the process engine runs no image: {named} is not used",) if named else ()
-        case "docker":
-            return _docker(), ()
-        case "local":
-            return _local(), (f"the local engine runs no image: {named} is not used",) if named else ()
-        case "auto" if named:
-            try:
-                return _docker(), ()
-            except EngineError as error:
-                raise EngineError(
-                    f"{named} was asked for, and nothing here can run an image: {error.what}",
-                    hint=error.hint,
-                ) from error
-        case "auto":
-            try:
-                note = "no image is named: the steps run with this machine's own Python, on the local engine"
-                return _local(), (note,)
-            except EngineError as error:
-                note = f"no image is named, and the local engine can't be used here: {error.what}"
-                return _process(), (" ".join(note.split()),)
-        case _:
-            raise EngineError(f"there is no engine '{name}'", hint=did_you_mean(name, get_args(EngineName)))
-
-
-def _docker() -> Engine:
-    """The Docker daemon's engine, else Podman's; an address in DOCKER_HOST is the only one that is tried."""
-    from cursus_sandbox.engines.docker import DockerEngine, podman_sockets
-
-    try:
-        return DockerEngine.connect()
-    except EngineError:
-        if os.environ.get("DOCKER_HOST"):
-            raise
-        runtime_dir = os.environ.get("XDG_RUNTIME_DIR")
-        sockets = podman_sockets(Path(runtime_dir) if runtime_dir else None)
-        there = [socket for socket in sockets if Path(socket.removeprefix("unix://")).exists()]
-        if not there:
-            raise
-        return DockerEngine.connect(*there)
-
-
-def _local() -> Engine:
-    from cursus_sandbox.engines.local import LocalEngine
-
-    return LocalEngine.connect()
-
-
 def _tried_once(plan: PipelineExecutionPlan) -> PipelineExecutionPlan:
     """The plan without retries: whoever leaves the debugger has seen enough."""
     return replace(plan, steps=tuple(replace(step, retries=NEVER) for step in plan.steps))
-
-
-def _process(*, terminal: bool = False) -> Engine:
-    from cursus_sandbox.engines.process import ProcessEngine
-
-    return ProcessEngine(terminal=terminal)
 
 
 def with_environment(given: Contracts) -> Contracts:

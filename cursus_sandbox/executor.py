@@ -135,6 +135,8 @@ class PipelineExecutor:
         starting = [step for step in plan.steps if step.starts and step.name in chosen]
         secrets = secret_values(starting, self.environment, engine=site)
         with site:
+            for note in site.notes:
+                self.observer(Progress(what=note))
             if images:
                 self.observer(Progress(what=f"looking for {', '.join(images)}"))
             digests = site.require(  # before the workspace: what can't run leaves none
@@ -172,7 +174,7 @@ class PipelineExecutor:
                         seconds=seconds,
                         secrets=secrets,
                         fetched=fetched,
-                        notes=(*self.notes, *alone, *recovered, *fetched.notes),
+                        notes=(*self.notes, *site.notes, *alone, *recovered, *fetched.notes),
                         started=started,
                     )
                     result = walk.result()

@@ -94,6 +94,7 @@ class Walk:
                 runs_images=site.runs_images,
                 makes_mounts=site.makes_mounts,
                 images=images,
+                python=site.python,
                 workspace=folder.path.parents[1],
                 secrets=fingerprints(secrets),
                 fetched=fetched,
@@ -108,12 +109,12 @@ class Walk:
         self.notes = (*notes, *_not_exercised(site))
         self.results: dict[str, StepExecutionResult] = {}
         self.unwritten: deque[StepExecutionResult] = deque()
-        to_go = seconds_to_go(plan.dependencies, seconds)
+        self.to_go = seconds_to_go(plan.dependencies, seconds)
         may_run = {step.name for step in plan.steps if step.skip is None and step.name in chosen}
-        self.look_ahead = LookAhead(plan.dependencies, to_go, may_run=may_run, most=self.jobs)
+        self.look_ahead = LookAhead(plan.dependencies, self.to_go, may_run=may_run, most=self.jobs)
         self.queue = ReadyQueue(
             {step.name: self._demand(step) for step in plan.steps},
-            to_go=to_go,
+            to_go=self.to_go,
             capacity=site.capacity,
             jobs=self.jobs,
         )
@@ -303,7 +304,15 @@ class Walk:
 
     def _errand(self, step: PlannedStep, sources: Mapping[str, Path]) -> Errand:
         secrets = self.secrets.get(step.name, SecretValues())
-        return Errand(step, sources, self.folder, secrets, strict=self.rules.strict, values=self.rules.values)
+        return Errand(
+            step,
+            sources,
+            self.folder,
+            secrets,
+            strict=self.rules.strict,
+            values=self.rules.values,
+            seconds_to_go=self.to_go[step.name],
+        )
 
     def _not_started(self, name: str) -> StepExecutionResult:
         return StepExecutionResult(step=name, status=StepStatus.SKIPPED, why=f"not started: {self.stopped}")

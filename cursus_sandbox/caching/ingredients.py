@@ -39,7 +39,7 @@ _PARQUET = ".parquet"
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a step would run in: the engine, the digests of images as far as they are known, the workspace.
+    """What a step would run in: the engine, the digests of images as far as they are known, the workspace, the Python.
 
     `secrets` gives of each step that has any what changes with them.
     """
@@ -49,6 +49,7 @@ class Surroundings:
     makes_mounts: bool
     images: Mapping[str, str]
     workspace: Path
+    python: str
     secrets: Mapping[str, str] = field(default_factory=dict)
     fetched: Fetched = field(default_factory=Fetched)
 
@@ -85,7 +86,7 @@ class Cook:
         if secrets := self.around.secrets.get(step.name):
             found["secrets"] = {"values": secrets}
         if not self.around.runs_images:
-            found["python"] = {"packages": this_python()}
+            found["python"] = {"packages": self.around.python}
         elif step.image:
             found["image"] = {step.image: self.around.images.get(step.image, "")}
         for one, said in zip(step.inputs, written.get("inputs", ()), strict=True):

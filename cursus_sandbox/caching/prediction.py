@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from cursus_sandbox.caching.cache import Cache, refusals
-from cursus_sandbox.caching.ingredients import Ingredients, Surroundings
+from cursus_sandbox.caching.ingredients import Ingredients, Surroundings, this_python
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
 from cursus_sandbox.pipeline.source import S3Objects, StepOutput
 
@@ -57,6 +57,7 @@ def predictions(plan: PipelineExecutionPlan, workspace: Path, *, strict: bool = 
         makes_mounts=engine != "process",
         images=images,
         workspace=folder,
+        python="" if engine == "docker" else this_python(),
     )
     cache = Cache(plan.name, around, strict=strict, refused=refusals(plan.steps, forced=(), use=True))
     return dict(_predicted(plan, cache, images if around.runs_images else {}))
@@ -64,7 +65,7 @@ def predictions(plan: PipelineExecutionPlan, workspace: Path, *, strict: bool = 
 
 def _earlier(plan: PipelineExecutionPlan, folder: Path) -> dict[str, Ingredients]:
     """What each step came of in the newest run that has it."""
-    nowhere = Surroundings(engine="", runs_images=False, makes_mounts=False, images={}, workspace=folder)
+    nowhere = Surroundings(engine="", runs_images=False, makes_mounts=False, images={}, workspace=folder, python="")
     cache = Cache(plan.name, nowhere)
     return {step.name: before for step in plan.steps if (before := cache.newest(step.name)) is not None}
 

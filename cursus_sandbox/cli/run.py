@@ -46,6 +46,7 @@ from cursus_sandbox.cli.options import (
     bindings_of,
     data_source_of,
     limits_of,
+    parsed,
     s3_of,
     secrets_of,
     size_of,
@@ -82,7 +83,16 @@ def run(
         Events,
         typer.Option(help="Where steps run; auto takes docker if an image is named. process isolates nothing."),
     ] = EngineChoice.AUTO,
-    workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are kept.")] = Path(".cursus-sandbox"),
+    scheduler: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Whose hosts steps run on: local, this machine; or dask://HOST:8786, a Dask cluster's.",
+        ),
+    ] = "local",
+    workspace: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where runs are kept; the hosts of a cluster share it.")
+    ] = Path(".cursus-sandbox"),
     contracts: Contracts = None,
     config: Config = None,
     source_dir: SourceDir = None,
@@ -175,6 +185,10 @@ def run(
     bindings, given_secrets = bindings_of(inputs), secrets_of(secrets)
     s3_settings = s3_of(s3)
     source = data_source_of(data_source, rows, seed, nasty=nasty)
+    if scheduler != "local":
+        from cursus_sandbox.cluster.address import contact
+
+        parsed("--scheduler", scheduler, contact)
     if pdb:
         _check_pdb(engine, only or [])
     telling = Telling(
@@ -193,6 +207,7 @@ def run(
         return api.run(
             document,
             engine=engine.value,
+            scheduler=scheduler,
             workspace=workspace,
             contracts=contracts or (),
             config=config,

@@ -29,9 +29,10 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 -- a folder of nobody's foreseeing is m
 
 @dataclass(frozen=True, slots=True)
 class StepFolder:
-    """One step's folder in a run."""
+    """One step's folder in a run. Attempts of a `task` have folders with its name in theirs."""
 
     path: Path
+    task: str = ""
 
     @property
     def run(self) -> str:
@@ -60,7 +61,7 @@ class StepFolder:
 
     def attempt(self, number: int) -> StepFolders:
         """Fresh folders for one attempt."""
-        path = self.path / f"{ATTEMPT}{number}"
+        path = self.path / f"{ATTEMPT}{self.task}{number}"
         folders = StepFolders(outputs=path / "outputs", staged=path / "staged", scratch=path / "scratch")
         for folder in (folders.outputs, folders.staged, folders.scratch):
             folder.mkdir(parents=True)
@@ -103,10 +104,14 @@ class StepFolder:
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """One run's folder; `labels` are those of all that engines make for it."""
+    """One run's folder; `labels` are those of all that engines make for it.
+
+    A `task`, one of several that may be at the same step, has its name before the number of each of its attempts.
+    """
 
     path: Path
     labels: Mapping[str, str] = field(default_factory=dict)
+    task: str = ""
 
     @property
     def name(self) -> str:
@@ -122,7 +127,7 @@ class RunFolder:
         """The folder of a step, made if need be."""
         folder = self.path / "steps" / name
         folder.mkdir(parents=True, exist_ok=True)
-        return StepFolder(folder)
+        return StepFolder(folder, self.task)
 
     def write(self, name: str, content: Any) -> None:
         """Write a JSON file, whole or not at all."""
@@ -145,7 +150,7 @@ class RunFolder:
 
     @property
     def _hidden(self) -> str:
-        return f"cursus-sandbox-{self.labels.get('cursus-sandbox.workspace', '')}-{self.name}-"
+        return f"cursus-sandbox-{self.labels.get('cursus-sandbox.workspace', '')}-{self.name}-{self.task}"
 
     @property
     def attempts(self) -> Iterator[Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from cursus_sandbox.caching.ingredients import this_python
 from cursus_sandbox.capacity import fitted_to_this_machine, this_machine
 from cursus_sandbox.engines.engine import Engine, EngineKind, Fetching
 from cursus_sandbox.pipeline.events import Observer
@@ -30,7 +31,8 @@ _READ_AT_ONCE = 8 * 1024 * 1024  # bytes, some milliseconds' worth: those that w
 class Errand:
     """A step to be run, as values alone. `sources` gives the file or folder of each input.
 
-    With `strict` warnings fail it; without `values` what was in its data isn't said.
+    With `strict` warnings fail it; without `values` what was in its data isn't said. `seconds_to_go` is how long it is
+    from its start to the end of the run, as far as that is known.
     """
 
     step: PlannedStep
@@ -39,17 +41,21 @@ class Errand:
     secrets: SecretValues
     strict: bool = False
     values: bool = True
+    seconds_to_go: float = 0
 
 
 class Site(EngineKind, Protocol):
     """Runs errands, several at once, while it is entered. What it says of an engine is of the one that errands run on.
 
     `jobs` is how many errands may be on their way at once where nobody says, `capacity` what they may be promised in
-    all.
+    all, `python` what tells the Python of engines without images, and what is installed for it, from another,
+    `notes` what to say of where that is.
     """
 
     jobs: int
     capacity: Capacity
+    python: str
+    notes: tuple[str, ...]
 
     def __enter__(self) -> Self: ...
 
@@ -103,6 +109,8 @@ class ThisMachine:
         self.makes_clusters = engine.makes_clusters
         self.jobs = os.cpu_count() or 1
         self.capacity = this_machine()
+        self.python = "" if engine.runs_images else this_python()
+        self.notes: tuple[str, ...] = ()
         self.require = engine.require
         self.reap = engine.reap
         self.interrupt = engine.interrupt

@@ -27,7 +27,20 @@ ROOMS = {
 # The hallway: each may import any room, and of the hallway only what stands before it.
 HALLWAY = [
     *("errors", "untrusted", "log_end", "amount", "shipped", "documents", "inputs", "planning", "drafts", "capacity"),
-    *("runs", "caching", "secrets", "steps", "walk", "executor", "blessing", "doctor", "reports", "api"),
+    *(
+        "runs",
+        "caching",
+        "secrets",
+        "steps",
+        "engine_choice",
+        "cluster",
+        "walk",
+        "executor",
+        "blessing",
+        "doctor",
+        "reports",
+        "api",
+    ),
     *("pytest_plugin", "cli"),
     "__main__",
 ]
@@ -38,6 +51,7 @@ DOORS = {
     "docker": ["engines.docker*"],
     "requests": ["engines.docker*"],
     "urllib3": ["engines.docker*"],
+    "distributed": ["cluster.*"],
     "networkx": ["pipeline.circles"],
     "yaml": ["documents.*"],
     "jinja2": ["reports.html"],
@@ -126,14 +140,14 @@ def test_errors_stand_alone():
 
 
 def test_who_knows_engines():
-    """Particular engines are known to api, and to executor the one it runs on by itself; the seam to who uses it."""
+    """Particular engines are known to engine_choice, and one to executor; the seam is to who uses it."""
     outside = [(importer, imported) for importer, imported in EDGES if not within(importer, "engines")]
     known = {(importer, imported) for importer, imported in outside if within(imported, "engines")}
     seam = {importer.partition(".")[0] for importer, imported in known if imported == "engines.engine"}
-    assert seam == {"sagemaker", "secrets", "steps", "walk", "executor", "api"}
+    assert seam == {"sagemaker", "secrets", "steps", "engine_choice", "cluster", "walk", "executor", "api"}
     particular = {(importer, imported) for importer, imported in known if imported != "engines.engine"}
     assert particular <= {
-        *(("api", f"engines.{name}") for name in ("docker", "local", "process")),
+        *(("engine_choice", f"engines.{name}") for name in ("docker", "local", "process")),
         ("executor", "engines.local"),
         ("doctor.probes", "engines.local"),
         ("doctor.probes", "engines.docker_survey"),
@@ -179,5 +193,5 @@ def test_heavy_libraries_are_imported_late():
     """Importing the command line imports none of the libraries that only a run needs."""
     program = "import sys, cursus_sandbox.cli.main; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert {"pyarrow", "docker", "networkx", "yaml"} & set(loaded) == set()
+    assert {"pyarrow", "docker", "networkx", "yaml", "distributed"} & set(loaded) == set()
     assert "typer" in loaded
