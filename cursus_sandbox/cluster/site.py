@@ -46,7 +46,7 @@ _WITHOUT_WORKERS = 60.0
 _JOBS = 1000  # errands on their way at once; each has a thread here that waits
 _BOUNDLESS = Capacity(cpus=2**31, memory=2**63, gpus=2**31)
 _PACE = 0.5  # seconds
-_WORDS_PER_SECOND = 400  # that all workers send together, as many as they may be
+_WORDS_PER_SECOND = 400  # that all workers send together, with one step each
 
 
 class DaskSite:
