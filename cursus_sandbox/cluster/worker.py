@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import socket
 import threading
@@ -110,7 +111,7 @@ def _done(letter: Letter, telling: _Telling) -> Done:
     with at_work(run, letter.engine), engine, _watched(engine, letter, telling) as one:
         _same_image(letter, engine)
         pause = lambda _, seconds: not one.stopping.wait(seconds)  # noqa: E731 -- its place at the cluster is kept
-        return ThisMachine(engine).done(errand, telling, one.stopping, pause)
+        return ThisMachine(engine, at_once=math.inf).done(errand, telling, one.stopping, pause)
 
 
 @contextmanager

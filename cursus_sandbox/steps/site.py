@@ -99,10 +99,11 @@ class Site(EngineKind, Protocol):
 
 
 class ThisMachine:
-    """This machine, by way of one of its engines."""
+    """This machine, by way of one of its engines. Of what a step leaves so many bytes are read `at_once`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, at_once: float = _READ_AT_ONCE) -> None:
         self.engine = engine
+        self._at_once = at_once
         self.name = engine.name
         self.runs_images = engine.runs_images
         self.makes_mounts = engine.makes_mounts
@@ -150,7 +151,7 @@ class ThisMachine:
                 errand.secrets.mask,
                 reserved,
                 strict=errand.strict,
-                at_once=_READ_AT_ONCE,
+                at_once=self._at_once,
             )
             done = run.done()
         if errand.secrets:  # what it answered is in the result, masked
