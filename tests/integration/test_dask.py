@@ -202,7 +202,7 @@ def test_a_scheduler_that_is_killed(small, own):
     result = json.loads(next(small.workspace.glob("runs/*/result.json")).read_text())
     assert {step["step"]: step["status"] for step in result["steps"]} == {"first": "succeeded", "slow": "stopped"}
     wait_for(lambda: not processes(word))
-    own.workers.pop("one").kill()
+    own.kill("one")
     own.start_scheduler()
     own.start_worker("two")
     go.touch()
