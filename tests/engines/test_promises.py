@@ -18,7 +18,7 @@ import docker
 import pytest
 from conftest import engine_or_skip
 
-from cursus_sandbox.engines.docker import LABEL
+from cursus_sandbox.engines.docker import LABEL, DockerEngine
 from cursus_sandbox.engines.engine import Door, Exit, Limits, Mount, MountMode, Why
 from cursus_sandbox.errors import EngineError
 
@@ -195,13 +195,14 @@ class TestNetwork:
         seen = []
 
         def hear(_: bytes) -> None:
-            [container] = client.containers.list(filters={"label": f"{LABEL}={docker_bench.engine.id}"})
+            [container] = client.containers.list(filters={"label": f"{LABEL}={engine.id}"})
             seen.extend(container.attrs["NetworkSettings"]["Networks"])
 
-        docker_bench.engine.run(docker_bench.job("echo ready; sleep 0.3", network=True), hear)
+        with DockerEngine.connect() as engine:
+            engine.run(docker_bench.job("echo ready; sleep 0.3", network=True), hear)
         [name] = seen
         assert name.startswith("cursus-sandbox-")
-        assert client.networks.list(filters={"label": f"{LABEL}={docker_bench.engine.id}"}) == []
+        assert client.networks.list(filters={"label": f"{LABEL}={engine.id}"}) == []
         client.close()
 
 

@@ -5,6 +5,7 @@ import os
 import pty
 import select
 import struct
+import signal
 import subprocess
 import sys
 import termios
@@ -38,7 +39,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 -- no other thread is here
+            preexec_fn=_as_in_front,  # noqa: PLW1509 -- no other thread is here
         )
         os.close(theirs)
 
@@ -85,3 +86,9 @@ class Terminal:
                     return
                 self.raw += data
                 self._stream.feed(data)
+
+
+def _as_in_front():
+    """Make the terminal its own, and hear of its end, though whoever started the tests may not."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
