@@ -89,6 +89,7 @@ class Terminal:
 
 
 def _as_in_front():
-    """Make the terminal its own, and hear of its end, though whoever started the tests may not."""
+    """Make the terminal its own, and take its signals, whatever is ignored where the tests were started."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
