@@ -6,6 +6,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -87,8 +88,7 @@ class ColumnCheck:
 
     def take(self, values: pa.Array, first_row: int, *, misfits: pa.Array | None = None) -> None:
         """Look at a batch whose first value is in that row; `misfits` are nulls only because they were no values."""
-        if pa.types.is_dictionary(values.type):
-            values = values.dictionary_decode()
+        values = _computable(values)
         if self.field.constraints.required and values.null_count:
             nulls = values.is_null() if misfits is None else pc.and_(values.is_null(), pc.invert(misfits))
             self.nulls.take(values, nulls, first_row)
@@ -121,6 +121,23 @@ def repeated(values: pa.ChunkedArray, column: str, expected: str) -> Tally:
         whole = values.combine_chunks()
         tally.take(whole, pc.is_in(whole, value_set=several), 1)
     return tally
+
+
+def _computable(values: pa.Array) -> pa.Array:
+    """The same values in a type that pyarrow compares.
+
+    It has few kernels for half floats and for views of texts, and none for unsigned numbers beyond a signed one's.
+    """
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        return _computable(values.dictionary_decode())
+    if pa.types.is_float16(kind):
+        return values.cast(pa.float32())
+    if pa.types.is_string_view(kind):
+        return values.cast(pa.large_string())
+    if pa.types.is_uint64(kind):
+        return values.cast(pa.decimal128(20))
+    return values
 
 
 def _ends(values: pa.Array) -> tuple[Any, ...] | None:
@@ -176,7 +193,10 @@ def _rules(declared: Field) -> Iterator[tuple[str, Broken]]:
 
 def _compared(beyond: Any, bound: Bound) -> Broken:
     def broken(values: pa.Array) -> pa.Array:
-        limit = pa.scalar(bound)
+        try:
+            limit = pa.scalar(bound)
+        except OverflowError:
+            limit = pa.scalar(Decimal(str(bound)))
         if pa.types.is_timestamp(values.type) and values.type.tz and not getattr(limit.type, "tz", None):
             values = pc.local_timestamp(values)
         try:
@@ -190,7 +210,7 @@ def _compared(beyond: Any, bound: Bound) -> Broken:
 def _outside(values: pa.Array, enum: tuple[Any, ...]) -> pa.Array:
     try:
         known = pa.array(enum).cast(values.type)
-    except (pa.ArrowException, TypeError):
+    except (pa.ArrowException, TypeError, OverflowError):
         values, known = values.cast(pa.string()), pa.array([str(one) for one in enum])
     return pc.and_(pc.invert(pc.is_in(values, value_set=known)), values.is_valid())
 

@@ -227,3 +227,37 @@ def test_no_thread_of_pyarrow_asks_for_the_interpreter(check, name, content):
     before = thread_states()
     check(HEADER + content, field("integer"), name)
     assert thread_states() == before + 1
+
+
+LARGE = 2**63 + 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "constraints", "sample"),
+    [
+        ("number", pa.array([1.0, -5.0], pa.float16()), {"minimum": 0}, "-5.0"),
+        ("number", pa.array([1.0, -5.0], pa.float16()), {"enum": [1]}, "-5.0"),
+        ("number", pa.array([1.0, 1.0], pa.float16()), {"unique": True}, "1.0"),
+        ("string", pa.array(["abc", "a"], pa.string_view()), {"minLength": 2}, "a"),
+        ("string", pa.array(["abc", "a"], pa.string_view()), {"pattern": "..+"}, "a"),
+        ("string", pa.array(["abc", "a"], pa.large_string()), {"minLength": 2}, "a"),
+        ("string", pa.array(["abc", "a"]).dictionary_encode(), {"enum": ["abc"]}, "a"),
+        ("integer", pa.array([1, LARGE], pa.uint64()), {"maximum": 5}, str(LARGE)),
+        ("integer", pa.array([1, LARGE], pa.uint64()), {"enum": [1]}, str(LARGE)),
+        ("integer", pa.array([LARGE, 7], pa.uint64()), {"enum": [1, LARGE]}, "7"),
+        ("integer", pa.array([2**64 - 1, 7], pa.uint64()), {"minimum": 2**64 - 1}, "7"),
+        ("integer", pa.array([7], pa.int64()), {"minimum": 2**70}, "7"),
+        ("integer", pa.array([LARGE, LARGE], pa.uint64()), {"unique": True}, str(LARGE)),
+    ],
+    ids=lambda given: str(given.type) if isinstance(given, pa.Array) else None,
+)
+def test_rules_hold_in_every_type_of_a_family(check, kind, values, constraints, sample):
+    """A rule is held to in types that pyarrow itself can't compare, and what breaks it is not called damaged."""
+    report = check({"a": values}, field(kind, **constraints), "rows.parquet")
+    assert the(report).samples == (sample,)
+
+
+def test_large_unsigned_numbers_that_are_as_they_should_be(check):
+    """Numbers beyond what a signed one holds keep to the rules that they keep to."""
+    rules = {"minimum": 1, "maximum": 2**64, "unique": True, "enum": [1, LARGE]}
+    assert check({"a": pa.array([1, LARGE], pa.uint64())}, field("integer", **rules), "rows.parquet").findings == ()
