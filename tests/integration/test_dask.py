@@ -22,7 +22,6 @@ from cursus_sandbox import EngineError
 from cursus_sandbox.pipeline.events import Progress, StepEnded, StepLogged
 from cursus_sandbox.pipeline.result import PipelineExecutionResult
 
-pytest.importorskip("distributed")
 WAITING = "print('waiting', flush=True)\nwhile not (IN / 'gate/go').exists(): time.sleep(0.05)\n"
 ROOT = os.geteuid() == 0
 
