@@ -82,14 +82,21 @@ def plan(
         >>> plan.step_configs["XGBoostTraining"].environment["LABEL_FIELD"].value
         'late'
     """
-    overrides = replace(
-        _overrides(image, source_dir, timeout, grace, memory, inputs, secrets, s3),
-        log_limit=size(log_limit) if log_limit is not None else None,
+    overrides = _overrides(
+        image=image,
+        source_dir=source_dir,
+        timeout=timeout,
+        grace=grace,
+        memory=memory,
+        log_limit=log_limit,
         network=network,
         read_only_root=read_only_root,
         runtime=runtime,
         pip_shim=pip_shim,
-        user=None if user is None else user_of(user),
+        user=user,
+        inputs=inputs,
+        secrets=secrets,
+        s3=s3,
     )
     planned = PipelineDAGResolver(
         document,
@@ -148,7 +155,7 @@ def check(
         document,
         config_path=config,
         contracts=with_environment(contracts),
-        overrides=_overrides(None, source_dir, None, None, None, inputs, secrets, s3),
+        overrides=_overrides(source_dir=source_dir, inputs=inputs, secrets=secrets, s3=s3),
         lenient=lenient,
         unfed=unfed_of(data_source),
     ).create_execution_plan(runnable=True, strict=strict)
@@ -263,14 +270,21 @@ def run(
     request = request_of(document, {name: value for name, value in locals().items() if name != "document"})
     blessed_before = _blessed_before(document) if update_schemas else None
     selection = Selection(only=tuple(only), first=from_step, last=until) if again is None else Selection(again.steps)
-    overrides = replace(
-        _overrides(image, source_dir, timeout, grace, memory, inputs, secrets, s3),
-        log_limit=size(log_limit) if log_limit is not None else None,
+    overrides = _overrides(
+        image=image,
+        source_dir=source_dir,
+        timeout=timeout,
+        grace=grace,
+        memory=memory,
+        log_limit=log_limit,
         network=network,
         read_only_root=read_only_root,
         runtime=runtime,
         pip_shim=pip_shim,
-        user=None if user is None else user_of(user),
+        user=user,
+        inputs=inputs,
+        secrets=secrets,
+        s3=s3,
     )
     resolver = PipelineDAGResolver(
         document,
@@ -491,14 +505,21 @@ def with_environment(given: Contracts) -> Contracts:
 
 
 def _overrides(
-    image: str | None,
-    source_dir: AnyPath | None,
-    timeout: float | str | None,
-    grace: float | str | None,
-    memory: int | str | None,
-    inputs: Mapping[str, AnyPath] | None,
-    secrets: Mapping[str, str] | None,
-    s3: S3Given | None,
+    *,
+    image: str | None = None,
+    source_dir: AnyPath | None = None,
+    timeout: float | str | None = None,
+    grace: float | str | None = None,
+    memory: int | str | None = None,
+    log_limit: int | str | None = None,
+    network: bool | None = None,
+    read_only_root: bool | None = None,
+    runtime: str | None = None,
+    pip_shim: bool | None = None,
+    user: str | None = None,
+    inputs: Mapping[str, AnyPath] | None = None,
+    secrets: Mapping[str, str] | None = None,
+    s3: S3Given | None = None,
 ) -> Overrides:
     return Overrides(
         image=image,
@@ -506,6 +527,12 @@ def _overrides(
         timeout=duration(timeout) if timeout is not None else None,
         grace=duration(grace) if grace is not None else None,
         memory=size(memory) if memory is not None else None,
+        log_limit=size(log_limit) if log_limit is not None else None,
+        network=network,
+        read_only_root=read_only_root,
+        runtime=runtime,
+        pip_shim=pip_shim,
+        user=user_of(user) if user is not None else None,
         inputs=dict(inputs or {}),
         s3=s3 if isinstance(s3, S3Settings) else S3Settings.model_validate(s3 or {}),
         secrets={name: _secret(name, kept) for name, kept in (secrets or {}).items()},
