@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from lacking import lacking
 
 BIN = Path(sys.executable).parent
 DAG = """\
@@ -128,7 +129,7 @@ def test_a_bug_of_ours_stays_silent(folder):
 def test_install(folder, shell, file):
     """--install-completion writes what the shell reads at its start, and says where."""
     if not (program := shutil.which(shell)):
-        pytest.skip(f"{shell} is not installed")
+        lacking("shells", f"{shell} is not installed")
     done = subprocess.run(
         [program, "-c", "cursus-sandbox --install-completion; true"],
         env=environment(folder),
@@ -144,7 +145,7 @@ def test_install(folder, shell, file):
 def test_what_fish_offers(folder):
     """Fish offers the same, `RUN:STEP` as one word."""
     if not (fish := shutil.which("fish")):
-        pytest.skip("fish is not installed")
+        lacking("shells", "fish is not installed")
     script = (
         "env _CURSUS_SANDBOX_COMPLETE=source_fish cursus-sandbox | source\n"
         "complete -C 'cursus-sandbox logs 20260101:'\ncomplete -C 'cursus-sandbox run dag.yaml --only T'\n"
@@ -165,7 +166,7 @@ def test_what_fish_offers(folder):
 def test_what_zsh_offers(folder):
     """Zsh is given the same, with the words of the help beside them."""
     if not (zsh := shutil.which("zsh")):
-        pytest.skip("zsh is not installed")
+        lacking("shells", "zsh is not installed")
     script = (
         'compdef() { :; }; _arguments() { print -r -- "$@"; }; _files() { print files; }\n'
         "source <(_CURSUS_SANDBOX_COMPLETE=source_zsh cursus-sandbox)\n"

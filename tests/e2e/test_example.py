@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -13,11 +12,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
+from lacking import lacking
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "xgboost"
 REQUIREMENTS = Path(__file__).parents[2] / "images" / "xgb" / "requirements.txt"
 COMMAND = str(Path(sys.executable).with_name("cursus-sandbox"))
-REQUIRED = os.environ.get("CURSUS_SANDBOX_REQUIRE", "").replace(" ", "").split(",")
 TELLS_THE_TIME = {"XGBoostModelEval_calibration/outputs/metrics_output/_HEALTH"}
 LEFT_BY_DUNDER_MAIN = {
     f"XGBoostModelEval_calibration/outputs/metrics_output/{name}" for name in ("_HEALTH", "_SUCCESS")
@@ -44,9 +43,7 @@ def run(example: Path, *words: str) -> tuple[int, str, Path]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 4:
         reason = done.stderr.partition("error: ")[2]
-        if {"docker", "images"} & set(REQUIRED):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking("docker", reason)
     assert workspace.is_dir(), done.stderr
     (folder,) = (workspace / "runs").iterdir()
     return done.returncode, done.stdout + done.stderr, folder
@@ -131,9 +128,7 @@ def _needs(name: str, *wrong: str) -> None:
     if not wrong:
         return
     reason = f"{'; '.join(wrong)}: pip install -e '.[example]' -c images/xgb/requirements.txt"
-    if name in REQUIRED:
-        pytest.fail(reason)
-    pytest.skip(reason)
+    lacking(name, reason)
 
 
 def _versions() -> Iterator[str]:

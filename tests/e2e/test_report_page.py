@@ -1,6 +1,5 @@
 """The page of a run in a real browser: it renders, filters, opens a failed step, searches its log, says no error."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -8,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+from lacking import lacking
 
 pytestmark = pytest.mark.browser
-REQUIRED = os.environ.get("CURSUS_SANDBOX_REQUIRE", "").replace(" ", "").split(",")
 SCRIPT = """\
 import pathlib
 out = pathlib.Path('/opt/ml/processing/output')
@@ -24,9 +23,7 @@ def browser():
     """A headless Chromium, by its own driver."""
     driver = shutil.which("chromedriver")
     if driver is None:
-        if "browser" in REQUIRED:
-            pytest.fail("chromedriver is not here")
-        pytest.skip("needs Chromium and its driver: apt-get install chromium-driver")
+        lacking("browser", "needs Chromium and its driver: apt-get install chromium-driver")
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -16,6 +15,7 @@ from uuid import uuid4
 import docker
 import pytest
 from image import test_image as image_for
+from lacking import lacking
 
 from cursus_sandbox.engines.docker import LABEL, DockerEngine
 from cursus_sandbox.engines.engine import Engine, Exit, Job, Mount, MountMode, Visitor
@@ -23,7 +23,6 @@ from cursus_sandbox.engines.local import LocalEngine
 from cursus_sandbox.engines.process import ProcessEngine
 from cursus_sandbox.errors import EngineError
 
-REQUIRED = os.environ.get("CURSUS_SANDBOX_REQUIRE", "").replace(" ", "").split(",")
 CARRIED = "docker with files carried"
 ENGINES = ["local", *(pytest.param(name, marks=pytest.mark.docker) for name in ("docker", CARRIED))]
 
@@ -112,9 +111,7 @@ def engine_or_skip(name: str, **settings: Any) -> Engine:
             return LocalEngine.connect(**settings)
         return DockerEngine.connect(**settings, carries=name == CARRIED)
     except EngineError as error:
-        if name.partition(" ")[0] in REQUIRED:
-            raise
-        pytest.skip(str(error))
+        lacking(name.partition(" ")[0], error)
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from pathlib import Path
 import docker
 import pytest
 from image import test_image as image_for
+from lacking import lacking
 from requests.exceptions import RequestException
 
-REQUIRED = os.environ.get("CURSUS_SANDBOX_REQUIRE", "").replace(" ", "").split(",")
 SECONDS = 60
 # Its own mounts, network and processes: the first process there reaps, and takes all along when it ends.
 NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child")
@@ -92,9 +92,7 @@ def own_daemon(*options: str) -> Iterator[OwnDaemon]:
     missing = [tool for tool in ("dockerd", "docker-init", "unshare", "nsenter") if not shutil.which(tool)]
     why = f"{', '.join(missing)} is not installed" if missing else "" if os.geteuid() == 0 else "only root may do that"
     if why:
-        if "own-daemon" in REQUIRED:
-            pytest.fail(why)
-        pytest.skip(f"no daemon of the test's own can be started: {why}")
+        lacking("own-daemon", f"no daemon of the test's own can be started: {why}")
     with (
         tempfile.TemporaryDirectory(prefix="own-") as name,  # a unix socket's path has at most 107 bytes
         subprocess.Popen(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
+from lacking import lacking
 from small_pipeline import SmallPipeline
 
 from cursus_sandbox.engines.docker import DockerEngine
@@ -14,7 +14,6 @@ from cursus_sandbox.engines.local import LocalEngine
 from cursus_sandbox.errors import EngineError
 
 IMAGE = "xgb:latest"
-REQUIRED = os.environ.get("CURSUS_SANDBOX_REQUIRE", "").replace(" ", "").split(",")
 ENGINES = ["local", pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.images])]
 
 
@@ -23,9 +22,7 @@ def local_engine() -> Engine:
     try:
         return LocalEngine.connect()
     except EngineError as error:
-        if "local" in REQUIRED:
-            raise
-        pytest.skip(str(error))
+        lacking("local", error)
 
 
 def image_or_skip(image: str = IMAGE) -> str:
@@ -33,16 +30,12 @@ def image_or_skip(image: str = IMAGE) -> str:
     try:
         engine: Engine = DockerEngine.connect()
     except EngineError as error:
-        if "docker" in REQUIRED:
-            raise
-        pytest.skip(str(error))
+        lacking("docker", error)
     with engine:
         try:
             engine.require([image])
         except EngineError as error:
-            if "images" in REQUIRED:
-                raise
-            pytest.skip(str(error))
+            lacking("images", error)
     return image
 
 

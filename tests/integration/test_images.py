@@ -14,11 +14,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import NoReturn
 
 import docker
 import pytest
 from docker.errors import DockerException
+from lacking import lacking
 
 REPOSITORY = Path(__file__).parents[2]
 BUILD = REPOSITORY / "images" / "build.py"
@@ -58,11 +58,11 @@ class Images:
 def images() -> Iterator[Images]:
     client = connected()
     if client is None:
-        absent("no Docker daemon answers: start one, or set DOCKER_HOST")
+        lacking("images", "no Docker daemon answers: start one, or set DOCKER_HOST")
     with closing(client):
         for tag in (BASE, XGB):
             if not client.images.list(tag):
-                absent(f"{tag} is not in the daemon: run `make images`")
+                lacking("images", f"{tag} is not in the daemon: run `make images`")
         yield Images(client)
 
 
@@ -73,12 +73,6 @@ def connected() -> docker.DockerClient | None:
             return docker.from_env()
         gc.collect()
     return None
-
-
-def absent(why: str) -> NoReturn:
-    if "images" in os.environ.get("CURSUS_SANDBOX_REQUIRE", ""):
-        pytest.fail(why)
-    pytest.skip(why)
 
 
 @each_image

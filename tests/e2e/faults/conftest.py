@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from black_box import BlackBox
-from places import ENGINES, REQUIRED, image, local
+from lacking import lacking
+from places import ENGINES, image, local
 
 __all__ = ["image", "local"]
 
@@ -53,8 +54,7 @@ def clock(tmp_path: Path) -> Clock:
     """A clock for a command that is started with this environment: what the C library says of CLOCK_REALTIME."""
     compiler = shutil.which("cc")
     if compiler is None:
-        assert "clocks" not in REQUIRED, "there is no C compiler"
-        pytest.skip("to set a command's clock takes a C compiler:  apt-get install gcc libc6-dev")
+        lacking("clocks", "to set a command's clock takes a C compiler:  apt-get install gcc libc6-dev")
     folder = tmp_path / "clock"
     folder.mkdir()
     library = folder / "wall_clock.so"
@@ -79,9 +79,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
             ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, text=True, check=False
         )
         if made.returncode:
-            if "disks" in REQUIRED:
-                raise AssertionError(made.stderr)
-            pytest.skip(f"to mount a small disk takes root: {made.stderr.strip()}")
+            lacking("disks", f"to mount a small disk takes root: {made.stderr.strip()}")
         mounted.append(folder)
         return folder
 
