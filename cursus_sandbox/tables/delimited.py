@@ -223,7 +223,9 @@ def _header(text: str, name: _Name, *, whole: bool) -> list[str] | Mismatch | No
     except csv.Error as error:
         if not whole:
             return None
-        if "end of data" in str(error):
+        if (
+            "end of data" in str(error) or text.count('"') % 2
+        ):  # a long cell is another error, or none: csv's limit is global
             return open_quote(file, kind, None)
         return unreadable(file, f"its header can't be read: {error}", kind=kind)
     return header or unreadable(file, "it has no header: every line is blank", kind=kind)

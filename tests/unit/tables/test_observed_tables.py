@@ -1,5 +1,6 @@
 """What a file turns out to be, however odd."""
 
+import csv
 import gzip
 import os
 import socket
@@ -113,7 +114,8 @@ def test_truncated_parquet(written, parquet, size):
         ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 999, mtime=0)[:-20], "it can't be unpacked"),
         ("a.csv", b"\n\n \n"[:2], "it has no header"),
         ("a.csv", b"a,b\n1,\0\n", "line 2 has a NUL byte"),
-        ("a.csv", b'"' + b"x" * 200_000, "its header can't be read"),
+        ("a.csv", b'"' + b"x" * 200_000, "a quote is open that is never closed"),
+        ("a.csv", b'"a"b",c"\n1,2\n', "its header can't be read"),
     ],
 )
 def test_unreadable_files(written, name, content, words):
@@ -310,3 +312,14 @@ def test_other_files_are_not_tables(written):
     """Asking for the table in a file that isn't named like one is a mistake of the caller."""
     with pytest.raises(ValueError, match="isn't named like a table"):
         observe(written("model.tar.gz", b"x"))
+
+
+@pytest.mark.parametrize("limit", [131_072, 1 << 30])
+def test_a_long_header_is_judged_the_same_whatever_else_is_imported(written, limit):
+    """How long a cell the csv module takes is one number for all of a process, which other libraries set."""
+    before = csv.field_size_limit(limit)
+    try:
+        finding = observe(written("a.csv", b'"' + b"x" * 200_000))
+    finally:
+        csv.field_size_limit(before)
+    assert finding.message.endswith("a quote is open that is never closed, and all that follows is in it")
