@@ -146,7 +146,7 @@ def _show_step(run: KeptRun, name: str, *, as_json: bool) -> None:
 
     from cursus_sandbox.reports.step import print_step
 
-    print_step(steps[name], Console())
+    print_step(steps[name], run.result or run.so_far, Console())
 
 
 def report(

@@ -84,6 +84,11 @@ class StepExecutionResult(_Value):
         """Whether its dependants may go on."""
         return self.status in (StepStatus.SUCCEEDED, StepStatus.REUSED, StepStatus.SKIPPED)
 
+    @property
+    def has_sandbox(self) -> bool:
+        """Whether it failed where something ran for it: that is kept, and a shell can be opened there."""
+        return self.status is StepStatus.FAILED and (self.exit_code is not None or bool(self.mounts))
+
 
 class PipelineExecutionResult(_Value):
     """A run: its steps in the order of the plan.

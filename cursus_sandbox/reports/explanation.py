@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.pipeline.selection import NOT_SELECTED
+from cursus_sandbox.reports.commands import typed
 from cursus_sandbox.reports.difference import Difference
 from cursus_sandbox.reports.findings import finding_lines
 
@@ -101,7 +101,7 @@ def explanation(
         changes=tuple(changes),
         happened=tuple(happened),
         to_do=tuple(one for one in to_do if one),
-        next=tuple(_next(step, result.run, blamed, is_running=is_running)),
+        next=tuple(_next(step, result, blamed, is_running=is_running)),
     )
 
 
@@ -133,7 +133,7 @@ def _failure(step: StepExecutionResult, result: PipelineExecutionResult) -> tupl
             first, *more = finding_lines(report, one, result)
             happened += [first, *(f"  {line}" for line in more)]
         if len(errors) > _FINDINGS:
-            happened.append(f"and {len(errors) - _FINDINGS} findings more:  cursus-sandbox runs show {result.run}")
+            happened.append(f"and {len(errors) - _FINDINGS} findings more:  {typed('runs show', result)}")
         to_do.append("Correct who writes it, or the schema in the contract. `schema infer` writes one from data.")
         return happened, to_do
     last = next((line.strip() for line in reversed(step.log_end) if _LAST_WORD.match(line.strip())), "")
@@ -191,17 +191,20 @@ def _blamed(
 
 
 def _next(
-    step: StepExecutionResult, run: str, blamed: Sequence[StepExecutionResult], *, is_running: bool
+    step: StepExecutionResult,
+    result: PipelineExecutionResult,
+    blamed: Sequence[StepExecutionResult],
+    *,
+    is_running: bool,
 ) -> Iterator[str]:
     """The commands to type next."""
-    named = shlex.quote(f"{run}:{step.step}")
     for one in blamed:
-        yield f"cursus-sandbox explain {shlex.quote(f'{run}:{one.step}')}"
+        yield typed("explain", result, one.step)
     if is_running and step.status in (StepStatus.STOPPED, StepStatus.SKIPPED) and not blamed:
-        yield f"cursus-sandbox logs --follow {named}"
+        yield typed("logs --follow", result, step.step)
     elif step.log is not None and step.status is not StepStatus.REUSED:
-        yield f"cursus-sandbox logs {named}"
-    if step.status is StepStatus.FAILED and (step.mounts or step.by_hand):
-        yield f"cursus-sandbox shell {named}"
+        yield typed("logs", result, step.step)
+    if step.has_sandbox:
+        yield typed("shell", result, step.step)
     if step.status is StepStatus.FAILED and not is_running:
-        yield f"cursus-sandbox rerun {run} --failed"
+        yield typed("rerun", result, options="--failed")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult
+from cursus_sandbox.reports.commands import by_hand
 from cursus_sandbox.reports.text import shown
 from cursus_sandbox.tables.mismatch import Mismatch, Severity
 from cursus_sandbox.tables.report import Blame, DataCompatibilityReport
@@ -16,8 +17,11 @@ def failure_details(step: StepExecutionResult, result: PipelineExecutionResult) 
     found = ["\n".join(finding_lines(report, one, result)) for report in step.reports for one in report.errors]
     if step.message:
         found.insert(0, step.message)
-    where = [("log: ", step.log), ("once more, by hand: sh ", step.by_hand)]
-    return [*found, *(f"{word}{shown(path)}" for word, path in where if path)]
+    if step.log:
+        found.append(f"log: {shown(step.log)}")
+    if way := by_hand(step, result):
+        found.append(": ".join(way))
+    return found
 
 
 def finding_lines(report: DataCompatibilityReport, finding: Mismatch, result: PipelineExecutionResult) -> Iterator[str]:

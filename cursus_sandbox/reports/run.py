@@ -5,17 +5,16 @@ Lines are laid out here: rich's tables take seconds for a thousand steps.
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.reports.board import OTHER_STYLE, STYLES
+from cursus_sandbox.reports.commands import by_hand, typed
 from cursus_sandbox.reports.findings import depth, finding_lines, origin
 from cursus_sandbox.reports.text import folded, number, printable, shown, size
 from cursus_sandbox.tables.mismatch import Severity
@@ -50,7 +49,7 @@ def _summary(result: PipelineExecutionResult, columns: int, *, quiet: bool) -> I
             yield _line(("warning:", _SEVERITIES[Severity.WARNING]), f"{step.step}: {warning}", indent=0)
     for step in result.steps:
         if step.status is StepStatus.FAILED and not step.data_broken:
-            yield from _failure(step)
+            yield from _failure(step, result)
     if not quiet:
         yield from _metrics(result, columns)
         yield Text()
@@ -108,7 +107,7 @@ def _findings(step: StepExecutionResult, result: PipelineExecutionResult, column
             yield from (Text(folded(f"  {line}", "    ", columns)) for line in (origin(report, result), *depth(report)))
 
 
-def _failure(step: StepExecutionResult) -> Iterator[Text]:
+def _failure(step: StepExecutionResult, result: PipelineExecutionResult) -> Iterator[Text]:
     yield Text()
     yield _bold(f"{step.step}: {step.why}")
     if step.message:
@@ -118,8 +117,8 @@ def _failure(step: StepExecutionResult) -> Iterator[Text]:
     yield _plain("  the end of its log:" if step.log_end else "  its log is empty")
     yield from (_plain(f"    {line}") for line in step.log_end[-_LOG_LINES:])
     yield _plain(f"  log: {shown(step.log)}")
-    if step.by_hand is not None:
-        yield _plain(f"  once more, by hand: sh {shlex.quote(shown(step.by_hand))}")
+    if way := by_hand(step, result):
+        yield _plain(f"  {': '.join(way)}")
 
 
 def _metrics(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
@@ -154,14 +153,11 @@ def _outcome(result: PipelineExecutionResult) -> Text:
 
 def _next(result: PipelineExecutionResult) -> Iterator[str]:
     """The commands to type next: the log of what failed first, all that is known of it, and the whole run as a page."""
-    workspace = result.folder.parent.parent
-    where = "" if workspace == Path.cwd() / ".cursus-sandbox" else f" --workspace {shlex.quote(shown(workspace))}"
     failed = next((step for step in result.steps if step.status is StepStatus.FAILED and step.log), None)
     if failed is not None:
-        named = shlex.quote(f"{result.run}:{failed.step}")
-        yield f"cursus-sandbox logs {named}{where}"
-        yield f"cursus-sandbox explain {named}{where}"
-    yield f"cursus-sandbox report {result.run}{where}"
+        yield typed("logs", result, failed.step)
+        yield typed("explain", result, failed.step)
+    yield typed("report", result)
 
 
 def _line(word: tuple[str, str], said: str, *, indent: int = 2) -> Text:

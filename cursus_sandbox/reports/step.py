@@ -7,18 +7,19 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from cursus_sandbox.pipeline.result import MountRow, StepExecutionResult
+from cursus_sandbox.pipeline.result import MountRow, PipelineExecutionResult, StepExecutionResult
+from cursus_sandbox.reports.commands import by_hand
 from cursus_sandbox.reports.text import printable, shown, size
 
 _WORD = 11  # columns of the word before a fact
 
 
-def print_step(step: StepExecutionResult, console: Console) -> None:
+def print_step(step: StepExecutionResult, result: PipelineExecutionResult, console: Console) -> None:
     """Print how it ended, its attempts, its mounts, the end of its log, and the script that runs it by hand."""
-    console.print(Text("\n").join(_lines(step)), soft_wrap=True)
+    console.print(Text("\n").join(_lines(step, result)), soft_wrap=True)
 
 
-def _lines(step: StepExecutionResult) -> Iterator[Text]:
+def _lines(step: StepExecutionResult, result: PipelineExecutionResult) -> Iterator[Text]:
     yield Text(printable(f"{step.step}: {step.status}"), "bold")
     for word, said in _facts(step):
         yield Text(f"  {word:<{_WORD}}{printable(said)}")
@@ -28,8 +29,9 @@ def _lines(step: StepExecutionResult) -> Iterator[Text]:
     if step.log_end:
         yield Text("  the end of its log")
         yield from (Text(f"    {printable(line)}") for line in step.log_end)
+    if way := by_hand(step, result):
+        yield Text(printable(f"  {': '.join(way)}"))
     if step.by_hand is not None:
-        yield Text(printable(f"  once more, by hand: sh {shown(step.by_hand)}"))
         try:
             script = step.by_hand.read_text(encoding="utf-8", errors="replace")
         except OSError:  # a result may outlive it

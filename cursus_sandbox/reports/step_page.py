@@ -11,6 +11,7 @@ from typing import Any
 
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult
 from cursus_sandbox.reports.charts import Chart, chart
+from cursus_sandbox.reports.commands import by_hand
 from cursus_sandbox.reports.findings import depth, finding_lines
 from cursus_sandbox.reports.text import number, printable, seconds_said, size
 from cursus_sandbox.tables.metrics import MetricsFile, metrics_files
@@ -60,6 +61,7 @@ class StepPage:
     """What the page says of a step.
 
     `findings` are those that belong to none of its channels, `errors` are all that are errors, wherever they stand.
+    `by_hand` says in words, and as a command, how to get to where it failed.
     """
 
     result: StepExecutionResult
@@ -70,6 +72,7 @@ class StepPage:
     outputs: tuple[Channel, ...]
     findings: tuple[Finding, ...]
     errors: tuple[Finding, ...]
+    by_hand: tuple[str, str] | None
     charts: tuple[Chart, ...]
     log: str
     log_cut: bool
@@ -135,6 +138,7 @@ def step_page(
         outputs=outputs,
         findings=tuple(finding for some in found.values() for finding in some),
         errors=errors,
+        by_hand=by_hand(step, result),
         charts=_usage(usage, room.points),
         log=log,
         log_cut=cut,

@@ -40,6 +40,11 @@ class StepFolder:
         return self.path.parents[1].name
 
     @property
+    def workspace(self) -> Path:
+        """The folder of all runs, this one and others."""
+        return self.path.parents[3]
+
+    @property
     def log(self) -> Path:
         """Where its stdout and stderr go."""
         return self.path / "log.txt"

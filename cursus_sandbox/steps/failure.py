@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from cursus_sandbox.engines.engine import Engine
@@ -40,8 +41,10 @@ def with_particulars(
             file.write_text(script, encoding="utf-8", errors="surrogateescape")
             told["by_hand"] = file
             closing.append(f"--- once more, by hand: sh {file} ---")
-    if script is None and result.exit_code is not None:
+    if script is None and last.end.laid_out:
+        words = ["cursus-sandbox", "shell", f"{folder.run}:{result.step}", "--workspace", str(folder.workspace)]
         closing.append(f"--- no script runs it by hand: {_no_script(last.step, engine)} ---")
+        closing.append(f"--- a shell where it failed: {shlex.join(words)} ---")
     with folder.log.open("ab") as log:
         begun = "" if not end or end.endswith(b"\n") else "\n"
         log.write("".join([begun, *(f"{line}\n" for line in closing)]).encode("utf-8", "replace"))

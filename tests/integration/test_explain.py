@@ -40,10 +40,11 @@ def test_every_end_is_explained(failing):
     assert any(line.startswith("    code train.py: ") and " -> " in line for line in said)
     assert "  its last word: KeyError: 'LABEL_FIELD'" in said
     assert "    Give it one: env: {NAME: value} of the step, or secrets: for what must not be seen." in said
-    assert said[-1] == f"next: cursus-sandbox rerun {second} --failed"
+    there = f"--workspace {failing.workspace}"
+    assert said[-1] == f"next: cursus-sandbox rerun {second} --failed {there}"
     skipped = explain(failing, "report").stdout
     assert "  train failed: exit code 1" in skipped
-    assert skipped.endswith(f"next: cursus-sandbox explain {second}:train\n")
+    assert skipped.endswith(f"next: cursus-sandbox explain {second}:train {there}\n")
     assert f"it did not run: unchanged since run {first}, so what it left then was taken over" in (
         explain(failing, "last:load").stdout
     )

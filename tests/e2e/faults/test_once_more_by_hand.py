@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -96,9 +97,23 @@ def test_by_hand_with_a_network(docker_box):
     assert network not in listed.stdout
 
 
-def test_why_there_is_no_script(box):
-    """Where no script can run a step by hand, the end of its log says why."""
-    box.step("bad", "sys.exit(7)", secrets={"TOKEN": "env:MY_TOKEN"})
-    ended = box.run(code=1, environment={"MY_TOKEN": "s3cr3t-0f-mine"})
+def test_a_shell_instead_of_a_script(box, tmp_path):
+    """Where no script can run a step by hand, its log says why, and all that tells of it has the command of a shell."""
+    box.step("bad", "say('half'); sys.exit(7)", secrets={"TOKEN": "env:MY_TOKEN"})
+    junit = tmp_path / "junit.xml"
+    ended = box.run("--junit", str(junit), code=1, environment={"MY_TOKEN": "s3cr3t-0f-mine"})
     assert ended.step("bad")["by_hand"] is None
-    assert ended.log("bad").endswith("--- no script runs it by hand: it would hold the step's secrets ---\n")
+    _, why, way = ended.log("bad").splitlines()
+    assert why == "--- no script runs it by hand: it would hold the step's secrets ---"
+    command = f"cursus-sandbox shell {ended.run.name}:bad --workspace"
+    assert way == f"--- a shell where it failed: {command} {box.workspace} ---"
+    command += f" {box.workspace.relative_to(box.folder)}"
+    assert f"a shell where it failed: {command}" in junit.read_text()
+    there = ["--workspace", str(box.workspace)]
+    page = tmp_path / "report.html"
+    for said in (["runs", "show"], ["runs", "show", f"{ended.run.name}:bad"], ["report", "--output", str(page)]):
+        with box.start(command=[box.command()[0], *said, *there], as_json=False) as running:
+            assert command in running.ended(code=0).stdout + (page.read_text() if page.exists() else "")
+    looks = [*shlex.split(command), "--", "cat", "/opt/ml/processing/output/out/said"]
+    with box.start(command=[box.command()[0], *looks[1:]], as_json=False) as running:
+        assert running.ended(code=0).stdout == "half"

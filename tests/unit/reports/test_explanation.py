@@ -15,9 +15,10 @@ AT = datetime(2026, 1, 2, tzinfo=UTC)
 AFTER = {"load": (), "train": ("load",), "score": ("train",), "report": ("score", "load")}
 
 
-def run(*steps):
+def run(*steps, workspace=".cursus-sandbox"):
+    folder = Path(workspace).absolute() / "runs/r7"
     return PipelineExecutionResult(
-        pipeline="p", run="r7", folder=Path("/w/r7"), engine="local", started_at=AT, seconds=1.0, steps=steps
+        pipeline="p", run="r7", folder=folder, engine="local", started_at=AT, seconds=1.0, steps=steps
     )
 
 
@@ -130,6 +131,16 @@ def test_a_run_that_goes_on():
     text = lines(step("train", "stopped", "it runs", log=Path("/w/log.txt")), is_running=True)
     assert text[0] == "train: running in run r7"
     assert text[-1] == "next: cursus-sandbox logs --follow r7:train"
+
+
+def test_a_workspace_elsewhere():
+    """What is to be typed leads there from here: a workspace that isn't the usual one is named."""
+    failed = step("train", "failed", "exit code 1", exit_code=1)
+    told = explanation(failed, run(failed, workspace="/a b"), after=AFTER)
+    assert told.next == (
+        "cursus-sandbox shell r7:train --workspace '/a b'",
+        "cursus-sandbox rerun r7 --failed --workspace '/a b'",
+    )
 
 
 def test_a_step_that_failed_before():
