@@ -87,6 +87,12 @@ def _tell(result: PipelineExecutionResult, telling: Telling) -> None:
 
     from cursus_sandbox.reports.run import print_summary
 
+    if telling.junit is not None:
+        from cursus_sandbox.reports.junit import junit as junit_xml
+
+        written(telling.junit, junit_xml(result))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _tell_github(result)
     stream = sys.stderr if telling.events == "-" else sys.stdout
     if telling.as_json:
         put(json_of(result.model_dump(mode="json")), stream)
@@ -95,12 +101,6 @@ def _tell(result: PipelineExecutionResult, telling: Telling) -> None:
         console = Console(file=summary, width=there.width, force_terminal=there.is_terminal)
         print_summary(result, console, quiet=telling.quiet)
         put(summary.getvalue(), stream)
-    if telling.junit is not None:
-        from cursus_sandbox.reports.junit import junit as junit_xml
-
-        written(telling.junit, junit_xml(result))
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        _tell_github(result)
 
 
 def _allow_many_files() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -46,5 +46,6 @@ def say_error(text: str) -> None:
     """Write an error to stderr, after what went to stdout."""
     from cursus_sandbox.reports.text import plain_lines
 
-    put("", sys.stdout)
-    put(f"error: {plain_lines(text)}\n", sys.stderr)
+    for words, stream in (("", sys.stdout), (f"error: {plain_lines(text)}\n", sys.stderr)):
+        with suppress(OSError):  # where there is no room for it, the exit code says it
+            put(words, stream)

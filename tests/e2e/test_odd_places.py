@@ -70,6 +70,17 @@ def test_a_stdout_that_is_full(folder, command):
     assert ended.stderr == b"error: what was to be said can't be written: No space left on device\n"
 
 
+@pytest.mark.parametrize("options", ["--json", "--quiet", "--junit junit.xml"])
+def test_a_result_that_can_not_be_written(folder, options):
+    """A run that is well, but whose result finds no room on stdout, ends with 4; what else is written stays."""
+    if reason := why_absent():
+        pytest.skip(reason)
+    ended = shell(f"run run dag.yaml --engine local {options} > /dev/full", folder)
+    assert ended.returncode == 4
+    assert ended.stderr.endswith(b"error: what was to be said can't be written: No space left on device\n")
+    assert (folder / "junit.xml").exists() == ("junit" in options)
+
+
 @pytest.mark.parametrize("command", ["--help", "plan dag.yaml", "doctor", "contracts list", "init new", "rnu"])
 def test_a_reader_of_one_line(folder, command):
     """Whoever reads no more than a line is told no more, and gets no traceback."""
