@@ -1,4 +1,4 @@
-"""Bytes that are read or fetched, told now and then while that goes on."""
+"""Bytes that are read, copied or fetched, told now and then while that goes on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SECONDS_BETWEEN_WORDS = 0.25
 class Amount:
     """Counts the bytes of one work, from several threads, and tells how many there are by now; at first nothing.
 
-    `total` is how many there will be, where that is known.
+    `total` is how many there will be, where that is known; what is expected is added to it.
     """
 
     def __init__(self, tell: Observer, what: str, *, step: str | None = None, total: int | None = None) -> None:
@@ -22,6 +22,11 @@ class Amount:
         self._done = 0
         self._told = time.monotonic()
 
+    def expect(self, more: int) -> None:
+        """So many bytes more are to come."""
+        with self._lock:
+            self._total = (self._total or 0) + more
+
     def add(self, more: int) -> None:
         """So many bytes more are done."""
         with self._lock:
@@ -29,5 +34,5 @@ class Amount:
             if (now := time.monotonic()) < self._told + _SECONDS_BETWEEN_WORDS:
                 return
             self._told = now
-            done = self._done
-        self._tell(Progress(what=self._what, step=self._step, done=done, total=self._total, in_bytes=True))
+            done, total = self._done, self._total
+        self._tell(Progress(what=self._what, step=self._step, done=done, total=total, in_bytes=True))

@@ -15,6 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from cursus_sandbox.amount import Amount
+from cursus_sandbox.bytes_done import heard
 from cursus_sandbox.caching.cache import Cache, refusals
 from cursus_sandbox.caching.ingredients import Ingredients, Surroundings
 from cursus_sandbox.engines.engine import EngineKind
@@ -28,7 +29,6 @@ from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutio
 from cursus_sandbox.pipeline.schedule import Schedule
 from cursus_sandbox.pipeline.selection import NOT_SELECTED
 from cursus_sandbox.pipeline.source import StepOutput
-from cursus_sandbox.runs.contents import heard
 from cursus_sandbox.runs.folders import INGREDIENTS, RunFolder, StepFolder, unwritable
 from cursus_sandbox.runs.journal import Journal
 from cursus_sandbox.runs.pruning import size_of
@@ -273,7 +273,7 @@ class Walk:
             why = f"outputs of run {earlier.run}"
             return StepExecutionResult(step=step.name, status=StepStatus.REUSED, why=why, outputs=left)
         self._tell(Progress(what="reading what it depends on", step=step.name))
-        with heard(Amount(self._tell, "reading what it depends on", step=step.name).add):
+        with heard(Amount(self._tell, "reading what it depends on", step=step.name)):
             answer = self.cache.answer(step)
         if answer.damaged is not None:
             set_aside(answer.damaged)

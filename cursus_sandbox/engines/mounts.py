@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
+from cursus_sandbox.bytes_done import copy_bytes, expect
 from cursus_sandbox.engines.engine import Job, Mount, MountMode
 from cursus_sandbox.errors import EngineError
 
@@ -104,7 +105,7 @@ def copy(source: Path, there: Path) -> None:
 
 def _copy_file(source: str | Path, there: str | Path) -> None:
     """Copy bytes, mode and times, as an overlay would show them."""
-    shutil.copyfile(source, there)
+    copy_bytes(source, there)
     shutil.copystat(source, there)
 
 
@@ -145,6 +146,7 @@ def _placed(job: Job, mount: Mount, private: Private, *, folder: Path, user: str
         _hand_over([upper, *(made for point in points for made in point)], user)
         return Placed(source, mount.target, writable=True, overlay=private, upper=upper, work=work)
     there = folder / "copy"
+    expect(source)
     try:
         copy(source, there)
     except (OSError, shutil.Error) as error:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Self
 
+from cursus_sandbox import bytes_done
 from cursus_sandbox.errors import EngineError
 
 PIECE = 1024 * 1024
@@ -41,6 +42,8 @@ class Parcel:
 
 def packed(*parcels: Parcel) -> Iterator[bytes]:
     """Give a tar stream. EngineError for what can't be sent: what is no file, folder or link, or changes meanwhile."""
+    for parcel in parcels:
+        bytes_done.expect(parcel.source)
     for parcel in parcels:
         try:
             yield from filter(None, _entries(parcel))  # nothing in between is taken for the end
@@ -195,6 +198,7 @@ def _content(header: tarfile.TarInfo, path: Path) -> Iterator[bytes]:
                 raise OSError(None, "it became shorter while it was read", str(path))
             left -= len(piece)
             yield piece
+            bytes_done.add(len(piece))
     yield _padding(header.size)
 
 

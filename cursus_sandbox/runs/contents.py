@@ -13,18 +13,18 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from cursus_sandbox import bytes_done
 
 _CHUNK = 1 << 20
 _MOST_REMEMBERED = 200_000  # files
 _SHA256 = 64  # digits
 _TICK = 100_000_000  # ns: two changes within one tick of a file system's clock look like one
 _COARSE_TICK = 2_000_000_000  # of file systems that count whole seconds, or two
-_HEARD: ContextVar[Callable[[int], None]] = ContextVar("heard", default=lambda _: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Contents:
                 self._remember(name, [*seen, known[4]])
             return Content(status.st_size, known[4])
         before = time.time_ns()
-        sha256 = sha256_of(descriptor if descriptor is not None else name, heard=_HEARD.get())
+        sha256 = sha256_of(descriptor if descriptor is not None else name)
         tick = _TICK if status.st_mtime_ns % 1_000_000_000 else _COARSE_TICK
         if max(status.st_mtime_ns, status.st_ctime_ns) + tick < before:
             self._remember(name, [*seen, sha256])
@@ -153,26 +153,14 @@ class Contents:
         self._is_new = True
 
 
-@contextmanager
-def heard(by: Callable[[int], None]) -> Iterator[None]:
-    """While this goes on, `by` is told of the bytes that are read in this thread."""
-    before = _HEARD.set(by)
-    try:
-        yield
-    finally:
-        _HEARD.reset(before)
-
-
-def sha256_of(
-    file: int | str, *, go_on: Callable[[], bool] = lambda: True, heard: Callable[[int], None] = lambda _: None
-) -> str:
-    """The SHA-256 of a file, by name or open; InterruptedError when it is not to go on; `heard` hears of the bytes."""
+def sha256_of(file: int | str, *, go_on: Callable[[], bool] = lambda: True) -> str:
+    """The SHA-256 of a file, by name or open; InterruptedError when it is not to go on."""
     opened = file if isinstance(file, int) else os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         digest = hashlib.sha256()
         while data := os.read(opened, _CHUNK):
             digest.update(data)
-            heard(len(data))
+            bytes_done.add(len(data))
             if not go_on():
                 raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR))
         return digest.hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import fcntl
 import os
 import shutil
 import stat
@@ -11,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cursus_sandbox.bytes_done import copy_bytes, expect
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.sagemaker.artifacts import pack
@@ -19,7 +19,6 @@ from cursus_sandbox.untrusted import opened
 
 MESSAGE = "message"
 _MESSAGE_LENGTH = 1024  # DescribeProcessingJob ExitMessage, DescribeTrainingJob FailureReason
-_FICLONE = 0x40049409  # ioctl_ficlone(2): btrfs, XFS and others
 
 
 def stage(staging: Staging) -> None:
@@ -34,9 +33,12 @@ def stage(staging: Staging) -> None:
         try:
             os.link(source.resolve(), target)
         except OSError:  # another file system, or one without hard links
-            shutil.copyfile(source, target)
+            expect(source)
+            copy_bytes(source, target)
     for folder, file in staging.archives:
         pack(folder, file)
+    for source, _ in staging.copies:
+        expect(source)
     for source, target in staging.copies:
         target.parent.mkdir(parents=True, exist_ok=True)
         copy(source, target)
@@ -106,16 +108,9 @@ def copy(source: Path, target: Path) -> None:
 
 
 def _copy_file(source: str | Path, target: str | Path) -> None:
-    """A copy that shares its blocks with the source until one of them is written, where the file system can."""
-    mode = Path(source).stat().st_mode
-    if not stat.S_ISREG(mode):
-        raise shutil.SpecialFileError(f"{source} is no regular file, it can't be copied")
-    with Path(source).open("rb") as original, Path(target).open("wb") as copy:
-        try:
-            fcntl.ioctl(copy, _FICLONE, original.fileno())
-        except OSError:
-            shutil.copyfileobj(original, copy)
-    if mode & 0o111:
+    """A copy that can be executed if the source can."""
+    copy_bytes(source, target)
+    if (mode := Path(source).stat().st_mode) & 0o111:
         Path(target).chmod(Path(target).stat().st_mode | mode & 0o111)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cursus_sandbox.amount import Amount
+from cursus_sandbox.bytes_done import heard
 from cursus_sandbox.engines.engine import Engine, EngineKind, Exit, Job, Prepared, Why
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.events import Observer, Progress
@@ -120,11 +122,11 @@ class Attempt:
             )
         job, staging = job_of(step, self.sources, folders, self.run, self.engine)
         if self.prepared is None:
-            self._progress("laying out its files")
-            stage(staging)
+            self._lay_out(staging)
         self._progress("starting")
         if self.prepared is None:
-            ended = self.engine.run(job, self._write, watcher=self.log.used)
+            with heard(Amount(self.tell, "copying its files", step=step.name)):
+                ended = self.engine.run(job, self._write, watcher=self.log.used)
         else:
             ended = self.prepared.run(self._write, watcher=self.log.used)
         return AttemptEnd(ended, warnings=remarks(step, ended), laid_out=(job, staging))
@@ -167,6 +169,12 @@ class Attempt:
         )
         ended = self.engine.run(job, self._write, transform.visit, self.log.used)
         return AttemptEnd(ended, done=transform.done, failure=transform.failure, laid_out=(job, staging))
+
+    def _lay_out(self, staging: Staging) -> None:
+        doing = "laying out its files"
+        self._progress(doing)
+        with heard(Amount(self.tell, doing, step=self.step.name)):
+            stage(staging)
 
     def _write(self, data: bytes) -> None:
         write(self.log, data)
