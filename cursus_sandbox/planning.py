@@ -22,7 +22,6 @@ from cursus_sandbox.documents import (
 )
 from cursus_sandbox.documents.golden import WrittenGolden, golden_file, read_golden
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
-from cursus_sandbox.inputs.missing import missing_sources
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.cursus_config import CursusConfigs
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepConfiguration
@@ -150,8 +149,11 @@ class PipelineDAGResolver(Resolver):
         if self.golden:
             file = golden_file(self._written.file) if self._written.file else "golden"
             plan = replace(plan, remarks=(*plan.remarks, f"{file}: data are held to the schemas blessed there, too"))
-        if runnable and (missing := missing_sources(plan)):
-            raise DocumentError(self._located(missing))
+        if runnable:
+            from cursus_sandbox.inputs.missing import missing_sources  # noqa: PLC0415 -- what a plan needs none of
+
+            if missing := missing_sources(plan):
+                raise DocumentError(self._located(missing))
         if strict and plan.warnings:
             refused = [
                 Problem(f"step '{step.name}': {warning}", ("steps", step.name))

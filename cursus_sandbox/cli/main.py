@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from contextlib import suppress
+from copy import copy
 from typing import Annotated
 
 import typer
@@ -103,13 +105,32 @@ def main(arguments: list[str] | None = None) -> None:
     process.prepare(debug=debug)
     if completion.is_asked_for():
         sys.exit(completion.answer(lambda: app(args=words, prog_name=PROGRAM)))
-    sys.exit(_ended(words, debug=debug))
+    code = _ended(words, debug=debug)
+    if debug or arguments is not None:  # who looks into the process, or called us in theirs, has more to do
+        sys.exit(code)
+    process.leave(code)
+
+
+def _called(words: list[str]) -> int:
+    """The exit code of a command, after the last of what it prints has gone out."""
+    code = _narrowed(words)(args=words, prog_name=PROGRAM, standalone_mode=False) or ExitCode.OK
+    with suppress(BrokenPipeError):  # who reads no further wants no more
+        sys.stdout.flush()
+    return code
+
+
+def _narrowed(words: list[str]) -> typer.Typer:
+    """The app with nothing but the verb that is called, if one is: Typer makes the options of every verb it has."""
+    one = copy(app)
+    one.registered_commands = [verb for verb in app.registered_commands if [verb.name] == words[:1]]
+    one.registered_groups = [verb for verb in app.registered_groups if [verb.name] == words[:1]]
+    return one if one.registered_commands or one.registered_groups else app
 
 
 def _ended(words: list[str], *, debug: bool) -> int:
     """The exit code of a command, after what went wrong was said."""
     try:
-        return app(args=words, prog_name=PROGRAM, standalone_mode=False) or ExitCode.OK
+        return _called(words)
     except misuse.Misuse as error:
         misuse.say(error)
         return ExitCode.DOCUMENTS

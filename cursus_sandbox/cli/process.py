@@ -5,7 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import threading
 from io import TextIOWrapper
+from typing import NoReturn
+
+from cursus_sandbox.cli.output import put
 
 _ENCODING = "PYTHONIOENCODING"
 _STARTED_AGAIN = "_CURSUS_SANDBOX_ENCODING"  # what the variable above was before
@@ -20,6 +24,18 @@ def prepare(*, debug: bool) -> None:
     _have_streams()
     if not debug:
         sys.unraisablehook = _say_nothing_of_odd_rows
+
+
+def leave(code: int) -> NoReturn:
+    """End the process, at once where nothing else goes on in it.
+
+    Python would first look for cycles among all that was made, and take it apart: a tenth of what a plan takes.
+    """
+    if threading.active_count() > 1:
+        sys.exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        put("", stream)
+    os._exit(code)
 
 
 def start_again_in_utf8() -> None:

@@ -96,6 +96,8 @@ def read_pipeline(file: Path) -> Written:
 
     Raises DocumentError if nothing can be made of it; else what is wrong is in `problems`, and left out.
     """
+    for part in (PipelineDAG, StepConfiguration, PipelineDefaults):
+        part.model_rebuild()  # pydantic would build it anew for each whole that has it
     tree = read_tree(file)
     content = tree.content
     if content is None:

@@ -62,7 +62,7 @@ def test_a_stdout_that_is_closed(folder, command):
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
-@pytest.mark.parametrize("command", ["--help", "plan dag.yaml", "contracts list"])
+@pytest.mark.parametrize("command", ["--help", "plan dag.yaml", "plan dag.yaml --format mermaid", "contracts list"])
 def test_a_stdout_that_is_full(folder, command):
     """A disk that is full where the output goes is the machine's fault, and said in a line."""
     ended = shell(f"run {command} > /dev/full", folder)
