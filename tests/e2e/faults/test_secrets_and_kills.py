@@ -18,7 +18,8 @@ def test_a_secret_of_a_step_that_fails(box):
     box.step("uses", says, secrets={"TOKEN": "env:MY_TOKEN"}, retries=retries)
     ended = box.run(code=1, environment={"MY_TOKEN": SECRET})
     uses = ended.step("uses")
-    assert (uses["message"], uses["log_end"][-1], uses["by_hand"]) == ("***", "no ***", None)
+    assert (uses["message"], uses["by_hand"]) == ("***", None)
+    assert {"***", "no ***"} <= set(uses["log_end"])  # of two streams the daemon keeps no order
     assert SECRET not in ended.text
     left = [
         path
