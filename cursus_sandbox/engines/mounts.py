@@ -125,9 +125,15 @@ def _problem(mount: Mount) -> str | None:
 
 
 def _lacks(parent: Mount, target: PurePosixPath) -> bool:
-    if parent.target not in target.parents:
+    if not _is_inside(target, parent.target):
         return False
     return not (parent.source / target.relative_to(parent.target)).exists()
+
+
+def _is_inside(target: PurePosixPath, folder: PurePosixPath) -> bool:
+    """Whether a path lies in a folder. Of all pairs of mounts it is asked, and to look among its parents takes long."""
+    inside, around = target.parts, folder.parts
+    return len(inside) > len(around) and inside[: len(around)] == around
 
 
 def _placed(job: Job, mount: Mount, private: Private, *, folder: Path, user: str | None) -> Placed:
@@ -160,7 +166,7 @@ def _placed(job: Job, mount: Mount, private: Private, *, folder: Path, user: str
 
 def _mount_point(inner: Mount, outer: Mount, source: Path, upper: Path) -> list[Path]:
     """Make the place of a mount inside an overlay, and give what was made: made by a daemon it would be root's."""
-    if outer.target not in inner.target.parents:
+    if not _is_inside(inner.target, outer.target):
         return []
     inside = inner.target.relative_to(outer.target)
     if (source / inside).exists():

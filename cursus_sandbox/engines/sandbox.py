@@ -80,13 +80,8 @@ class Sandbox:
         self._process.wait()
         self._close()
         give_up = time.monotonic() + SECONDS_TO_DIE
-        while self._is_alive() and time.monotonic() < give_up:
+        while self._is_left() and time.monotonic() < give_up:
             time.sleep(0.001)  # the kernel is killing what was left in the namespace; its first process goes last
-        if self.first is not None:
-            with suppress(
-                ChildProcessError
-            ):  # its parent is the machine's first process, or we, if that is what we are
-                os.waitpid(self.first, os.WNOHANG)
 
     def hear(self, data: bytes) -> None:
         """Take in what bubblewrap says about itself: one JSON object a line."""
@@ -110,6 +105,19 @@ class Sandbox:
             with suppress(ProcessLookupError):
                 os.kill(receiver, signal)
         return bool(receivers)
+
+    def _is_left(self) -> bool:
+        """Whether something of it is still there, but for a first process that has nothing more to do than to end.
+
+        That one makes no other, and whoever lost its parent became its child. While the kernel takes its namespaces
+        apart, which takes longer than all else, the next job may begin.
+        """
+        if self.first is None:
+            return False
+        with suppress(ChildProcessError):  # its parent is the machine's first process, or we, if that is what we are
+            if os.waitpid(self.first, os.WNOHANG) == (0, 0):
+                return True
+        return self._is_alive() and (self.exit_code is None or bool(children(self.first)))
 
     def _close(self) -> None:
         for pipe in (self.output, self.status, self._start):

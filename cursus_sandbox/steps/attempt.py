@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cursus_sandbox.amount import Amount
 from cursus_sandbox.bytes_done import heard
-from cursus_sandbox.engines.engine import Engine, EngineKind, Exit, Job, Prepared, Why
+from cursus_sandbox.engines.engine import Engine, EngineKind, Exit, Job, Why
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.events import Observer, Progress
 from cursus_sandbox.pipeline.models import model_of, records_of
@@ -23,6 +24,7 @@ from cursus_sandbox.sagemaker.model import ModelError, create_model, model_folde
 from cursus_sandbox.sagemaker.script_main import main_job
 from cursus_sandbox.sagemaker.serving import serving_job
 from cursus_sandbox.sagemaker.staging import stage
+from cursus_sandbox.steps.ahead import Ready
 from cursus_sandbox.steps.several_hosts import HostsRun
 from cursus_sandbox.steps.watch import StepWatch, write
 
@@ -87,7 +89,7 @@ def job_of(
 class Attempt:
     """An attempt about to be made. `sources` gives the file or folder of each input; `tell` hears what happens.
 
-    What is `prepared` is laid out, too.
+    What is `ready` is laid out.
     """
 
     step: PlannedStep
@@ -97,7 +99,7 @@ class Attempt:
     folders: StepFolders
     log: StepWatch
     tell: Observer
-    prepared: Prepared | None = None
+    ready: Ready | None = None
 
     def end(self) -> AttemptEnd:
         """Make it, to its end. Raises EngineError and OSError only."""
@@ -120,16 +122,16 @@ class Attempt:
                 unfit=hosts_exit.unfit,
                 laid_out=hosts_exit.laid_out,
             )
-        job, staging = job_of(step, self.sources, folders, self.run, self.engine)
-        if self.prepared is None:
-            self._lay_out(staging)
-        self._progress("starting")
-        if self.prepared is None:
-            with heard(Amount(self.tell, "copying its files", step=step.name)):
-                ended = self.engine.run(job, self._write, watcher=self.log.used)
+        if self.ready:
+            laid_out, run_job = (self.ready.job, self.ready.staging), self.ready.run
         else:
-            ended = self.prepared.run(self._write, watcher=self.log.used)
-        return AttemptEnd(ended, warnings=remarks(step, ended), laid_out=(job, staging))
+            laid_out = job, staging = job_of(step, self.sources, folders, self.run, self.engine)
+            self._lay_out(staging)
+            run_job = partial(self.engine.run, job)
+        self._progress("starting")
+        with heard(Amount(self.tell, "copying its files", step=step.name)):
+            ended = run_job(self._write, watcher=self.log.used)
+        return AttemptEnd(ended, warnings=remarks(step, ended), laid_out=laid_out)
 
     def _modelled(self, identity: JobIdentity) -> AttemptEnd:
         """Make a model: nothing is run for it, its archive is unpacked."""
