@@ -5,7 +5,7 @@ Dataclasses that pydantic only writes: nothing reads a plan back, and a pipeline
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
@@ -156,13 +156,13 @@ class PipelineExecutionPlan:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is worth a look before running, each with its step's name."""
-        return tuple(f"{step.name}: {note}" for step in self.steps for note in step.notes)
+        """What is worth a look before running, each with the step it is said of: the first, and how many more."""
+        return _once((step.name, note) for step in self.steps for note in step.notes)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What AWS would refuse or lose, each with its step's name."""
-        return tuple(f"{step.name}: {warning}" for step in self.steps for warning in step.warnings)
+        """What AWS would refuse or lose, told in the same way."""
+        return _once((step.name, warning) for step in self.steps for warning in step.warnings)
 
     def readers(self, step: str, channel: str) -> tuple[tuple[PlannedStep, PlannedInput], ...]:
         """The inputs that read this output."""
@@ -190,6 +190,15 @@ class PipelineExecutionPlan:
             "dependencies": {name: list(before) for name, before in self.dependencies.items()},
             "data_flow_map": {name: dict(flow) for name, flow in self.data_flow_map.items()},
         }
+
+
+def _once(said: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    steps: dict[str, list[str]] = {}
+    for step, text in said:
+        steps.setdefault(text, []).append(step)
+    return tuple(
+        f"{first}{f' and {len(more):,} more' if more else ''}: {text}" for text, (first, *more) in steps.items()
+    )
 
 
 def step_as_json(step: PlannedStep) -> dict[str, Any]:

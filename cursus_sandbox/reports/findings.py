@@ -45,7 +45,7 @@ def detail_lines(finding: Mismatch, *, otherwise: str = "") -> Iterator[str]:
 
 def depth(report: DataCompatibilityReport) -> Iterator[str]:
     """How much was looked at, as a sentence."""
-    if not report.depth:
+    if not report.depth or not report.files:
         return
     rows = "" if report.rows is None else f", {report.rows:,} rows"
     yield f"Looked at: {report.depth}; {report.tables:,} of {report.files:,} files are tables{rows}."
@@ -62,7 +62,10 @@ def origin(report: DataCompatibilityReport, result: PipelineExecutionResult) -> 
     step, colon, _ = report.data.partition(":")
     written = result.step_results.get(step) if colon else None
     if written is None:
-        return f"The data are {report.data}."
+        return f"Read from: {report.data}."
     log = f" (log: {shown(written.log)})" if written.log else f" ({written.why})" if written.why else ""
-    kept = ", which breaks its own contract" if report.blame is Blame.PRODUCER else ", within its own contract"
+    if report.blame is Blame.EDGE:
+        kept = ", within its own contract"
+    else:
+        kept = ", which breaks its own contract" if report.errors else ""
     return f"Written by step '{step}'{log}{kept}."

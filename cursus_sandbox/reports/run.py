@@ -17,7 +17,8 @@ from cursus_sandbox.reports.board import OTHER_STYLE, STYLES
 from cursus_sandbox.reports.commands import by_hand, typed
 from cursus_sandbox.reports.findings import depth, finding_lines, origin
 from cursus_sandbox.reports.text import folded, number, printable, shown, size
-from cursus_sandbox.tables.mismatch import Severity
+from cursus_sandbox.tables.mismatch import Mismatch, Severity
+from cursus_sandbox.tables.report import DataCompatibilityReport
 
 _SEVERITIES = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 _STATUS = max(len(status) for status in StepStatus)
@@ -42,8 +43,9 @@ def _summary(result: PipelineExecutionResult, columns: int, *, quiet: bool) -> I
         yield _bold(f"{result.pipeline} on the {result.engine} engine")
         yield from (_plain(f"note: {note}") for note in result.notes)
         yield from _steps(result, columns)
+    known = {_of(report, one) for step in result.steps for report in step.reports for one in report.errors}
     for step in result.steps:
-        yield from _findings(step, result, columns)
+        yield from _findings(step, result, columns, known)
         for warning in step.warnings:
             yield Text()
             yield _line(("warning:", _SEVERITIES[Severity.WARNING]), f"{step.step}: {warning}", indent=0)
@@ -89,22 +91,35 @@ def _why(step: StepExecutionResult) -> str:
     return f"{step.attempts} attempts{before}"
 
 
-def _findings(step: StepExecutionResult, result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
-    """The data findings, each with what to do; below those of one check, whose data they are and how deep it went."""
+def _findings(
+    step: StepExecutionResult, result: PipelineExecutionResult, columns: int, known: set[object]
+) -> Iterator[Text]:
+    """The data findings, each with what to do; below those of one check, whose data they are and how deep it went.
+
+    A warning is told once, though writer and readers have it, and not where it is an error of one: `known` has those.
+    """
     for report in step.reports:
-        for finding in report.findings[:_FINDINGS]:
+        warnings = {_of(report, one): one for one in report.warnings if _of(report, one) not in known}
+        findings = (*report.errors, *warnings.values())
+        known.update(warnings)
+        for finding in findings[:_FINDINGS]:
             first, *more, _ = finding_lines(report, finding, result)
             word = f"data {finding.severity}:"
             said = folded(f"{word} {first}", "  ", columns)
             yield Text()
             yield Text(word, _SEVERITIES[finding.severity]).append(said.removeprefix(word), "default")
             yield from (Text(folded(f"  {line}", "    ", columns)) for line in more)
-        if len(report.findings) > _FINDINGS:
+        if len(findings) > _FINDINGS:
             yield Text()
-            yield _plain(f"  and {len(report.findings) - _FINDINGS} findings more, all in result.json")
-        if report.findings:
+            yield _plain(f"  and {len(findings) - _FINDINGS} findings more, all in result.json")
+        if findings:
             yield Text()
             yield from (Text(folded(f"  {line}", "    ", columns)) for line in (origin(report, result), *depth(report)))
+
+
+def _of(report: DataCompatibilityReport, finding: Mismatch) -> object:
+    """What a finding says, whoever has it."""
+    return report.data, finding.file, finding.message
 
 
 def _failure(step: StepExecutionResult, result: PipelineExecutionResult) -> Iterator[Text]:

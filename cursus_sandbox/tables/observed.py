@@ -78,6 +78,7 @@ def special_file(path: Path, *, file: str) -> Mismatch | None:
         return None
     names = {stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     found = names.get(stat.S_IFMT(mode), "a device")
+    copied = "; cp -rL copies what links lead to" if stat.S_ISLNK(mode) else ""
     return Mismatch(
         kind=Kind.SPECIAL_FILE,
         severity=Severity.ERROR,
@@ -85,7 +86,7 @@ def special_file(path: Path, *, file: str) -> Mismatch | None:
         expected="a regular file",
         found=found,
         message=f"this is {found}, not a regular file",
-        hint="write a regular file: SageMaker uploads nothing else to S3",
+        hint=f"have a regular file there: nothing else gets to S3{copied}",
     )
 
 

@@ -1,7 +1,7 @@
 """The plan: its views, its schemas, its JSON."""
 
 import json
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 from small import IN, OUT, contract, plan, problems, resolver
@@ -101,6 +101,15 @@ def test_schema_against_schema():
     assert problem.at == ("steps", "Split", "inputs", "rows")
     assert problem.what.startswith("step 'Load' promises 'rows', and column 'id'")
     assert "input 'rows' of step 'Split'" in problem.what
+
+
+def test_the_same_of_several_steps():
+    """What is said of several steps alike is said once, with the first of them and how many more."""
+    made = plan({"Load": {}}, [contract("Load")])
+    steps = tuple(replace(made.steps[0], name=name, notes=("it is odd", name), warnings=("lost",)) for name in "abc")
+    several = replace(made, steps=steps)
+    assert several.notes == ("a and 2 more: it is odd", "a: a", "b: b", "c: c")
+    assert several.warnings == ("a and 2 more: lost",)
 
 
 def test_promises_that_might_not_be_enough():

@@ -140,7 +140,7 @@ def test_data_that_break_a_contract(shown):
     )
     own = DataCompatibilityReport(
         data="preprocess:report",
-        depth="an empty folder",
+        depth="files counted",
         findings=(finding(message="the folder is empty", hint="write it"),),
     )
     outside = DataCompatibilityReport(data="/data/raw", reader="load:DATA", findings=(finding(),))
@@ -165,7 +165,6 @@ data error: preprocess › report: the folder is empty
 
   Written by step 'preprocess' (log: /w/runs/7f3a/steps/preprocess/log.txt), which breaks
     its own contract.
-  Looked at: an empty folder; 0 of 0 files are tables.
 
 data error: train › input_path › train/part-0.parquet: column 'label' is string; contract
   'Train' asks for int64
@@ -183,7 +182,7 @@ data warning: train › input_path › val: column 'x' has nulls (and in 2 more)
 data error: load › DATA: column 'label' is string
   Correct what is written, or the schema.
 
-  The data are /data/raw.
+  Read from: /data/raw.
 
 failed: 3 failed in 9.5 s
 outputs and logs: /w/runs/7f3a
@@ -192,6 +191,30 @@ next: cursus-sandbox explain 7f3a:preprocess --workspace /w
 next: cursus-sandbox report 7f3a --workspace /w
 """
     )
+
+
+def test_a_warning_of_who_wrote_the_data(shown):
+    """A warning breaks nobody's contract; one that a reader has for the same file and reason is told once."""
+    odd = finding(file="a.csv", severity=Severity.WARNING, hint="write it so", message="the text starts oddly")
+    own = DataCompatibilityReport(data="load:DATA", findings=(odd,))
+    readers = [DataCompatibilityReport(data="load:DATA", reader=f"{name}:DATA", findings=(odd,)) for name in "ab"]
+    text = shown(
+        result(ran("load", 1.0, reports=(own,)), *(ran(one.reader[0], 1.0, reports=(one,)) for one in readers))
+    )
+    assert text.count("the text starts oddly") == 1
+    assert "\n  Written by step 'load' (log: /w/runs/7f3a/steps/load/log.txt).\n" in text
+
+
+def test_a_warning_that_is_an_error_elsewhere(shown):
+    """What one writes with a warning, and its reader can't read, is told as the reader's error."""
+    odd = finding(file="a.csv", severity=Severity.WARNING, message="semicolons")
+    own = DataCompatibilityReport(data="load:DATA", findings=(odd,))
+    error = odd.model_copy(update={"severity": Severity.ERROR})
+    read = DataCompatibilityReport(data="load:DATA", reader="fit:DATA", findings=(error,))
+    failed = StepExecutionResult(step="fit", status=StepStatus.FAILED, data_broken=True, reports=(read,))
+    text = shown(result(ran("load", 1.0, reports=(own,)), failed))
+    assert "data error: fit › DATA › a.csv: semicolons" in text
+    assert "data warning" not in text
 
 
 def test_a_narrow_terminal(shown):
