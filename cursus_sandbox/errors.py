@@ -45,14 +45,14 @@ class Problem:
         return f"{where}{self.what}" + (f"\n  {self.hint}" if self.hint else "")
 
 
-def did_you_mean(name: str, known: Iterable[str], *, or_list: bool = True) -> str:
-    """A hint that names the nearest known name.
+def did_you_mean(name: str, known: Iterable[str], *, or_list: bool = True, prefix: str = "") -> str:
+    """A hint that names the nearest known name; a `prefix` that all of them have makes none nearer.
 
     When nothing is near it lists what there is, if that is wanted and the list is short; else it is empty.
     """
     names = sorted(set(known))
-    if near := _near(name, names):
-        return f"Did you mean '{near}'?"
+    if near := _near(name.removeprefix(prefix), (one.removeprefix(prefix) for one in names)):
+        return f"Did you mean '{prefix}{near}'?"
     if or_list and names and len(names) <= 12:  # noqa: PLR2004 -- a longer list does not help
         return f"There is: {', '.join(names)}."
     return ""

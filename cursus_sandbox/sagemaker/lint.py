@@ -19,6 +19,7 @@ from cursus_sandbox.sagemaker.limits import refusals, underscored
 from cursus_sandbox.sagemaker.script import Habits, habits
 from cursus_sandbox.sagemaker.toolkit import toolkit_variables
 
+_PREFIXES = ("SM_CHANNEL_", "SM_HP_", "SM_")
 _LOOKED_AT = 10_000  # files of a folder; the data checks see all of them
 
 
@@ -70,10 +71,13 @@ def _possibly(step: PlannedStep, found: Habits) -> Iterator[str]:
     if _is_script_mode(step):
         there = {*toolkit_variables(step, step.name), *step.environment}
         for name, line in found.sm_variables.items():
-            if name not in there:
-                near = did_you_mean(name, there, or_list=False)
-                hint = f" {near}" if near else ""
-                yield f"{step.entry_point}:{line} reads {name}, which the job doesn't have.{hint}"
+            if name in there:
+                continue
+            prefix = next(one for one in _PREFIXES if name.startswith(one))
+            alike = (one for one in there if one.startswith(prefix))
+            hint = did_you_mean(name, alike, or_list=False, prefix=prefix)
+            if hint or name in found.sm_needed:
+                yield f"{step.entry_point}:{line} reads {name}, which the job doesn't have.{f' {hint}' if hint else ''}"
 
 
 def _is_script_mode(step: PlannedStep) -> bool:

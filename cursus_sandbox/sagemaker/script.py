@@ -16,9 +16,13 @@ _TELLING = (b"SM_", _CODE.encode(), b"pip", b"symlink")  # a text with none of t
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """Line numbers in a script: where it reads `SM_*` variables, names /opt/ml/code, installs packages, makes links."""
+    """Line numbers in a script: where it reads `SM_*` variables, names /opt/ml/code, installs packages, makes links.
+
+    Without those of the variables that are `sm_needed` it raises.
+    """
 
     sm_variables: dict[str, int]
+    sm_needed: frozenset[str] = frozenset()
     code_folder: int | None = None
     installs: int | None = None
     links: int | None = None
@@ -41,13 +45,10 @@ def habits(script: Path) -> Habits | None:
         for node in nodes
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
     ]
+    read = [one for one in variables_read(nodes) if one.name.startswith("SM_")]
     return Habits(
-        sm_variables=dict(
-            sorted(
-                ((one.name, one.line) for one in variables_read(nodes) if one.name.startswith("SM_")),
-                key=lambda found: -found[1],
-            )
-        ),
+        sm_variables={one.name: one.line for one in sorted(read, key=lambda one: -one.line)},
+        sm_needed=frozenset(one.name for one in read if one.must_be),
         code_folder=next((line for text, line in texts if text == _CODE or text.startswith(f"{_CODE}/")), None),
         installs=min(_installs(nodes), default=None),
         links=min(_links(nodes), default=None),

@@ -25,16 +25,23 @@ def strays(step: PlannedStep, folders: StepFolders) -> tuple[str, ...]:
     outputs = [str(one.path) for one in step.outputs if one.path]
     if step.kind is StepKind.TRAINING:
         outputs += [str(MODEL), str(OUTPUT_DATA)]
-    said = [_sentence(paths, outputs) for _, paths in sorted(found.items())]
+    empty = [str(one.path) for one in step.outputs if one.path and _is_empty(folders.outputs / one.channel)]
+    said = [_sentence(paths, outputs, empty) for _, paths in sorted(found.items())]
     rest = len(said) - _NAMED
     return (*said[:_NAMED], f"and wrote to {rest} folders more in the same way") if rest > 0 else tuple(said)
 
 
-def _sentence(paths: list[PurePosixPath], outputs: list[str]) -> str:
+def _sentence(paths: list[PurePosixPath], outputs: list[str], empty: list[str]) -> str:
     more = f" and {len(paths) - 1:,} more beside it" if len(paths) > 1 else ""
-    near = did_you_mean(str(paths[0].parent), outputs, or_list=False)
+    near = did_you_mean(str(paths[0].parent), empty or outputs, or_list=False)
+    if len(empty) == 1:
+        near = f"Did you mean '{empty[0]}', which is empty?"
     hint = f" {near}" if near else ""
     return f"it wrote {paths[0]}{more}, which is in none of its outputs: SageMaker does not keep that.{hint}"
+
+
+def _is_empty(folder: Path) -> bool:
+    return not any(files for _, _, files in os.walk(folder))
 
 
 def _files(step: PlannedStep, folders: StepFolders) -> Iterator[PurePosixPath]:

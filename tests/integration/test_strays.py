@@ -35,6 +35,15 @@ def test_what_is_written_elsewhere_below_opt_ml(anywhere):
     assert result["train"].warnings == (f"it wrote /opt/ml/models/new/m, {lost} Did you mean '/opt/ml/model'?",)
 
 
+def test_the_output_that_is_empty(anywhere):
+    """Where one output has stayed empty, that is the one that was meant, though another has a nearer name."""
+    script = "(ML / 'processing/test/m').touch(); (ML / 'processing/text').mkdir(); (ML / 'processing/text/m').touch()"
+    outputs = {name: {"path": f"/opt/ml/processing/{name}"} for name in ("test", "train")}
+    anywhere.step("odd", script, outputs=outputs)
+    (said,) = anywhere.run().step_results["odd"].warnings
+    assert said.endswith("Did you mean '/opt/ml/processing/train', which is empty?")
+
+
 def test_several_hosts(in_docker):
     """What the hosts of a job write beside the outputs is named once."""
     script = "(ML / 'outputs').mkdir(); (ML / 'outputs/m').touch(); say('well', name=os.environ.get('X', 'x'))"

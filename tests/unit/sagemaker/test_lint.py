@@ -181,6 +181,16 @@ def test_variables_that_script_mode_does_not_set(warned):
     assert warned(text, TRAINING, start=Start.IMAGE, **given) == ((), ())
 
 
+def test_channels_that_a_script_can_do_without(warned):
+    """A channel that is asked for with `get` may be away; it is noted where it looks like a slip for one that isn't."""
+    text = "import os\nos.environ.get('SM_CHANNEL_{}')\n"
+    assert warned(text.format("VALIDATION"), TRAINING, inputs=[f"{CHANNEL}/train"]) == ((), ())
+    said = "script.py:2 reads SM_CHANNEL_TRIAN, which the job doesn't have. Did you mean 'SM_CHANNEL_TRAIN'?"
+    assert warned(text.format("TRIAN"), TRAINING, inputs=[f"{CHANNEL}/train"]) == ((), (said,))
+    must = warned(text.replace(".get(", "[").replace(")", "]").format("VALIDATION"), TRAINING)
+    assert must == ((), ("script.py:2 reads SM_CHANNEL_VALIDATION, which the job doesn't have.",))
+
+
 def test_script_mode_needs_the_toolkit(tmp_path):
     """That SM_* variables are there only in an image with the toolkit is remarked once, for all steps."""
     (tmp_path / "script.py").write_text("import os\nos.environ['SM_MODEL_DIR']")
