@@ -41,7 +41,7 @@ def init(
         typer.Option(
             "--from-script",
             metavar="FILE",
-            help="A script, whose contract is drafted from its text. Repeatable.",
+            help="A script, whose contract is drafted from its text. Repeatable, in the order they run in.",
             show_default=False,
         ),
     ] = None,

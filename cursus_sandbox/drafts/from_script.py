@@ -7,7 +7,7 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -17,7 +17,7 @@ from cursus_sandbox.drafts.draft import Draft
 from cursus_sandbox.errors import DocumentError, Problem
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.names import pascal, snake
-from cursus_sandbox.sagemaker.script_paths import Constants, paths_used
+from cursus_sandbox.sagemaker.script_paths import CHANNEL, Constants, paths_used
 from cursus_sandbox.sagemaker.script_settings import Argument, Variable, settings_read
 
 _OF_ANY_PROCESS = re.compile(r"SM_|AWS_|PYTHON|LC_|(?:HOME|PATH|USER|LANG|TMPDIR|TMP|TEMP|PWD|SHELL|HOSTNAME|TZ)$")
@@ -36,6 +36,7 @@ class Seen:
     kind: StepKind
     why: str
     channels: Sequence[Channel]
+    dispensable: frozenset[str]  # channels of these names it may do without
     variables: Sequence[Variable]
     arguments: Sequence[Argument]
     columns: dict[str, str]
@@ -58,9 +59,10 @@ def from_scripts(files: Iterable[Path], folder: Path) -> Draft:
             problems.append(Problem(what, file=one.file, hint="Rename one of them."))
     if problems:
         raise DocumentError(problems)
-    drafted = {PurePosixPath("dag.yaml"): _document(seen, folder).encode()}
-    for one in seen:
-        drafted[PurePosixPath("contracts", f"{snake(one.step_type)}.step.yaml")] = _contract(one).encode()
+    fed = [_fed(one, seen[:index]) for index, one in enumerate(seen)]
+    drafted = {PurePosixPath("dag.yaml"): _document(list(zip(seen, fed, strict=True)), folder).encode()}
+    for one, bound in zip(seen, fed, strict=True):
+        drafted[PurePosixPath("contracts", f"{snake(one.step_type)}.step.yaml")] = _contract(one, bound).encode()
     remarks = tuple(f"{one.file.name}:{remark}" for one in seen for remark in one.remarks)
     return Draft(drafted, remarks, ("--data-source", "synthetic"))
 
@@ -95,6 +97,11 @@ def _seen(file: Path) -> Seen:
         kind=kind,
         why=why,
         channels=found,
+        dispensable=frozenset(
+            one.name.removeprefix(CHANNEL).lower()
+            for one in settings.variables
+            if one.name.startswith(CHANNEL) and not one.required and one.default is None
+        ),
         variables=[one for one in settings.variables if not _OF_ANY_PROCESS.match(one.name)],
         arguments=settings.arguments,
         columns={name: of for name, of in settings.columns.items() if name not in words},
@@ -103,7 +110,22 @@ def _seen(file: Path) -> Seen:
     )
 
 
-def _contract(seen: Seen) -> str:
+def _fed(seen: Seen, before: Sequence[Seen]) -> dict[str, str]:
+    """The inputs that a script before leaves under the same name, each with the step and channel: of several the last.
+
+    What is called `model_output` there may be called `model` or `model_input` here.
+    """
+    left = {
+        one.name.removesuffix("_output"): f"{other.step_type}:{one.name}"
+        for other in before
+        for one in other.channels
+        if one.is_output
+    }
+    found = {one.name: left.get(one.name.removesuffix("_input")) for one in seen.channels if not one.is_output}
+    return {name: output for name, output in found.items() if output}
+
+
+def _contract(seen: Seen, fed: Mapping[str, str]) -> str:
     """The text of a contract, with the line each part was seen in."""
     name = seen.file.name
     lines = [
@@ -118,18 +140,21 @@ def _contract(seen: Seen) -> str:
         some = [one for one in seen.channels if one.is_output is wanted]
         lines.append(f"  {title}:" if some else f"  {title}: {{}} # none was seen")
         for one in some:
-            lines += _of_channel(one, seen)
+            lines += _of_channel(one, seen, fed)
     lines += list(_of_arguments(seen))
     lines += list(_of_variables(seen))
     return "\n".join([*lines, ""])
 
 
-def _of_channel(one: Channel, seen: Seen) -> Iterator[str]:
+def _of_channel(one: Channel, seen: Seen, fed: Mapping[str, str]) -> Iterator[str]:
     yield f"    {one.name}: # {_at(seen, *one.lines)}"
     yield f"      path: {one.path}"
     if one.is_output:
         return
-    yield "      required: true"
+    doubt = f" # or false: {_at(seen, *one.lines)} may do without it" if one.name in seen.dispensable else ""
+    yield f"      required: true{doubt}"
+    if one.name in fed:
+        return
     if not _is_table(one):
         yield f"      # {', '.join(one.files)} is no table: bind a folder that has it, in dag.yaml"
         return
@@ -183,8 +208,9 @@ def _of_variables(seen: Seen) -> Iterator[str]:
     yield from (f"    # {one.name}: may be there, and has no default ({_at(seen, one.line)})" for one in bare)
 
 
-def _document(seen: Sequence[Seen], folder: Path) -> str:
+def _document(steps: Sequence[tuple[Seen, Mapping[str, str]]], folder: Path) -> str:
     """The text of a pipeline with a step for each script."""
+    seen = [one for one, _ in steps]
     above = {one.file.absolute().parent for one in seen}
     common = next(iter(above)) if len(above) == 1 else None
     names = ", ".join(one.file.name for one in seen)
@@ -195,17 +221,19 @@ def _document(seen: Sequence[Seen], folder: Path) -> str:
     if common:
         lines.append(f"source_dir: {_quoted(_from(folder, common))}")
     lines.append("steps:")
-    for one in seen:
-        body = list(_of_step(one))
+    for one, fed in steps:
+        body = list(_of_step(one, fed))
         if not common:
             body.insert(0, f"    source_dir: {_quoted(_from(folder, one.file.absolute().parent))}")
         lines += [f"  {one.step_type}:{'' if body else ' {}'}", *body]
     return "\n".join([*lines, ""])
 
 
-def _of_step(seen: Seen) -> Iterator[str]:
-    if named := [one for one in seen.channels if not one.is_output and not _is_table(one)]:
+def _of_step(seen: Seen, fed: Mapping[str, str]) -> Iterator[str]:
+    named = [one for one in seen.channels if not (one.is_output or one.name in fed or _is_table(one))]
+    if fed or named:
         yield "    inputs:"
+        yield from (f"      {name}: {output} # a guess, from the names" for name, output in fed.items())
         yield from (f"      {one.name}: ./{one.name} # a folder with {', '.join(one.files)}" for one in named)
     if required := [one for one in seen.variables if one.required]:
         yield "    env: # values to start with; say what they should be"

@@ -25,7 +25,7 @@ _TOOLKIT = {
     "SM_INPUT_DIR": "/opt/ml/input",
     "SM_INPUT_CONFIG_DIR": "/opt/ml/input/config",
 }
-_CHANNEL = "SM_CHANNEL_"
+CHANNEL = "SM_CHANNEL_"
 
 _WRITING = ("to_", "write", "save", "dump", "mkdir", "makedirs", "touch", "copy2", "make_archive")
 _READING = ("read_", "load", "iterdir", "glob", "rglob", "listdir", "walk", "scandir", "exists", "is_file", "is_dir")
@@ -233,8 +233,8 @@ def _use_of_call(call: ast.Call) -> Use:
 
 
 def _of_toolkit(variable: str) -> Told | None:
-    if variable.startswith(_CHANNEL) and len(variable) > len(_CHANNEL):
-        return Told(f"{PREFIX}/input/data/{variable.removeprefix(_CHANNEL).lower()}")
+    if variable.startswith(CHANNEL) and len(variable) > len(CHANNEL):
+        return Told(f"{PREFIX}/input/data/{variable.removeprefix(CHANNEL).lower()}")
     return Told(_TOOLKIT[variable]) if variable in _TOOLKIT else None
 
 

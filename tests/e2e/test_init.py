@@ -21,6 +21,12 @@ with Path("/opt/ml/processing/output/scores/scores.csv").open("w", newline="") a
     written.writerow(["id", "score"])
     written.writerows([row["id"], float(row["age"]) * float(os.environ["WEIGHT"])] for row in rows)
 """
+PREPARE = """\
+import pandas as pd
+table = pd.read_csv("/opt/ml/processing/input/rows.csv")
+table.to_csv("/opt/ml/processing/train/rows.csv", index=False, header=False)
+"""
+
 TRAIN = """\
 import argparse, json, os, pathlib
 parser = argparse.ArgumentParser()
@@ -95,6 +101,33 @@ def test_a_training_script_elsewhere(tmp_path):
     run_what_comes_next(ended.stdout, tmp_path)
     (model,) = (tmp_path / ".cursus-sandbox").glob("runs/*/steps/Train/outputs/model_output/*")
     assert model.name == "model.tar.gz"
+
+
+def test_scripts_that_feed_each_other(tmp_path):
+    """What a script reads and one before it leaves is wired, and runs; a channel it may do without is told of."""
+    (tmp_path / "prepare.py").write_text(PREPARE)
+    (tmp_path / "train.py").write_text(
+        "import os\n"
+        "from pathlib import Path\n"
+        "rows = (Path(os.environ['SM_CHANNEL_TRAIN']) / 'rows.csv').read_text()\n"
+        "extra = os.environ.get('SM_CHANNEL_VALIDATION')\n"
+        "Path(os.environ['SM_MODEL_DIR'], 'model.txt').write_text(rows)\n"
+    )
+    (tmp_path / "evaluate.py").write_text(
+        "import os\nfrom pathlib import Path\n"
+        "print(os.listdir('/opt/ml/processing/model'), Path('/opt/ml/processing/model/model.tar.gz').stat())\n"
+    )
+    words = ("--from-script", "prepare.py", "--from-script", "train.py", "--from-script", "evaluate.py")
+    ended = cursus_sandbox("init", *words, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    document = (tmp_path / "dag.yaml").read_text()
+    assert "train: Prepare:train # a guess" in document
+    assert "model: Train:model_output # a guess" in document
+    contract = (tmp_path / "contracts/train.step.yaml").read_text()
+    assert "required: true # or false: train.py:4 may do without it" in contract
+    run_what_comes_next(ended.stdout, tmp_path)
+    (log,) = (tmp_path / ".cursus-sandbox").glob("runs/*/steps/Evaluate/log.txt")
+    assert "model.tar.gz" in log.read_text()
 
 
 def test_the_scripts_of_the_example(tmp_path):
