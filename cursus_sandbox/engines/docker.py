@@ -22,6 +22,7 @@ from cursus_sandbox.engines.docker_daemon import SECONDS_TO_RECONNECT, Daemon, r
 from cursus_sandbox.engines.docker_exec import through_exec
 from cursus_sandbox.engines.docker_files import files_of
 from cursus_sandbox.engines.docker_line import docker_run
+from cursus_sandbox.engines.docker_log import ContainerLog
 from cursus_sandbox.engines.docker_networks import make_network_of
 from cursus_sandbox.engines.docker_places import Places
 from cursus_sandbox.engines.docker_prepared import container_ahead
@@ -84,9 +85,11 @@ class DockerEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._runs.end(SECONDS_TO_LEAVE)
-        self._removals.end()
         try:
-            self._daemon.sweep({LABEL: self.id})
+            try:
+                self._removals.end()
+            finally:
+                self._daemon.sweep({LABEL: self.id})
         except EngineError:
             if error is None:  # else the first error is the one to tell
                 raise
@@ -249,7 +252,8 @@ class DockerEngine:
             visit = cleanup.enter_context(Visit(job, visitor))
             visit.begin(self._way(container, labels))
             started = self._supervision.watched(container, threads)
-            ended = self._supervision.exit_of(job, started, log, visit, watcher, threads=threads, began=began)
+            told = ContainerLog(self._daemon, container, log)
+            ended = self._supervision.exit_of(job, started, told, visit, watcher, threads=threads, began=began)
             visit.leave(job_ended_itself=ended.why is None)
             with self._daemon.asking(f"bring back what job '{job.name}' left"):
                 files.bring_back(container)

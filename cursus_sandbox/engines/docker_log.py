@@ -14,8 +14,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Protocol
 
-import docker
+import requests
+
+from cursus_sandbox.engines.docker_daemon import LOST, Daemon
 
 PIECE = 16384  # what the daemon reads at a time; a longer line comes in pieces of that size (moby's logger/copier.go)
 GROWN = b"\n[cursus-sandbox: the log grew beyond what the daemon keeps; a part of it is missing here]\n"
@@ -23,28 +27,43 @@ GROWN = b"\n[cursus-sandbox: the log grew beyond what the daemon keeps; a part o
 Frame = tuple[int, bytes]
 
 
-class ContainerLog:
-    """The log of one container, handed to `deliver` once and in order."""
+class Log(Protocol):
+    """What a container writes, on its way to whoever wants it."""
 
-    def __init__(self, client: docker.APIClient, container: str, deliver: Callable[[bytes], None]) -> None:
-        self._client = client
+    def follow(self) -> None:
+        """Deliver what comes until the end."""
+
+    def complete(self) -> None:
+        """Deliver, of a container that has ended, what is missing."""
+
+
+class ContainerLog:
+    """The log that a daemon keeps of one container, handed to `deliver` once and in order."""
+
+    def __init__(self, daemon: Daemon, container: str, deliver: Callable[[bytes], None]) -> None:
+        self._daemon = daemon
         self._container = container
         self._deliver = deliver
         self._pieces = Pieces()
         self.delivered = 0
 
     def follow(self) -> None:
-        """Deliver what comes until the daemon ends the stream, which says nothing about the container."""
-        for frame in self._frames(follow=True):
-            self._hand_on(frame)
+        """Deliver what comes until the daemon ends the stream, which says nothing about the container.
+
+        What a broken connection takes away comes when the log is made whole.
+        """
+        with suppress(requests.exceptions.RequestException, *LOST):
+            for frame in self._frames(follow=True):
+                self._hand_on(frame)
 
     def complete(self) -> None:
         """Deliver, of a container that has ended, what the follower was not given."""
         before, seen = self.delivered, 0
-        for frame in self._frames(follow=False):
-            seen += 1
-            if seen > before:
-                self._hand_on(frame)
+        with self._daemon.asking(f"read the log of container {self._container[:12]}"):
+            for frame in self._frames(follow=False):
+                seen += 1
+                if seen > before:
+                    self._hand_on(frame)
         if seen < before:
             self._deliver(GROWN)
 
@@ -54,9 +73,10 @@ class ContainerLog:
 
     def _frames(self, *, follow: bool) -> Iterator[Frame]:
         """Give the frames of `GET /containers/{id}/logs`: the SDK's own reader drops the stream's number."""
-        url = f"{self._client.base_url}/v{self._client.api_version}/containers/{self._container}/logs"
+        client = self._daemon.client
+        url = f"{client.base_url}/v{client.api_version}/containers/{self._container}/logs"
         parameters = {"stdout": 1, "stderr": 1, "follow": int(follow)}
-        with self._client.get(url, params=parameters, stream=True, timeout=None) as response:
+        with client.get(url, params=parameters, stream=True, timeout=None) as response:
             response.raise_for_status()
             yield from frames(response.raw.read)
 

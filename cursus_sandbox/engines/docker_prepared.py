@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from cursus_sandbox.engines.arriving import Arriving, arriving
 from cursus_sandbox.engines.docker_container import CommandRefused, OverlayRefused, make, start
 from cursus_sandbox.engines.docker_daemon import Refused
 from cursus_sandbox.engines.docker_files import Mounted, files_of
-from cursus_sandbox.engines.docker_gate import Gate, gate_of
+from cursus_sandbox.engines.docker_gate import Gate, GateLog, NobodyThere, gate_of
+from cursus_sandbox.engines.docker_log import ContainerLog
 from cursus_sandbox.engines.docker_places import Places
 from cursus_sandbox.engines.docker_removals import Removals
 from cursus_sandbox.engines.docker_supervision import Started, Supervision
@@ -44,11 +46,15 @@ class ContainerAhead:
     def run(self, log: Callable[[bytes], None], watcher: Watcher | None = None) -> Exit:
         """Run the job."""
         runs = self.supervision.runs
+        confirm = None
         try:
             with runs.one():
-                ended = NEVER_STARTED if runs.interruptions else self._exit(log, watcher)
+                if runs.interruptions:
+                    return NEVER_STARTED
+                if (ended := self._exit(log, watcher)) and self.started:
+                    confirm = partial(self.started.confirm, ended)
         finally:
-            removal = self.removals.hand_over(self.cleanup)
+            removal = self.removals.hand_over(self.cleanup, confirm)
         if ended is None:
             ended = self.otherwise(self.job, log, None, watcher)
             wait([removal])
@@ -69,9 +75,17 @@ class ContainerAhead:
             except (Refused, CommandRefused, OverlayRefused):
                 return None
             self.started = self.supervision.watched(self.container, self.threads)
-        with Visit(job, None) as nobody:
-            begin = self.gate.open if self.gate else None
-            ended = self.supervision.exit_of(job, self.started, log, nobody, watcher, threads=self.threads, begin=begin)
+        told = GateLog(self.gate, log) if self.gate else ContainerLog(daemon, self.container, log)
+        begin = self.gate.open if self.gate else None
+        try:
+            with Visit(job, None) as nobody:
+                ended = self.supervision.exit_of(
+                    job, self.started, told, nobody, watcher, threads=self.threads, begin=begin
+                )
+        except NobodyThere:
+            return None
+        if self.files.overlaid:
+            self.started.confirm(ended)  # the daemon has unmounted them
         with daemon.asking(f"bring back what job '{job.name}' left"):
             self.files.bring_back(self.container)
         with suppress(OSError):
@@ -100,14 +114,16 @@ def container_ahead(
         return None
     with ExitStack() as cleanup:
         cleanup.callback(remove, waiting.job.scratch)
+        gate = gate_of(waiting.job) if daemon.facts.init and job.image not in without_gate else None
+        if gate:
+            cleanup.callback(gate.close)
         threads = cleanup.enter_context(ThreadPoolExecutor(3, thread_name_prefix=f"ahead-{job.name}"))
+        if gate:
+            cleanup.callback(gate.leave)
         with daemon.asking(f"create the container of job '{job.name}'"):
             files = files_of(waiting.job, daemon, places, private, labels=labels)
             if not isinstance(files, Mounted):
                 return None
-            gate = gate_of(waiting.job) if daemon.facts.init and job.image not in without_gate else None
-            if gate:
-                cleanup.callback(gate.close)
             container = make(waiting.job, daemon, files, cleanup, labels=labels, gate=gate)
         ahead = ContainerAhead(
             job, supervision, removals, otherwise, waiting, files, container, threads, ExitStack(), gate
@@ -116,7 +132,8 @@ def container_ahead(
             gate.await_process(threads)
             try:
                 start(job, daemon, files, container)
-                ahead.started = supervision.watched(container, threads)
+                ahead.started = supervision.watched(container, threads, closely=True)
+                cleanup.callback(ahead.started.close)
             except CommandRefused:  # there is no /bin/sh
                 pass
             finally:

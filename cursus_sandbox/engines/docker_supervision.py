@@ -9,28 +9,61 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import requests
 from docker.errors import APIError
 
 from cursus_sandbox.engines.docker_daemon import LOST, Daemon
-from cursus_sandbox.engines.docker_log import ContainerLog
+from cursus_sandbox.engines.docker_log import Log
+from cursus_sandbox.engines.docker_process import FirstProcess
 from cursus_sandbox.engines.docker_usage import ContainerUsage, is_out_of_memory, oom_kills
 from cursus_sandbox.engines.ending import Ending, Runs
 from cursus_sandbox.engines.engine import Exit, Job, Watcher, Why
 from cursus_sandbox.engines.visit import Visit
 from cursus_sandbox.engines.watch import Watch
+from cursus_sandbox.errors import EngineError
 
 SECONDS_BETWEEN_LOOKS = 0.05
 SECONDS_BETWEEN_LOOKS_AT_A_LIMIT = 0.01
+_WELL = {"ExitCode": 0, "OOMKilled": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A started container: its first process as this machine may know it, and its last state once it has ended."""
+    """A started container: its first process, also as this machine may know it, and its state once it has ended."""
 
     container: str
     pid: int
     ended: Future[dict[str, Any]]
+    process: FirstProcess | None
+
+    def has_ended(self, seconds: float) -> bool:
+        """Wait for its end for so long; whether it has come, as far as anybody says."""
+        if self.process and not self.ended.done():
+            return self.process.has_ended(seconds)
+        return bool(wait([self.ended], seconds).done)
+
+    def has_succeeded(self) -> bool:
+        """Whether it has ended with exit code 0, as far as this machine's kernel says; the daemon has not, perhaps."""
+        return self.process is not None and self.process.succeeded()
+
+    def confirm(self, told: Exit) -> None:
+        """Wait until the daemon, too, knows how it has ended; EngineError where it says another exit code.
+
+        That it went away meanwhile means nothing: the code is known.
+        """
+        try:
+            code = self.ended.result()["ExitCode"]
+        except EngineError:
+            return
+        if code != told.code:
+            raise EngineError(
+                f"container {self.container[:12]} ended with exit code {told.code}, and its daemon says {code}",
+                hint="Report it as a bug of cursus-sandbox, with the versions of the kernel and of the daemon.",
+            )
+
+    def close(self) -> None:
+        """Have no more to do with its first process."""
+        if self.process:
+            self.process.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +74,21 @@ class Supervision:
     runs: Runs
     grace: float
 
-    def watched(self, container: str, threads: ThreadPoolExecutor) -> Started:
-        """Begin to wait for the end of a container that has just been started."""
+    def watched(self, container: str, threads: ThreadPoolExecutor, *, closely: bool = False) -> Started:
+        """Begin to wait for the end of a container that has just been started, `closely` by this machine's kernel, too.
+
+        What that tells comes before the daemon has ended its log, and taken its mounts away.
+        """
         ended = threads.submit(self.daemon.end_of, container)
         with self.daemon.asking(f"inspect container {container[:12]}"):
-            return Started(container, self.daemon.state(container)["Pid"], ended)
+            pid = self.daemon.state(container)["Pid"]
+        return Started(container, pid, ended, FirstProcess.of(container, pid) if closely else None)
 
     def exit_of(
         self,
         job: Job,
         one: Started,
-        log: Callable[[bytes], None],
+        log: Log,
         visit: Visit,
         watcher: Watcher | None,
         *,
@@ -61,27 +98,27 @@ class Supervision:
     ) -> Exit:
         """Have a job `begin`, unless it `began` with its container, and see to it until it has ended.
 
-        `log` is fed; what it uses is looked at, and the clock.
+        `log` is followed; what it uses is looked at, and the clock. That all is well is the kernel's word, where it can
+        be had; of anything else, and of the reasons for it, the daemon knows more.
         """
         kills = oom_kills()
         usage = ContainerUsage(self.daemon.client, one.container, one.pid)
         watch = Watch(watcher, usage.cpu_seconds)
-        whole_log = ContainerLog(self.daemon.client, one.container, log)
         started = time.monotonic() if began is None else began
         if begin:
             begin()
-        followed = threads.submit(_follow, whole_log)
+        followed = threads.submit(log.follow)
         ending = Ending.of(job.limits, started=started, grace=self.grace)
 
         def look() -> None:
             watch.look(usage.sample())
 
         self._look_after(job, one, followed, visit, ending=ending, look=look)
-        state = one.ended.result()
+        well = ending.why is None and one.has_succeeded() and oom_kills() == kills
+        state = _WELL if well else one.ended.result()
         seconds = time.monotonic() - started
         followed.result()
-        with self.daemon.asking(f"read the log of job '{job.name}'"):
-            whole_log.complete()
+        log.complete()
         full = is_out_of_memory(state, limit=job.limits.memory, peak=usage.peak, kills=oom_kills() - kills)
         why = ending.why or (Why.OUT_OF_MEMORY if full else None)
         lost = state["ExitCode"] == 0 and bool(state["OOMKilled"])
@@ -99,7 +136,7 @@ class Supervision:
     ) -> None:
         longest = SECONDS_BETWEEN_LOOKS if job.limits.memory is None else SECONDS_BETWEEN_LOOKS_AT_A_LIMIT
         pause = longest / 10
-        while not one.ended.done():
+        while not one.has_ended(0):
             look()
             if followed.done():
                 followed.result()  # an error of `log` ends the job
@@ -111,11 +148,5 @@ class Supervision:
                 ):  # it has just ended by itself, or `ended` will say that the daemon is gone
                     self.daemon.client.kill(one.container, signal.name)
                     ending.sent(signal, now, ending.reason(now, interruptions=interruptions))
-            wait([one.ended], pause)
+            one.has_ended(pause)
             pause = min(pause * 2, longest)
-
-
-def _follow(log: ContainerLog) -> None:
-    """Follow a log as far as it goes: what a broken connection takes away comes when the log is made whole."""
-    with suppress(requests.exceptions.RequestException, *LOST):
-        log.follow()

@@ -96,7 +96,9 @@ class Ahead:
     def expect(self, step: PlannedStep, sources: Mapping[str, Path], run: RunFolder) -> None:
         """Get a step ready, if that is worth anything; `sources` is where what it reads will be."""
         takes_time = self._engine.runs_images and step.kind in (StepKind.PROCESSING, StepKind.TRAINING)
-        if takes_time and not step.network and not step.secrets and step.instance_count == 1:
+        if step.name in self._expected or step.network or step.secrets or step.instance_count > 1:
+            return
+        if takes_time:
             self._expected[step.name] = self._threads.submit(self._ready, step, sources, run)
 
     @contextmanager

@@ -10,15 +10,19 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import docker
 import pytest
 
 from cursus_sandbox.engines import arriving
-from cursus_sandbox.engines.docker import LABEL
+from cursus_sandbox.engines.docker import LABEL, DockerEngine
+from cursus_sandbox.engines.docker_daemon import Daemon
 from cursus_sandbox.engines.engine import Exit, Job, Limits, Mount, MountMode, Why
+from cursus_sandbox.errors import EngineError
 
 IN = PurePosixPath("/opt/ml/processing/input/data")
 OUT = PurePosixPath("/opt/ml/processing/output/data")
@@ -179,6 +183,51 @@ class TestGate:
         ended, _ = run_ahead(docker_bench, script, limits=Limits(memory=64 * 1024**2))
         assert (ended.code, ended.why) == (137, Why.OUT_OF_MEMORY)
 
+    def test_its_end_is_known_before_the_daemon_says_so(self, docker_bench, monkeypatch, kernel_tells):
+        """That all is well, and the whole log, comes from the kernel; the daemon is heard before it is taken away."""
+        heard, hears = threading.Event(), Daemon.end_of
+
+        def late(daemon: Daemon, container: str) -> dict:
+            heard.wait()
+            return hears(daemon, container)
+
+        monkeypatch.setattr(Daemon, "end_of", late)
+        try:
+            ended, _ = run_ahead(docker_bench, "perl -e 'print \"$_\\n\" for 1 .. 100000'")
+            there = containers(docker_bench)
+        finally:
+            heard.set()
+        assert ended.code == 0
+        assert docker_bench.log == b"".join(b"%d\n" % n for n in range(1, 100001))
+        assert len(there) == 1
+
+    def test_any_other_end_is_the_daemon_s_to_tell(self, docker_bench, monkeypatch):
+        """Where the exit code isn't 0, the daemon's word is waited for."""
+        said = Daemon.end_of
+        monkeypatch.setattr(Daemon, "end_of", lambda *asked: said(*asked) | {"OOMKilled": True})
+        ended, _ = run_ahead(docker_bench, "exit 7")
+        assert (ended.code, ended.why) == (7, Why.OUT_OF_MEMORY)
+
+    def test_a_daemon_that_says_another_exit_code(self, docker_bench, monkeypatch, kernel_tells):
+        """It is an error of the machine, told on leaving, where kernel and daemon don't agree."""
+        said = Daemon.end_of
+        monkeypatch.setattr(Daemon, "end_of", lambda *asked: said(*asked) | {"ExitCode": 3})
+        engine = DockerEngine.connect()
+        ended, _ = run_ahead(replace(docker_bench, engine=engine), "true")
+        assert ended.code == 0
+        with pytest.raises(EngineError, match="exit code 0, and its daemon says 3"):
+            engine.__exit__(None, None, None)
+
+    def test_a_process_that_died_at_its_gate(self, docker_bench):
+        """A job whose process is killed while it waits has not begun: it is run as if it hadn't been prepared."""
+        job, source = job_to_come(docker_bench, "ahead", f"cat {IN}/f")
+        prepared = gate_or_skip(docker_bench, job)
+        with closing(docker.from_env().api) as client:
+            client.kill(prepared.container)
+        arrive(source, f="hello\n")
+        assert prepared.run(docker_bench.log.extend).code == 0
+        assert docker_bench.log == b"hello\n"
+
     def test_large_inputs_are_not_copied(self, docker_bench, monkeypatch):
         """Where the inputs are more than is copied in no time, the job runs as if it hadn't been prepared."""
         job, source = job_to_come(docker_bench, "ahead", f"grep -q 'overlay' /proc/mounts && cat {IN}/f")
@@ -226,6 +275,16 @@ class TestGate:
                 assert client.wait(container, timeout=30)["StatusCode"] == 125
             finally:
                 client.remove_container(container, force=True)
+
+
+@pytest.fixture
+def kernel_tells(docker_bench) -> None:
+    """A kernel that says how another's process has ended, and a daemon whose processes are seen from here."""
+    prepared = gate_or_skip(docker_bench, job_to_come(docker_bench, "kernel", "true")[0])
+    told = prepared.started.process is not None
+    prepared.leave()
+    if not told:
+        pytest.skip("this kernel doesn't tell how another's process has ended: that takes Linux 6.15")
 
 
 def told(log: bytes) -> list[bytes]:
