@@ -162,7 +162,8 @@ def are_known(ingredients: Ingredients) -> bool:
 def _changes(before: Ingredients, now: Ingredients) -> Iterator[str]:
     for name in dict.fromkeys((*now, *before)):
         old, new = before.get(name, {}), now.get(name, {})
-        if old != new:
+        told_by_image = name == "python" and "image" in {*before, *now} and not (old and new)
+        if old != new and not told_by_image:
             yield _change(name, old, new)
 
 
@@ -175,7 +176,8 @@ def _change(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
         case "python" | "image" if old and old.keys() == new.keys():
             return "this machine's Python or its packages changed" if name == "python" else f"{_listed([*new])} changed"
         case "python" | "image":
-            return f"another image: {_listed([*new]) or 'none'}, not {_listed([*old]) or 'none'}"
+            own = "this machine's Python"
+            return f"another image: {_listed([*new]) or own}, not {_listed([*old]) or own}"
         case "settings" | "code" | "environment" | "hyperparameters" | "secrets":
             return f"{name} changed: {_listed(others)}"
     if not old or not new:
