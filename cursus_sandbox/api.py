@@ -20,7 +20,7 @@ from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.retries import NEVER
 from cursus_sandbox.pipeline.secrets import Secret, secret
 from cursus_sandbox.pipeline.selection import Again, Selection, unfinished
-from cursus_sandbox.pipeline.source import S3Settings
+from cursus_sandbox.pipeline.source import S3Objects, S3Settings, s3_uri
 from cursus_sandbox.pipeline.values import duration, size
 from cursus_sandbox.pipeline.values import user as user_of
 from cursus_sandbox.planning import AnyPath, DataSource, Document, Overrides, PipelineDAGResolver, unfed_of
@@ -168,6 +168,7 @@ def run(
     engine: EngineName | Engine = "auto",
     scheduler: str = "local",
     workspace: AnyPath = WORKSPACE,
+    store: str | None = None,
     contracts: Contracts = (),
     image: str | None = None,
     source_dir: AnyPath | None = None,
@@ -213,8 +214,9 @@ def run(
         engine: Where steps run: `docker`, `local` (bubblewrap), `process`, which isolates nothing, or an engine of your
             own. `auto` is docker where an image is named.
         scheduler: Whose hosts steps run on: `local`, this machine, or those of a Dask cluster, `dask://host:8786`,
-            which share the workspace.
+            which share the workspace, or reach the `store`.
         workspace: The folder where runs are kept, made if it isn't there. One run at a time holds it.
+        store: Where the hosts of a cluster that share no folder get files: `s3://bucket/prefix`, reached as `s3` says.
         contracts: Contracts, or folders of `*.step.yaml` and `*_contract.py`, searched before those of
             CURSUS_SANDBOX_CONTRACTS, of the document, of an installed Cursus and the shipped ones.
         image: The image of the steps that don't name one.
@@ -304,7 +306,8 @@ def run(
     images = [step.image for step in planned.steps if step.starts and step.image and step.name in chosen]
     from cursus_sandbox.executor import PipelineExecutor
 
-    with _site(scheduler, engine, images, Path(workspace), pdb=pdb) as (site, notes), resolver.telling_lines():
+    shared = _store(store, scheduler, overrides.s3)
+    with _site(scheduler, engine, images, Path(workspace), shared, pdb=pdb) as (site, notes), resolver.telling_lines():
         executor = PipelineExecutor(
             workspace,
             site=site,
@@ -330,7 +333,13 @@ def run(
 
 @contextmanager
 def _site(
-    scheduler: str, engine: EngineName | Engine, images: list[str], workspace: Path, *, pdb: bool
+    scheduler: str,
+    engine: EngineName | Engine,
+    images: list[str],
+    workspace: Path,
+    store: S3Objects | None,
+    *,
+    pdb: bool,
 ) -> Iterator[tuple[Site, tuple[str, ...]]]:
     """Where steps run, and what should be said of the choice of an engine."""
     from cursus_sandbox.steps.site import ThisMachine
@@ -351,8 +360,25 @@ def _site(
         raise EngineError(
             f"to run on {scheduler}, {error.name} is needed, which is not installed", hint=hint
         ) from error
-    with closing(DaskSite.connect(scheduler, engine=engine, images=images, workspace=workspace)) as site:
+    cluster = DaskSite.connect(scheduler, engine=engine, images=images, workspace=workspace, store=store)
+    with closing(cluster) as site:
         yield site, ()
+
+
+def _store(uri: str | None, scheduler: str, how: S3Settings) -> S3Objects | None:
+    """Where the hosts of a cluster get files, reached as inputs are, but as somebody; DocumentError if it can't be."""
+    if uri is None:
+        return None
+    try:
+        if scheduler == "local":
+            raise ValueError("a store is for the hosts of a cluster, and this run is on this machine alone")
+        store = S3Objects(uri=s3_uri(uri), endpoint_url=how.endpoint_url, region=how.region, profile=how.profile)
+    except ValueError as error:
+        hint = "Name a prefix and the cluster:  --store s3://BUCKET/PREFIX --scheduler dask://HOST:8786"
+        raise DocumentError([Problem(str(error), hint=hint)]) from error
+    from cursus_sandbox.inputs.s3_access import as_reached
+
+    return as_reached(store)
 
 
 def rerun(

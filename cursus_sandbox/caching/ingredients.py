@@ -31,7 +31,7 @@ _WITHOUT = {
     *("image", "source_dir", "inputs", "environment", "hyperparameters"),
 }
 _LIMITS = ("cpus", "memory", "shm_size", "files")
-_NOT_CODE = ("__pycache__", ".git", ".pytest_cache", ".mypy_cache", ".ruff_cache")
+NOT_CODE = ("__pycache__", ".git", ".pytest_cache", ".mypy_cache", ".ruff_cache")
 _MOST_NAMED = 1000  # files of one input; of more, the whole alone can be compared
 _NAMED = 2
 _PARQUET = ".parquet"
@@ -100,12 +100,12 @@ class Cook:
             return {}
         if step.ships_source_dir:
             return _shortened(
-                self.contents.tree(step.source_dir, leave_out=_NOT_CODE, but_not=self.around.workspace, modes=True)
+                self.contents.tree(step.source_dir, leave_out=NOT_CODE, but_not=self.around.workspace, modes=True)
             )
         script = {step.entry_point: self.contents.file(step.source_dir / step.entry_point, linked=linked).sha256}
         if self.around.makes_mounts:
             return script
-        beside = self.contents.tree(step.source_dir, leave_out=_NOT_CODE, but_not=self.around.workspace)
+        beside = self.contents.tree(step.source_dir, leave_out=NOT_CODE, but_not=self.around.workspace)
         return _shortened({name: one for name, one in beside.items() if name.endswith(".py")} | script)
 
     def _files(self, step: PlannedStep, one: PlannedInput, *, linked: bool) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from typer.core import TyperCommand, TyperGroup
 
 GROUPS = {
     "What runs": ("failed", "only", "from_step", "until", "force", "no_cache", "registry"),
-    "Where": ("engine", "scheduler", "image", "pull", "runtime", "jobs", "workspace", "max_size"),
+    "Where": ("engine", "scheduler", "image", "pull", "runtime", "jobs", "workspace", "store", "max_size"),
     "Contracts, scripts and configuration": ("contracts", "source_dir", "config", "lenient", "strict"),
     "Data": ("inputs", "data_source", "rows", "seed", "nasty", "s3", "secrets", "no_values", "update_schemas"),
     "What a step may do, if it doesn't say": (

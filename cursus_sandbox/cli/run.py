@@ -91,8 +91,16 @@ def run(
         ),
     ] = "local",
     workspace: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where runs are kept; the hosts of a cluster share it.")
+        Path, typer.Option(metavar="DIR", help="Where runs are kept; the hosts of a cluster share it, or a --store.")
     ] = Path(".cursus-sandbox"),
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URI",
+            help="Where the hosts of a cluster that share no folder get files: s3://BUCKET/PREFIX.",
+            show_default=False,
+        ),
+    ] = None,
     contracts: Contracts = None,
     config: Config = None,
     source_dir: SourceDir = None,
@@ -189,6 +197,12 @@ def run(
         from cursus_sandbox.cluster.address import contact
 
         parsed("--scheduler", scheduler, contact)
+    if str(workspace).startswith("s3:"):
+        raise typer.BadParameter(
+            "runs are kept in a folder; what the hosts of a cluster share may be a prefix: --store s3://…",
+            param_hint="--workspace",
+        )
+    _check_store(store, scheduler)
     if pdb:
         _check_pdb(engine, only or [])
     telling = Telling(
@@ -209,6 +223,7 @@ def run(
             engine=engine.value,
             scheduler=scheduler,
             workspace=workspace,
+            store=store,
             contracts=contracts or (),
             config=config,
             image=image,
@@ -242,6 +257,19 @@ def run(
         )
 
     end(told(telling, watched), telling)
+
+
+def _check_store(store: str | None, scheduler: str) -> None:
+    """A prefix of S3, and hosts that it is for."""
+    if store is None:
+        return
+    from cursus_sandbox.pipeline.source import s3_uri
+
+    parsed("--store", store, s3_uri)
+    if scheduler == "local":
+        raise typer.BadParameter(
+            "it is for the hosts of a cluster: add --scheduler dask://HOST:8786", param_hint="--store"
+        )
 
 
 def _check_pdb(engine: EngineChoice, only: list[str]) -> None:

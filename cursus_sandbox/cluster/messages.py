@@ -6,19 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cursus_sandbox.cluster.enclosed import Enclosed
+from cursus_sandbox.cluster.parcels import Parcel
+from cursus_sandbox.cluster.shared import Shared, Trouble
 from cursus_sandbox.pipeline.events import Event
+from cursus_sandbox.pipeline.source import S3Objects
 from cursus_sandbox.steps.site import Errand
 from cursus_sandbox.steps.step_run import Done
-
-Trouble = tuple[str, str]  # what is wrong, and what to do
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Asked of every worker before anything starts. `nonce` lies in `folder`; `images` are to be there, or pulled."""
+    """Asked of every worker before anything starts. `nonce` is in what is shared; `images` are there, or pulled."""
 
     engine: str
-    folder: Path
+    shared: Shared
     nonce: str
     images: tuple[str, ...] = ()
     runtimes: tuple[str, ...] = ()
@@ -35,12 +37,24 @@ class Fitness:
     trouble: Trouble | None = None
 
 
+Parcels = Mapping[Path, Parcel | None]
+"""What lies at paths of the run's host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Freight:
+    """What an errand reads, in a store."""
+
+    store: S3Objects
+    parcels: Enclosed[Parcels]
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """An errand, and all that its worker has to know besides.
 
-    `run` is the topic of the run, `number` the errand's own; `there` are the paths that must be seen. What goes on is
-    told every `pace` seconds.
+    `run` is the topic of the run, `number` the errand's own; `there` are the paths that must be seen, or, where no
+    folder is shared, what they read is `freight`. What goes on is told every `pace` seconds.
     """
 
     run: str
@@ -50,6 +64,7 @@ class Letter:
     digests: Mapping[str, str]
     there: tuple[Path, ...]
     pace: float
+    freight: Freight | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +78,13 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of an errand, or why it could not be run there; `last` is what had not been told yet, of `words`."""
+    """What came of an errand, or why it could not be run there; `last` is what had not been told yet, of `words`.
+
+    Where no folder is shared, `left` is the step's folder.
+    """
 
     last: Word
     words: int
     done: Done | None = None
     trouble: Trouble | None = None
+    left: Enclosed[Parcel] | None = None

@@ -11,24 +11,26 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cursus_sandbox.cluster.host_files import own_folder
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import EngineError
 from cursus_sandbox.runs.folders import RunFolder
+from cursus_sandbox.untrusted import remove
 
 
 @contextmanager
-def at_work(run: RunFolder, engine: str) -> Iterator[None]:
-    """Leave word of a task while it runs: on which engine, with which labels, and below which folder."""
+def at_work(run: RunFolder, engine: str, home: Path | None = None) -> Iterator[None]:
+    """Leave word of a task while it runs: on which engine, with which labels, below which folder; `home` is its own."""
     file = _folder() / f"{run.task}.json"
     with file.open("x", encoding="utf-8") as opened:
         fcntl.flock(opened, fcntl.LOCK_EX)
-        json.dump({"engine": engine, "labels": dict(run.labels), "below": str(run.path), "task": run.task}, opened)
+        word = {"engine": engine, "labels": dict(run.labels), "below": str(run.path), "task": run.task}
+        json.dump(word | ({"home": str(home)} if home else {}), opened)
         opened.flush()
         try:
             yield
@@ -48,14 +50,10 @@ def reap_orphans(engine_of: Callable[[str], Engine]) -> None:
                 with engine_of(left["engine"]) as engine:
                     engine.reap(run.labels, below=run.path)
                 run.without_hidden()
+                if home := left.get("home"):
+                    remove(Path(home))
             file.unlink(missing_ok=True)
 
 
 def _folder() -> Path:
-    """The folder of the caller's own on this host; OSError where somebody else has put it there."""
-    folder = Path(tempfile.gettempdir()) / f"cursus-sandbox-{os.geteuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    status = folder.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise PermissionError(f"{folder} is not ours")
-    return folder
+    return own_folder(Path(tempfile.gettempdir()) / f"cursus-sandbox-{os.geteuid()}")

@@ -24,17 +24,21 @@ from distributed import Client
 
 from cursus_sandbox import __version__
 from cursus_sandbox.cluster.address import contact, require_scheduler
-from cursus_sandbox.cluster.messages import Fitness, Letter, Question
+from cursus_sandbox.cluster.fitness import answers_of_all, fitness
+from cursus_sandbox.cluster.messages import Letter, Question
 from cursus_sandbox.cluster.resources import Declared
-from cursus_sandbox.cluster.summons import summons, summons_at_once
-from cursus_sandbox.cluster.waiting import Waiting, not_started, scheduler_gone
+from cursus_sandbox.cluster.sender import Sender
+from cursus_sandbox.cluster.shared import Shared, SharedFolder, SharedStore
+from cursus_sandbox.cluster.store import Stopped
+from cursus_sandbox.cluster.summons import summons
+from cursus_sandbox.cluster.waiting import Waiting, not_started, scheduler_gone, stopped
 from cursus_sandbox.engine_choice import kind
 from cursus_sandbox.engines.engine import Fetching
 from cursus_sandbox.errors import EngineError
 from cursus_sandbox.pipeline.events import Observer
 from cursus_sandbox.pipeline.instances import Capacity
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
-from cursus_sandbox.runs.folders import unwritable
+from cursus_sandbox.pipeline.source import S3Objects
 from cursus_sandbox.steps.attempts import Pause
 from cursus_sandbox.steps.site import Errand
 from cursus_sandbox.steps.step_run import Done
@@ -50,27 +54,38 @@ _WORDS_PER_SECOND = 400  # that all workers send together, with one step each
 
 
 class DaskSite:
-    """A cluster whose workers share the workspace, and have an engine of that name.
+    """A cluster whose workers share the workspace, or can reach the store, and have an engine of that name.
 
     `patience` is how many seconds there may be no worker that could run a step that waits.
     """
 
     patience = _WITHOUT_WORKERS
 
-    def __init__(self, address: str, client: Client, engine: str, images: Iterable[str], workspace: Path) -> None:
+    def __init__(
+        self,
+        address: str,
+        client: Client,
+        engine: str,
+        images: Iterable[str],
+        workspace: Path,
+        store: S3Objects | None = None,
+    ) -> None:
         found = kind(engine, images)
         self.name, self.runs_images = found.name, found.runs_images
         self.makes_mounts, self.makes_clusters = found.makes_mounts, found.makes_clusters
         self.jobs, self.capacity = _JOBS, _BOUNDLESS
-        self.address, self.workspace = address, workspace.absolute()
+        self.address = address
+        self._shared: Shared = SharedStore(store) if store else SharedFolder(workspace.absolute())
+        self._sender = Sender(store, workspace.absolute(), lambda: self._interrupted <= 1) if store else None
         self.python = ""
-        self.notes: tuple[str, ...] = (f"steps run on {address}, dashboard: {client.dashboard_link}",)
+        through = f", files go through {store.uri}" if store else ""
+        self.notes: tuple[str, ...] = (f"steps run on {address}{through}, dashboard: {client.dashboard_link}",)
         self._client = client
         self._run = f"cursus-sandbox-{uuid4().hex}"
         self._numbers = count(1)
         self._waiting: dict[int, Waiting] = {}
         self._digests: Mapping[str, str] = {}
-        self._interrupted = False
+        self._interrupted = 0
         self._lost_any = False
         self._looking = threading.Lock()
         self._looked, self.workers = time.monotonic(), _declared(client)
@@ -78,7 +93,9 @@ class DaskSite:
         client.subscribe_topic(self._run, self._hear)
 
     @classmethod
-    def connect(cls, address: str, *, engine: str, images: Iterable[str], workspace: Path) -> Self:
+    def connect(
+        cls, address: str, *, engine: str, images: Iterable[str], workspace: Path, store: S3Objects | None = None
+    ) -> Self:
         """The cluster of a scheduler; EngineError where there is none, or no worker; ValueError for no address."""
         there = contact(address)
         for name in ("distributed.client", "distributed.comm", "distributed.core", "distributed.utils"):
@@ -87,7 +104,7 @@ class DaskSite:
         client = Client(there, timeout=_CONNECT, set_as_default=False, name="cursus-sandbox")
         try:
             client.wait_for_workers(1, timeout=_FIRST_WORKER)
-            return cls(address, client, engine, images, workspace)
+            return cls(address, client, engine, images, workspace, store)
         except TimeoutError as error:
             client.close(timeout=1)
             hint = f"Start one on each host:  dask worker {there}"
@@ -103,10 +120,12 @@ class DaskSite:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._lost_any and self._client.status == "running":
-            self._ask("reap", b"")
+            answers_of_all(self._client, "reap", b"")
 
     def close(self) -> None:
         """Leave the cluster."""
+        if self._sender:
+            self._sender.close()
         with suppress(Exception):  # it may be gone
             self._client.close(timeout=1)
 
@@ -133,8 +152,8 @@ class DaskSite:
         if fetching and pull:
             for image in images:
                 fetching(f"{image} on every worker", 0, 0)
-        found = self._fitness(
-            Question(self.name, self.workspace, f".shared-{uuid4().hex}", tuple(images), tuple(runtimes), pull)
+        found = fitness(
+            self._client, Question(self.name, self._shared, uuid4().hex, tuple(images), tuple(runtimes), pull)
         )
         self.python = " ".join(sorted({one.python for one in found.values()}))
         for image in images:
@@ -150,13 +169,15 @@ class DaskSite:
 
     def done(self, errand: Errand, tell: Observer, stopping: threading.Event, _: Pause) -> Done:
         """Have it run by a worker, once more by another if that one dies. Where it pauses it keeps its place."""
-        if stopping.is_set():
+        try:
+            letter = self._letter(errand, tell, stopping)
+        except Stopped:
             return not_started(errand)
-        number = next(self._numbers)
+        number = letter.number
         asked = self.workers.asked(errand.step, hosts=self._hosts(errand.step.instance_count))
         future = self._client.submit(
             summons(),
-            *(__version__, "run", pickle.dumps(self._letter(number, errand))),
+            *(__version__, "run", pickle.dumps(letter)),
             key=f"{errand.step.name}-{self._run[-8:]}-{number}",
             resources=asked or None,
             priority=errand.seconds_to_go,
@@ -167,7 +188,10 @@ class DaskSite:
         if self._interrupted:
             waiting.interrupted()
         try:
-            return waiting.done(partial(self._check, errand, asked))
+            done = waiting.done(partial(self._check, errand, asked))
+            return self._sender.brought(errand, done, waiting.left, tell) if self._sender and waiting.left else done
+        except Stopped:
+            return stopped(errand, "stopped while it was brought what it left")
         finally:
             del self._waiting[number]
             future.release()
@@ -181,32 +205,42 @@ class DaskSite:
 
     def reap(self, labels: Mapping[str, str], *, below: Path) -> None:  # noqa: ARG002 -- each host knows its own
         """Remove, on every host, what workers that were killed have left there."""
-        self._ask("reap", b"")
+        answers_of_all(self._client, "reap", b"")
 
     def interrupt(self) -> None:
         """End all errands; those that no worker has begun are not run."""
-        self._interrupted = True
+        self._interrupted += 1
         for one in [*self._waiting.values()]:
             one.interrupted()
         threading.Thread(target=self._interrupt_workers, daemon=True).start()
 
     def _interrupt_workers(self) -> None:
         with suppress(EngineError):  # without a scheduler they find out by themselves
-            self._ask("interrupt", self._run.encode())
+            answers_of_all(self._client, "interrupt", self._run.encode())
 
-    def _letter(self, number: int, errand: Errand) -> Letter:
-        step = errand.step
+    def _letter(self, errand: Errand, tell: Observer, stopping: threading.Event) -> Letter:
+        """The errand's letter, once all that it reads can be reached. Stopped where it is not to be run any more."""
+        if stopping.is_set():
+            raise Stopped
+        step, there, freight = errand.step, tuple[Path, ...](), None
         if step.source_dir is not None:
             step = replace(step, source_dir=step.source_dir.absolute())
-        there = [path for path in (*errand.sources.values(), step.source_dir) if path is not None and path.exists()]
+        errand = replace(errand, step=step)
+        if self._sender:
+            wanted = lambda: not stopping.is_set()  # noqa: E731
+            freight = self._sender.freight(errand, tell, all_code=not self.makes_mounts, wanted=wanted)
+        else:
+            paths = (*errand.sources.values(), step.source_dir)
+            there = tuple(path for path in paths if path is not None and path.exists())
         return Letter(
             run=self._run,
-            number=number,
-            errand=replace(errand, step=step),
+            number=next(self._numbers),
+            errand=errand,
             engine=self.name,
             digests=self._digests,
-            there=tuple(there),
+            there=there,
             pace=max(_PACE, len(self.workers.workers) / _WORDS_PER_SECOND),
+            freight=freight,
         )
 
     def _hosts(self, instances: int) -> int:
@@ -236,64 +270,7 @@ class DaskSite:
                 hint="Start workers, and run again: what had ended is kept.",
             )
 
-    def _fitness(self, question: Question) -> dict[str, Fitness]:
-        """Each worker's, by its address; EngineError for the first that is unfit."""
-        _require_versions(self._client)
-        nonce = question.folder / question.nonce
-        try:
-            question.folder.mkdir(parents=True, exist_ok=True)
-            nonce.write_text(question.nonce, encoding="utf-8")
-        except OSError as error:
-            raise unwritable(error, f"use the workspace {question.folder}") from error
-        try:
-            answers = self._ask("fitness", pickle.dumps(question))
-        finally:
-            for file in question.folder.glob(f"{question.nonce}*"):
-                file.unlink()
-        found = dict[str, Fitness]()
-        for address, answer in answers.items():
-            if isinstance(answer, ImportError):
-                raise EngineError(
-                    f"worker {address} can't run steps: {answer}",
-                    hint=f"Install there what is here:  pip install 'cursus-sandbox[dask]=={__version__}'",
-                )
-            if isinstance(answer, BaseException):
-                raise EngineError(f"worker {address} can't run steps: {type(answer).__name__}: {answer}")
-            one: Fitness = pickle.loads(answer)
-            if one.trouble:
-                raise EngineError(f"worker {address}, host {one.host}: {one.trouble[0]}", hint=one.trouble[1])
-            found[address] = one
-        if not found:
-            raise EngineError(f"the scheduler {self.address} has no worker any more", hint="Start one, and run again.")
-        return found
-
-    def _ask(self, name: str, asked: bytes) -> dict[str, Any]:
-        """Every worker's answer, by its address, or the error that stands for it."""
-        try:
-            answers: dict[str, Any] = self._client.run(summons_at_once(), __version__, name, asked, on_error="return")
-        except OSError as error:
-            raise scheduler_gone() from error
-        return answers
-
 
 def _declared(client: Client) -> Declared:
     workers = client.scheduler_info(n_workers=-1)["workers"]
     return Declared({address: dict(one.get("resources") or {}) for address, one in workers.items()})
-
-
-def _require_versions(client: Client) -> None:
-    """EngineError where a scheduler or a worker has another Python, or another Dask."""
-    found: Any = client.get_versions()
-    ours = _told(found["client"])
-    workers = {f"worker {address}": one for address, one in found["workers"].items()}
-    for who, one in {"the scheduler": found["scheduler"], **workers}.items():
-        theirs = _told(one)
-        if differs := [name for name in ours if ours[name] != theirs[name]]:
-            said = ", ".join(f"{name} {theirs[name]}, here {ours[name]}" for name in differs)
-            raise EngineError(f"{who} has {said}", hint="Install the same versions on all of them, and here.")
-
-
-def _told(versions: Mapping[str, Any]) -> dict[str, str]:
-    packages = versions["packages"]
-    told = {name: str(packages.get(name)) for name in ("distributed", "dask", "cloudpickle", "msgpack")}
-    return {"Python": ".".join(str(packages.get("python")).split(".")[:2]), **told}

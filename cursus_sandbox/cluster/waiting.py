@@ -12,7 +12,9 @@ from queue import Empty, SimpleQueue
 
 from distributed import Future, KilledWorker
 
+from cursus_sandbox.cluster.enclosed import Enclosed
 from cursus_sandbox.cluster.messages import Answer, Word
+from cursus_sandbox.cluster.parcels import Parcel
 from cursus_sandbox.errors import EngineError
 from cursus_sandbox.pipeline.events import Observer
 from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
@@ -31,7 +33,10 @@ class _News(Enum):
 
 
 class Waiting:
-    """An errand, the future of its answer, and who is told of it. Words come in from any thread, `done` waits."""
+    """An errand, the future of its answer, and who is told of it. Words come in from any thread, `done` waits.
+
+    Where no folder is shared, `left` is then the step's folder.
+    """
 
     def __init__(self, errand: Errand, future: Future[bytes], tell: Observer) -> None:
         self._errand, self._future, self._tell = errand, future, tell
@@ -39,6 +44,7 @@ class Waiting:
         self._tasks: list[str] = []  # that were at it: each but the last has lost its worker
         self._heard = 0  # words of the last of them
         self._is_interrupted = False
+        self.left: Enclosed[Parcel] | None = None
 
     @property
     def lost_any(self) -> bool:
@@ -76,8 +82,7 @@ class Waiting:
                 self._future.cancel()
                 if not self._tasks:
                     return not_started(self._errand)
-                why = "stopped, and its worker is lost"
-                return Done(StepExecutionResult(step=self._errand.step.name, status=StepStatus.STOPPED, why=why))
+                return stopped(self._errand, "stopped, and its worker is lost")
 
     def _take(self, word: Word) -> None:
         if word.task in self._tasks[:-1]:
@@ -99,6 +104,7 @@ class Waiting:
         if answer.trouble or answer.done is None:
             what, hint = answer.trouble or ("nothing", "")
             raise EngineError(f"worker {answer.last.worker}: {what}", hint=hint)
+        self.left = answer.left
         return answer.done
 
     def _answer(self) -> Answer:
@@ -141,6 +147,11 @@ def not_started(errand: Errand) -> Done:
     return Done(
         StepExecutionResult(step=errand.step.name, status=StepStatus.SKIPPED, why="not started: it was stopped")
     )
+
+
+def stopped(errand: Errand, why: str) -> Done:
+    """What came of an errand that was ended on its way."""
+    return Done(StepExecutionResult(step=errand.step.name, status=StepStatus.STOPPED, why=why))
 
 
 def scheduler_gone() -> EngineError:

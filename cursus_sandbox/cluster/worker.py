@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import pickle
 import socket
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
@@ -19,30 +20,43 @@ from distributed.core import Status
 
 from cursus_sandbox.caching.ingredients import this_python
 from cursus_sandbox.capacity import this_machine
-from cursus_sandbox.cluster.messages import Answer, Fitness, Letter, Question, Trouble, Word
+from cursus_sandbox.cluster.enclosed import Enclosed, opened
+from cursus_sandbox.cluster.guest import Guest
+from cursus_sandbox.cluster.messages import Answer, Fitness, Letter, Question, Word
 from cursus_sandbox.cluster.orphans import at_work, reap_orphans
+from cursus_sandbox.cluster.parcels import Parcel
+from cursus_sandbox.cluster.shared import Trouble, await_paths
+from cursus_sandbox.cluster.store import Stopped, Store
+from cursus_sandbox.cluster.waiting import stopped
 from cursus_sandbox.engine_choice import choose_engine
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import EngineError, MachineError
-from cursus_sandbox.pipeline.events import Event, Progress, StepLogged, StepSampled
+from cursus_sandbox.pipeline.events import Event, Observer, Progress, StepLogged, StepSampled
 from cursus_sandbox.pipeline.instances import fitted
 from cursus_sandbox.runs.folders import unwritable
-from cursus_sandbox.steps.site import ThisMachine
+from cursus_sandbox.steps.site import Errand, ThisMachine
 from cursus_sandbox.steps.step_run import Done
 
 _LOOK = 0.5  # seconds between two looks whether anybody still wants the result
-_APPEARS = 10.0  # seconds that a file of another host may need to be seen here
 
 
 @dataclass(slots=True)
 class _Running:
     engine: Engine
     stopping: threading.Event = field(default_factory=threading.Event)
+    at_once: threading.Event = field(default_factory=threading.Event)
 
     def stop(self) -> None:
         """End it; a second time, at once."""
+        if self.stopping.is_set():
+            self.at_once.set()
         self.stopping.set()
         self.engine.interrupt()
+
+    def done(self, errand: Errand, tell: Observer) -> Done:
+        """Run an errand here."""
+        pause = lambda _, seconds: not self.stopping.wait(seconds)  # noqa: E731 -- its place at the cluster is kept
+        return ThisMachine(self.engine, at_once=math.inf).done(errand, tell, self.stopping, pause)
 
 
 _running: defaultdict[str, list[_Running]] = defaultdict(list)
@@ -53,7 +67,7 @@ def fitness(asked: bytes) -> bytes:
     """Whether this worker can run errands."""
     question: Question = pickle.loads(asked)
     digests: dict[str, str] = {}
-    trouble = _unshared(question)
+    trouble = question.shared.trouble(question.nonce)
     if trouble is None:
         try:
             with _engine(question.engine) as engine:
@@ -68,7 +82,7 @@ def run(asked: bytes) -> bytes:
     letter: Letter = pickle.loads(asked)
     telling = _Telling(letter, get_worker(), uuid4().hex[:8])
     try:
-        return telling.answer(done=_done(letter, telling))
+        return telling.answer(*_done(letter, telling))
     except MachineError as error:
         return telling.answer(trouble=(error.what, error.hint))
     except OSError as error:
@@ -97,21 +111,38 @@ def _engine(name: str) -> Engine:
     return choose_engine(name, ())[0]
 
 
-def _done(letter: Letter, telling: _Telling) -> Done:
+def _done(letter: Letter, telling: _Telling) -> tuple[Done, Enclosed[Parcel] | None]:
+    """What came of an errand, and where no folder is shared what lies in the step's."""
     telling(Progress(what=f"on worker {telling.worker.name}, host {socket.gethostname()}", step=telling.step))
-    _await(letter.there)
+    await_paths(letter.there)
     reap_orphans(_engine)
     run = letter.errand.run
     run = replace(run, labels={**run.labels, "cursus-sandbox.task": telling.task}, task=f"{telling.task}-")
     errand = replace(letter.errand, run=run, step=fitted(letter.errand.step, this_machine()))
-    run.step(telling.step).log.unlink(
-        missing_ok=True
-    )  # who still writes to it, though dead to the cluster, is not read
     engine = _engine(letter.engine)
-    with at_work(run, letter.engine), engine, _watched(engine, letter, telling) as one:
+    if letter.freight is None:
+        with at_work(run, letter.engine), engine, _watched(engine, letter, telling) as one:
+            _same_image(letter, engine)
+            # who still writes to it, though dead to the cluster, is not read
+            run.step(telling.step).log.unlink(missing_ok=True)
+            return one.done(errand, telling), None
+    at = letter.freight.store
+    with closing(Store(at)) as store:
+        parcels = opened(letter.freight.parcels, store)
+    guest = Guest(errand, parcels, at, _host_folder(telling.worker))
+    with at_work(guest.errand.run, letter.engine, guest.home), engine, _watched(engine, letter, telling) as one:
         _same_image(letter, engine)
-        pause = lambda _, seconds: not one.stopping.wait(seconds)  # noqa: E731 -- its place at the cluster is kept
-        return ThisMachine(engine, at_once=math.inf).done(errand, telling, one.stopping, pause)
+        try:
+            with guest.laid_out(telling, lambda: not one.stopping.is_set()):
+                done = one.done(guest.errand, guest.told(telling))
+                return guest.sent(done, telling, lambda: not one.at_once.is_set())
+        except Stopped:
+            return stopped(errand, "stopped while its files were brought or sent"), None
+
+
+def _host_folder(worker: Worker) -> Path:
+    """Where this host keeps files, whichever worker asks: beside the folders of its own that Dask gives each."""
+    return Path(worker.local_directory).parent / f"cursus-sandbox-{os.geteuid()}"
 
 
 @contextmanager
@@ -160,10 +191,12 @@ class _Telling:
             self._sent, self._held, self._words = time.monotonic(), [], self._words + 1
             self.worker.log_event(self._letter.run, message)
 
-    def answer(self, *, done: Done | None = None, trouble: Trouble | None = None) -> bytes:
+    def answer(
+        self, done: Done | None = None, left: Enclosed[Parcel] | None = None, *, trouble: Trouble | None = None
+    ) -> bytes:
         """The end of it."""
         with self._lock:
-            return pickle.dumps(Answer(self._word(), self._words, done, trouble))
+            return pickle.dumps(Answer(self._word(), self._words, done, trouble, left))
 
     def is_wanted(self) -> bool:
         """Whether anybody waits for it: the run, through the scheduler."""
@@ -174,36 +207,6 @@ class _Telling:
 
     def _word(self) -> Word:
         return Word(self.task, str(self.worker.name), tuple(self._held))
-
-
-def _unshared(question: Question) -> Trouble | None:
-    """What is wrong with the folder that all are to share, if it isn't seen here, or can't be written to."""
-    nonce = question.folder / question.nonce
-    try:
-        _await([nonce])
-        read = nonce.read_text(encoding="utf-8")
-        (question.folder / f"{question.nonce}-{uuid4().hex}").write_text(question.nonce, encoding="utf-8")
-    except (MachineError, OSError) as error:
-        why = error.strerror if isinstance(error, OSError) else "what was just written there is not seen"
-    else:
-        if read == question.nonce:
-            return None
-        why = "another folder is there"
-    hint = "Mount one shared folder at the same path on every host:  --workspace /shared/DIR"
-    return f"the workspace {question.folder} is not shared with it: {why}", hint
-
-
-def _await(paths: list[Path] | tuple[Path, ...]) -> None:
-    """Wait for files to be seen that another host has made: a network's file system may take a moment."""
-    give_up = time.monotonic() + _APPEARS
-    for path in paths:
-        while not path.exists():
-            if time.monotonic() > give_up:
-                raise EngineError(
-                    f"{path} is not seen there",
-                    hint="What steps read must be at the same path on every host: put it into the shared folder.",
-                )
-            time.sleep(0.05)
 
 
 def _same_image(letter: Letter, engine: Engine) -> None:

@@ -36,8 +36,11 @@ class NoSuchObjectsError(Exception):
         self.hint = hint
 
 
-def connected(source: S3Objects) -> Any:
-    """Pyarrow's file system for a source, its bucket's region found if nobody says it. S3Error without credentials."""
+def connected(source: S3Objects, **how: bool) -> Any:
+    """Pyarrow's file system for a source, its bucket's region found if nobody says it. S3Error without credentials.
+
+    `how` is what else it is told.
+    """
     from pyarrow import fs  # type: ignore[import-untyped]  # noqa: PLC0415 -- only where S3 is read
 
     options = _options(source, os.environ)
@@ -46,7 +49,14 @@ def connected(source: S3Objects) -> Any:
             options["region"] = fs.resolve_s3_region(source.bucket)
         except OSError as error:
             raise refusal(source, error) from error
-    return fs.S3FileSystem(connect_timeout=_CONNECT, request_timeout=_ANSWER, **options)
+    return fs.S3FileSystem(connect_timeout=_CONNECT, request_timeout=_ANSWER, **how, **options)
+
+
+def as_reached(source: S3Objects) -> S3Objects:
+    """The source with its server and region as they are found here, for who reaches it from elsewhere."""
+    options = _options(source, os.environ)
+    found = {"endpoint_url": options.get("endpoint_override"), "region": options.get("region")}
+    return source.model_copy(update={name: value for name, value in found.items() if value})
 
 
 def endpoint_of(settings: S3Access) -> str:

@@ -67,7 +67,8 @@ class Synthetic(_Ours):
         return f"synthetic, {self.rows:,} rows, seed {self.seed}{', nasty' if self.nasty else ''}"
 
 
-def _s3_uri(uri: str) -> str:
+def s3_uri(uri: str) -> str:
+    """An address in S3, as it is given; ValueError for what is none."""
     bucket, _, key = uri.removeprefix(_S3).partition("/")
     if not uri.startswith(_S3) or not _BUCKET.fullmatch(bucket):
         raise ValueError(f"{uri!r} is not of the form s3://bucket/prefix")
@@ -77,7 +78,7 @@ def _s3_uri(uri: str) -> str:
     return uri
 
 
-S3Uri = Annotated[Text, AfterValidator(_s3_uri), WithJsonSchema({"type": "string", "pattern": "^s3://"})]
+S3Uri = Annotated[Text, AfterValidator(s3_uri), WithJsonSchema({"type": "string", "pattern": "^s3://"})]
 
 
 def _address(written: str) -> str:
@@ -178,7 +179,7 @@ def given(value: Any) -> Located | S3Objects:
         return _located(value)
     written = text(value)
     if written.startswith(_S3):
-        return S3Objects(uri=_s3_uri(written))
+        return S3Objects(uri=s3_uri(written))
     if written.startswith(f"{_FILE}/"):
         return Located(path=Path(unquote(written.removeprefix(_FILE))))
     if "://" in written:

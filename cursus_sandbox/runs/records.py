@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +120,15 @@ def manifest_of(outputs: Path, *, at_once: float = math.inf) -> Manifest:
     return Manifest(files, tuple(sorted(folders)), links)
 
 
+def as_they_are(manifest: Manifest, outputs: Path) -> Manifest:
+    """The manifest of a copy of these outputs, in another folder."""
+    return Manifest(
+        {name: _kept(f"{outputs}/{name}", one.sha256) for name, one in manifest.files.items()},
+        manifest.folders,
+        manifest.links,
+    )
+
+
 def record_of(
     manifest: Manifest, *, run: str, key: str, ingredients: Mapping[str, Mapping[str, str]], result: StepExecutionResult
 ) -> Record:
@@ -197,6 +206,15 @@ def verified(kept: Kept, *, go_on: Callable[[], bool] = lambda: True) -> Kept:
     return Kept(
         kept.folder, record.model_copy(update={"boot": this_boot(), "files": record.files | again}), as_written=False
     )
+
+
+def unchanged(kept: Kept) -> Iterator[tuple[str, KeptFile]]:
+    """The files, by their names, of which the record still says what is in them."""
+    if kept.record.boot == this_boot() != "":
+        for name, one in kept.record.files.items():
+            with suppress(OSError):
+                if one.sha256 and _kept(f"{kept.folder.outputs}/{name}", one.sha256) == one:
+                    yield name, one
 
 
 def carried_over(kept: Kept, target: StepFolder) -> Kept:

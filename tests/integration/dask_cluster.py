@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,8 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from small_pipeline import wait_for
+from small_pipeline import SmallPipeline, wait_for
 
+from cursus_sandbox.pipeline.result import PipelineExecutionResult
+
+WAITING = "print('waiting', flush=True)\nwhile not (IN / 'gate/go').exists(): time.sleep(0.05)\n"
 DASK = str(Path(sys.executable).with_name("dask"))
 
 
@@ -38,11 +43,10 @@ class DaskCluster:
         self.scheduler = self._started("scheduler", DASK, "scheduler", *words)
         wait_for(lambda: "Scheduler at:" in self.log("scheduler"))
 
-    def start_worker(self, name: str, *words: str, before: Sequence[str] = ()) -> None:
+    def start_worker(self, name: str, *words: str, before: Sequence[str] = (), **environment: str) -> None:
         there = ["--host", "127.0.0.1", "--no-nanny", "--no-dashboard", "--name", name, "--nthreads", "2"]
-        self.workers[name] = self._started(
-            name, *before, DASK, "worker", f"tcp://127.0.0.1:{self.port}", *there, *words, TMPDIR=str(self.folder)
-        )
+        line = [*before, DASK, "worker", f"tcp://127.0.0.1:{self.port}", *there, *words]
+        self.workers[name] = self._started(name, *line, TMPDIR=str(self.folder), **environment)
         wait_for(lambda: "Registered to:" in self.log(name))
 
     def log(self, name: str) -> str:
@@ -79,3 +83,74 @@ def dask_cluster(folder: Path, *workers: str) -> Iterator[DaskCluster]:
         yield cluster
     finally:
         cluster.end()
+
+
+def branching(small: SmallPipeline) -> None:
+    """Add four steps: one reads a file, one of two that read from it fails, and the last depends on that."""
+    small.write("given/data.csv", "x\n1\n2\n")
+    small.step("first", "print('hello'); say((IN / 'data/data.csv').read_text())", inputs={"data": {}})
+    small.steps["first"]["inputs"]["data"] = str(small.folder / "given")
+    small.step("left", "say('l' * 1000)", reads={"data": "first:out"}, resources={"cpus": 1, "memory": "200m"})
+    small.step("right", "print('no'); sys.exit(3)", reads={"data": "first:out"})
+    small.step("last", reads={"data": "right:out"})
+
+
+def gated(small: SmallPipeline, name: str = "slow", script: str = "say('well')", **options) -> Path:
+    """Add a step that waits for a file in a folder of the test's; gives the file."""
+    gate = small.folder / f"gate-{name}"
+    gate.mkdir()
+    (gate / "closed").touch()
+    small.step(name, WAITING + script, inputs={"gate": {}}, **options)
+    small.steps[name]["inputs"]["gate"] = str(gate)
+    return gate / "go"
+
+
+@contextmanager
+def command(small: SmallPipeline, cluster: DaskCluster, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A run on the cluster, as it is typed; killed if it still runs afterwards."""
+    line = small.command("--scheduler", cluster.address, *words)
+    running = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def processes(word: str) -> list[str]:
+    """The command lines of living processes that hold a word."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(file.read_bytes().decode(errors="replace"))
+        except OSError:
+            continue
+    return [line for line in lines if word in line]
+
+
+def refused(small: SmallPipeline, address: str, *words: str) -> tuple[int, str]:
+    done = subprocess.run(
+        small.command("--scheduler", address, *words), capture_output=True, text=True, check=False, timeout=90
+    )
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+def log_of(small: SmallPipeline, step: str) -> str:
+    return "".join(log.read_text() for log in small.workspace.glob(f"runs/*/steps/{step}/log.txt"))
+
+
+def comparable(result: PipelineExecutionResult) -> dict:
+    """A result's JSON without what differs between any two runs: names, times, memory; and where it was."""
+    written = json.dumps(result.model_dump(mode="json")).replace(str(result.folder), "RUN").replace(result.run, "RUN")
+    read = json.loads(re.sub(r"attempt-([0-9a-f]{8}-)?1", "attempt-1", written))
+    for one in (read, *read["steps"]):
+        for name in ("started_at", "seconds", "peak_memory", "memory_peak", "execution_order"):
+            one.pop(name, None)
+    read["notes"] = [note for note in read["notes"] if not note.startswith("steps run on dask://")]
+    return read
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}

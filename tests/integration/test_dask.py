@@ -8,21 +8,16 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from dask_cluster import DaskCluster, dask_cluster
-from small_pipeline import SmallPipeline, said, statuses, succeeded, wait_for
+from dask_cluster import branching, command, comparable, contents, dask_cluster, gated, log_of, processes, refused
+from small_pipeline import said, statuses, succeeded, wait_for
 
 from cursus_sandbox import EngineError
 from cursus_sandbox.pipeline.events import Progress, StepEnded, StepLogged
-from cursus_sandbox.pipeline.result import PipelineExecutionResult
 
-WAITING = "print('waiting', flush=True)\nwhile not (IN / 'gate/go').exists(): time.sleep(0.05)\n"
 ROOT = os.geteuid() == 0
 
 
@@ -43,74 +38,9 @@ def own(tmp_path):
         yield started
 
 
-def gated(small: SmallPipeline, name: str = "slow", script: str = "say('well')", **options) -> Path:
-    """Add a step that waits for a file in a folder of the test's; gives the file."""
-    gate = small.folder / f"gate-{name}"
-    gate.mkdir()
-    (gate / "closed").touch()
-    small.step(name, WAITING + script, inputs={"gate": {}}, **options)
-    small.steps[name]["inputs"]["gate"] = str(gate)
-    return gate / "go"
-
-
-@contextmanager
-def command(small: SmallPipeline, cluster: DaskCluster) -> Iterator[subprocess.Popen]:
-    line = small.command("--scheduler", cluster.address)
-    running = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        yield running
-    finally:
-        running.kill()
-        running.communicate()
-
-
-def processes(word: str) -> list[str]:
-    """The command lines of living processes that hold a word."""
-    lines = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            lines.append(file.read_bytes().decode(errors="replace"))
-        except OSError:
-            continue
-    return [line for line in lines if word in line]
-
-
-def refused(small: SmallPipeline, address: str, *words: str) -> tuple[int, str]:
-    done = subprocess.run(
-        small.command("--scheduler", address, *words), capture_output=True, text=True, check=False, timeout=90
-    )
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stderr
-
-
-def log_of(small: SmallPipeline, step: str) -> str:
-    return "".join(log.read_text() for log in small.workspace.glob(f"runs/*/steps/{step}/log.txt"))
-
-
-def comparable(result: PipelineExecutionResult) -> dict:
-    """A result's JSON without what differs between any two runs: names, times, memory; and where it was."""
-    written = json.dumps(result.model_dump(mode="json")).replace(str(result.folder), "RUN").replace(result.run, "RUN")
-    read = json.loads(re.sub(r"attempt-([0-9a-f]{8}-)?1", "attempt-1", written))
-    for one in (read, *read["steps"]):
-        for name in ("started_at", "seconds", "peak_memory", "memory_peak", "execution_order"):
-            one.pop(name, None)
-    read["notes"] = [note for note in read["notes"] if not note.startswith("steps run on dask://")]
-    return read
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
-
-
 def test_it_is_the_same_as_on_one_machine(anywhere, cluster):
     """Results, outputs, logs and cache are those of a run on one machine, which takes over what a cluster has left."""
-    anywhere.write("given/data.csv", "x\n1\n2\n")
-    anywhere.step("first", "print('hello'); say((IN / 'data/data.csv').read_text())", inputs={"data": {}})
-    anywhere.steps["first"]["inputs"]["data"] = str(anywhere.folder / "given")
-    anywhere.step("left", "say('l' * 1000)", reads={"data": "first:out"}, resources={"cpus": 1, "memory": "200m"})
-    anywhere.step("right", "print('no'); sys.exit(3)", reads={"data": "first:out"})
-    anywhere.step("last", reads={"data": "right:out"})
+    branching(anywhere)
     here = anywhere.run(workspace=anywhere.folder / "here")
     there = anywhere.run(scheduler=cluster.address)
     assert comparable(there) == comparable(here)
