@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import NoReturn
 import typer
 
 from cursus_sandbox.cli.output import put
-from cursus_sandbox.errors import ExitCode, Terminated
+from cursus_sandbox.errors import DocumentError, ExitCode, SandboxError, Terminated
 
 
 @contextmanager
@@ -42,10 +43,15 @@ def interruptible(*, ctrl_c: bool = True) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def say_error(text: str) -> None:
-    """Write an error to stderr, after what went to stdout."""
+def say_error(error: str | SandboxError) -> None:
+    """Write an error to stderr, after what went to stdout; on GitHub, those of documents as annotations, too."""
     from cursus_sandbox.reports.text import plain_lines
 
-    for words, stream in (("", sys.stdout), (f"error: {plain_lines(text)}\n", sys.stderr)):
+    said = f"error: {plain_lines(str(error))}\n"
+    if isinstance(error, DocumentError) and os.environ.get("GITHUB_ACTIONS") == "true":
+        from cursus_sandbox.reports.github import problem_commands
+
+        said += "".join(f"{one}\n" for one in problem_commands(error))
+    for words, stream in (("", sys.stdout), (said, sys.stderr)):
         with suppress(OSError):  # where there is no room for it, the exit code says it
             put(words, stream)

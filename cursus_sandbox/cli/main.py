@@ -137,7 +137,7 @@ def _ended(words: list[str], *, debug: bool) -> int:
     except SandboxError as error:
         if debug:
             raise
-        say_error(str(error))
+        say_error(error)
         return error.exit_code
     except Exception as error:
         if debug:

@@ -223,6 +223,6 @@ def check(
         if as_json:
             print_json(told[0] if len(documents) == 1 else told)
     for one in wrong[:-1]:
-        say_error(str(one))
+        say_error(one)
     if wrong:
         raise wrong[-1]

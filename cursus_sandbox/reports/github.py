@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
+from cursus_sandbox.errors import DocumentError
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepStatus
 from cursus_sandbox.reports.findings import finding_lines
 from cursus_sandbox.reports.text import number, plain_lines, printable, size
@@ -20,16 +22,28 @@ _SIGNS = {
 
 
 def workflow_commands(result: PipelineExecutionResult) -> Iterator[str]:
-    """The workflow commands, a line each: an error for each failed step, a warning for what else was noticed."""
+    """The workflow commands, a line each: an error for each failed step, a warning for what else was noticed.
+
+    The error of one whose data broke a contract stands at the line that asks for what the first finding lacks.
+    """
     errors, warnings = [], []
     for step in result.steps:
-        found = [finding_lines(report, one, result) for report in step.reports for one in report.errors]
+        found = [(report, one) for report in step.reports for one in report.errors]
         if step.status is StepStatus.FAILED:
-            details = ["\n".join(lines) for lines in found] or list(step.log_end[-_LINES:])
-            errors.append(_command("error", step.step, plain_lines("\n".join([step.why, *details]))))
-        warnings += [_command("warning", step.step, one) for one in step.warnings]
+            details = ["\n".join(finding_lines(*one, result)) for one in found] or list(step.log_end[-_LINES:])
+            file, _, line = next((one.asked_in for _, one in found if one.asked_in), "").rpartition(":")
+            message = plain_lines("\n".join([step.why, *details]))
+            errors.append(_command("error", message, **_at(file, line), title=step.step))
+        warnings += [_command("warning", one, title=step.step) for one in step.warnings]
     yield from errors[:_MOST]
     yield from warnings[:_MOST]
+
+
+def problem_commands(error: DocumentError) -> Iterator[str]:
+    """The workflow commands of documents that are wrong: an error at the line of each problem."""
+    for one in error.problems[:_MOST]:
+        text = plain_lines(f"{one.what}\n{one.hint}".strip())
+        yield _command("error", text, **_at(one.file, one.line), title="the documents are wrong")
 
 
 def summary(result: PipelineExecutionResult) -> str:
@@ -56,9 +70,15 @@ def summary(result: PipelineExecutionResult) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _command(kind: str, title: str, message: str) -> str:
+def _at(file: str | Path | None, line: str | int | None) -> dict[str, str]:
+    """Where an annotation stands; GitHub makes whole paths relative to its checkout."""
+    return {"file": str(Path(file).absolute()), "line": str(line or 1)} if file else {}
+
+
+def _command(kind: str, message: str, **properties: str) -> str:
     """A workflow command; GitHub's own escapes."""
-    return f"::{kind} title={_escaped(title).replace(':', '%3A').replace(',', '%2C')}::{_escaped(message)}"
+    said = (f"{name}={_escaped(one).replace(':', '%3A').replace(',', '%2C')}" for name, one in properties.items())
+    return f"::{kind} {','.join(said)}::{_escaped(message)}"
 
 
 def _escaped(text: str) -> str:

@@ -69,6 +69,17 @@ def test_the_action_runs_a_pipeline(folder):
     assert "<!doctype html>" in (out / "report.html").read_text(encoding="utf-8")
 
 
+def test_the_action_on_wrong_documents(folder):
+    """What is wrong with a document is annotated at its line, when it is run and when it is checked."""
+    script, environment = step("Run")
+    (folder / "dag.yaml").write_text("name: p\nsteps:\n  Bad:\n    depends_on: [Gone]\n")
+    said = rf"^::error file={re.escape(str(folder))}/dag.yaml,line=4,title=the documents are wrong::.*'Gone'"
+    for command in (script, "cursus-sandbox check dag.yaml"):
+        ended = typed(command, folder, **environment, GITHUB_ACTIONS="true")
+        assert ended.returncode == 2
+        assert re.search(said, ended.stderr, re.MULTILINE), ended.stderr
+
+
 def test_the_action_is_one():
     """It is composite, each script says its shell, and no input is put into a script's text."""
     assert ACTION["runs"]["using"] == "composite"

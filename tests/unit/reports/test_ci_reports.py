@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from cursus_sandbox import PipelineExecutionResult, StepExecutionResult
+from cursus_sandbox import DocumentError, PipelineExecutionResult, StepExecutionResult
+from cursus_sandbox.errors import Problem
 from cursus_sandbox.log_end import last_lines, tail
 from cursus_sandbox.pipeline.result import StepStatus
 from cursus_sandbox.reports.difference import Difference, differences
-from cursus_sandbox.reports.github import summary, workflow_commands
+from cursus_sandbox.reports.github import problem_commands, summary, workflow_commands
 from cursus_sandbox.reports.junit import junit
 from cursus_sandbox.tables import DataCompatibilityReport
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
@@ -89,6 +90,30 @@ def test_a_failed_step_is_an_annotation(tmp_path):
     assert [line.split("::")[1] for line in lines] == ["error title=train", "error title=score"]
     assert "exit code 1: 50%25%0A" in lines[0]
     assert all("\n" not in line and "\x1b" not in line for line in lines)
+
+
+def test_an_annotation_stands_where_the_data_are_asked_for(tmp_path):
+    """Of data that break a contract the annotation stands at the contract's line, by its whole path."""
+    report = broken()
+    finding = report.findings[0].model_copy(update={"asked_in": f"{tmp_path}/a,b/score.step.yaml:12"})
+    odd = report.model_copy(update={"findings": (finding,)})
+    (line,) = workflow_commands(run(step("score", StepStatus.FAILED, why="its data", data_broken=True, reports=(odd,))))
+    assert line.startswith(f"::error file={tmp_path}/a%2Cb/score.step.yaml,line=12,title=score::its data%0A")
+
+
+def test_problems_are_annotations(tmp_path, monkeypatch):
+    """Each problem of the documents is an error at its line; one without a line stands at the first, or nowhere."""
+    monkeypatch.chdir(tmp_path)
+    problems = [
+        Problem("it is odd", hint="Mend it.", file=Path("dag.yaml"), line=7),
+        Problem("it is away", file=Path("gone.yaml")),
+        Problem("50%"),
+    ]
+    assert list(problem_commands(DocumentError(problems))) == [
+        f"::error file={tmp_path}/dag.yaml,line=7,title=the documents are wrong::it is odd%0AMend it.",
+        f"::error file={tmp_path}/gone.yaml,line=1,title=the documents are wrong::it is away",
+        "::error title=the documents are wrong::50%25",
+    ]
 
 
 def test_the_summary_is_a_table(tmp_path):
