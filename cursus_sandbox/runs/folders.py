@@ -79,9 +79,11 @@ class StepFolder:
         return path
 
     def publish(self, finished: Path) -> None:
-        """Make a finished folder the step's outputs, in one rename."""
+        """Make a finished folder the step's outputs, in one rename.
+
+        Nobody waits for the disk: what a power failure makes of the files in it is found out when they are read.
+        """
         os.rename(finished, self.outputs)  # noqa: PTH104 -- Path.rename is the same call, os names what is promised
-        sync(self.path)
 
     def discard(self, folders: StepFolders) -> None:
         """Take away what an attempt needed only while it ran, as far as it is the caller's."""
@@ -103,8 +105,8 @@ class StepFolder:
                 remove(staged)
 
     def write(self, name: str, content: Any) -> None:
-        """Write a JSON file, whole or not at all."""
-        write_json(self.path / name, content)
+        """Write a JSON file, whole or not at all; a power failure may leave it empty, which its readers pass over."""
+        write_json(self.path / name, content, at_once=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,17 +203,22 @@ def unwritable(error: OSError, doing: str) -> WorkspaceError:
     return WorkspaceError(f"could not {doing}: {error.strerror or error}{where}", hint=hint)
 
 
-def write_json(file: Path, content: Any) -> None:
-    """Written beside and renamed over, both on disk before the old one is gone; WorkspaceError if it can't be."""
+def write_json(file: Path, content: Any, *, at_once: bool = True) -> None:
+    """Written beside and renamed over; WorkspaceError if it can't be.
+
+    `at_once` it is on disk before the old one is gone. Whoever makes or removes folders on that disk waits for it, too.
+    """
     beside = file.with_name(f".{file.name}.tmp")
     try:
         with beside.open("w", encoding="utf-8") as opened:
             json.dump(content, opened, indent=2, ensure_ascii=False)
             opened.write("\n")
             opened.flush()
-            os.fsync(opened.fileno())
+            if at_once:
+                os.fsync(opened.fileno())
         beside.replace(file)
-        sync(file.parent)
+        if at_once:
+            sync(file.parent)
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise unwritable(error, f"write {file.name}") from error
