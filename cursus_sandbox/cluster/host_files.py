@@ -25,7 +25,7 @@ from cursus_sandbox.inputs.downloads import downloads, read_now
 
 _LOCK = "lock"
 _LOOK = 0.1  # seconds between two looks whether another worker has it by now
-_SPARE = 20  # of so many parts of a disk one stays free
+_SPARE = 10  # of so many parts of a disk one stays free, for what steps leave
 
 
 @dataclass(frozen=True, slots=True)

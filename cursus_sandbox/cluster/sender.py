@@ -99,11 +99,13 @@ class Sender:
 
     def _code(self, step: PlannedStep, folder: Path, *, everything: bool) -> Parcel | None:
         """What of a source folder a step gets."""
+        name = step.entry_point
+        if name is None or not (folder / name).exists():
+            return None
         if step.ships_source_dir or everything:
             whole = packed(folder, self._contents.file, leave_out=NOT_CODE, but_not=self._workspace)
             return _whole(whole, folder)
-        name = step.entry_point
-        return one_file(name, folder / name, self._contents.file) if name and (folder / name).exists() else None
+        return one_file(name, folder / name, self._contents.file)
 
 
 def _known(source: Path) -> Mapping[Path, Content]:

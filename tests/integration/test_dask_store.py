@@ -69,9 +69,12 @@ def start(run_side):
     return lambda cluster, name, *words, **environment: _start(cluster, run_side, name, *words, **environment)
 
 
-def _start(cluster, run_side, name, *words, **environment):
-    hiding = ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {run_side} && exec "$@"', "-"] if ROOT else []
-    there = ["--local-directory", str(cluster.folder / name)]
+def _start(cluster, run_side, name, *words, disk=None, **environment):
+    """A worker, what it keeps perhaps on a disk of such a size."""
+    (own := cluster.folder / name).mkdir()
+    mounts = [f"mount -t tmpfs none {run_side}", *([f"mount -t tmpfs -o size={disk} none {own}"] if disk else [])]
+    hiding = ["unshare", "--mount", "sh", "-c", f'{" && ".join(mounts)} && exec "$@"', "-"] if ROOT else []
+    there = ["--local-directory", str(own)]
     cluster.start_worker(name, *there, *words, before=hiding, **environment)
 
 
@@ -215,6 +218,41 @@ def test_many_files(small, cluster, store):
     )
     result = succeeded(small.run(scheduler=cluster.address, **store))
     assert said(result["reads"]) == str(sum(range(1200)))
+
+
+@pytest.mark.skipif(not ROOT, reason="root alone can give a worker a small disk")
+def test_a_host_that_is_short_of_room(small, tmp_path, store, start):
+    """What was read longest ago makes room for what is read now; a file for which there is none ends the run, named."""
+    before = []
+    for name in ("a", "b", "c", "d"):
+        small.step(name, "say(str((IN / 'data/file').stat().st_size))", inputs={"data": {}}, depends_on=before)
+        given(small, name, os.urandom(20 * MB))
+        before = [name]
+    with dask_cluster(tmp_path) as started:
+        start(started, "small", disk="64m")
+        succeeded(small.run(scheduler=started.address, **store))
+        given(small, "d", os.urandom(80 * MB))
+        with pytest.raises(EngineError, match=r"has no room for the 83,886,080 bytes of a file that a step reads"):
+            small.run(scheduler=started.address, **store)
+
+
+def test_on_an_engine_without_mounts(small, cluster, store):
+    """Scripts that are called as they lie find what lies beside them, on a worker's host too."""
+    small.write("scripts/beside.py", "WORD = 'beside'")
+    main = "import beside\ndef main(input_paths, output_paths, environ_vars, job_args):\n"
+    small.step("first", main + "    Path(output_paths['out'], 'said').write_text(beside.WORD)")
+    result = succeeded(small.run(engine="process", scheduler=cluster.address, **store))
+    assert said(result["first"]) == "beside"
+
+
+@pytest.mark.docker
+@pytest.mark.images
+def test_a_step_on_several_hosts(run_side, image, own, store):
+    """A step on two instances runs both on its worker's host, and what they left together comes back."""
+    small = SmallPipeline(run_side / f"several-{next(PREFIX)}", "docker", image)
+    small.step("two", "import socket; say(socket.gethostname(), name=socket.gethostname())", instance_count=2)
+    small.step("reads", "say(','.join(tree(IN / 'data')))", reads={"data": "two:out"})
+    assert said(succeeded(small.run(scheduler=own.address, **store))["reads"]) == "algo-1,algo-2"
 
 
 def test_a_worker_that_is_killed(small, gate, own, store, start):
