@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cursus_sandbox.engines.engine import Engine, Exit, Job, Prepared, Watcher
@@ -94,12 +94,11 @@ class Ahead:
         self._expected: dict[str, Future[Ready | None]] = {}
 
     def expect(self, step: PlannedStep, sources: Mapping[str, Path], run: RunFolder) -> None:
-        """Get a step ready, if that is worth anything; `sources` is where what it reads will be."""
+        """Get a step ready, if that is worth anything and not done; `sources` is where what it reads is, or will be."""
         takes_time = self._engine.runs_images and step.kind in (StepKind.PROCESSING, StepKind.TRAINING)
-        if step.name in self._expected or step.network or step.secrets or step.instance_count > 1:
+        if not takes_time or step.network or step.secrets or step.instance_count > 1 or step.name in self._expected:
             return
-        if takes_time:
-            self._expected[step.name] = self._threads.submit(self._ready, step, sources, run)
+        self._expected[step.name] = self._threads.submit(self._ready, step, sources, run)
 
     @contextmanager
     def reserved(self, name: str) -> Iterator[Reserved]:
@@ -137,6 +136,12 @@ class Ahead:
                 if folders:
                     remove(folders.outputs.parent)
             return None
+
+
+def without_absent_inputs(step: PlannedStep, sources: Mapping[str, Path]) -> PlannedStep:
+    """A step without the optional inputs that nobody left anything for."""
+    there = tuple(one for one in step.inputs if one.required or sources[one.channel].exists())
+    return replace(step, inputs=there)
 
 
 def _stamps(staging: Staging) -> frozenset[_Stamp]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +29,9 @@ from cursus_sandbox.sagemaker.staging import stage
 from cursus_sandbox.steps.ahead import Ready
 from cursus_sandbox.steps.several_hosts import HostsRun
 from cursus_sandbox.steps.watch import StepWatch, write
+from cursus_sandbox.tables.reading import get_ready
 
+_SECONDS_OF_A_SHORT_JOB = 0.25
 _NOTHING_RAN = Exit(code=0, seconds=0.0)
 
 
@@ -129,7 +133,7 @@ class Attempt:
             self._lay_out(staging)
             run_job = partial(self.engine.run, job)
         self._progress("starting")
-        with heard(Amount(self.tell, "copying its files", step=step.name)):
+        with heard(Amount(self.tell, "copying its files", step=step.name)), _reading_loaded_meanwhile():
             ended = run_job(self._write, watcher=self.log.used)
         return AttemptEnd(ended, warnings=remarks(step, ended), laid_out=laid_out)
 
@@ -187,3 +191,14 @@ class Attempt:
 
 def _labels(step: PlannedStep, run: RunFolder) -> dict[str, str]:
     return {**run.labels, "cursus-sandbox.step": step.name}
+
+
+@contextmanager
+def _reading_loaded_meanwhile() -> Iterator[None]:
+    """Have what reading its outputs takes loaded while a job runs that takes its time: it may leave tables."""
+    loading = threading.Timer(_SECONDS_OF_A_SHORT_JOB, get_ready)
+    loading.start()
+    try:
+        yield
+    finally:
+        loading.cancel()

@@ -18,7 +18,7 @@ from cursus_sandbox.pipeline.instances import Capacity
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
 from cursus_sandbox.runs.folders import RunFolder
 from cursus_sandbox.secrets.secret_values import SecretValues
-from cursus_sandbox.steps.ahead import Ahead
+from cursus_sandbox.steps.ahead import Ahead, without_absent_inputs
 
 if TYPE_CHECKING:
     from cursus_sandbox.steps.attempts import Pause
@@ -133,7 +133,8 @@ class ThisMachine:
         return fitted_to_this_machine(plan)
 
     def done(self, errand: Errand, tell: Observer, stopping: threading.Event, pause: Pause) -> Done:
-        """Run it here."""
+        """Run it here. What wasn't expected is got ready as far as it goes while its inputs are looked at."""
+        self._ahead.expect(without_absent_inputs(errand.step, errand.sources), errand.sources, errand.run)
         from cursus_sandbox.steps.step_run import StepRun  # noqa: PLC0415 -- not where all is taken over
         from cursus_sandbox.tables.memo import Memo  # noqa: PLC0415
         from cursus_sandbox.tables.validator import DataCompatibilityValidator  # noqa: PLC0415

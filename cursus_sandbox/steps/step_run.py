@@ -6,7 +6,7 @@ import json
 import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from cursus_sandbox.sagemaker.layout import StepFolders
 from cursus_sandbox.sagemaker.staging import ExitMessage, exit_message
 from cursus_sandbox.sagemaker.strays import strays
 from cursus_sandbox.secrets.masking import Mask
-from cursus_sandbox.steps.ahead import Reserved
+from cursus_sandbox.steps.ahead import Reserved, without_absent_inputs
 from cursus_sandbox.steps.attempt import AttemptEnd
 from cursus_sandbox.steps.attempts import Attempts, LastAttempt, Pause
 from cursus_sandbox.steps.failure import with_particulars
@@ -69,7 +69,7 @@ class StepRun:
 
     def done(self) -> Done:
         """Run the step, again if it may be, and say what came of it. Raises EngineError and OSError only."""
-        step = self._without_absent_inputs()
+        step = without_absent_inputs(self.step, self.sources)
         read = tuple(self._checked_inputs(step))
         folder = self.run.step(step.name)
         if not self._pass(read):
@@ -125,11 +125,6 @@ class StepRun:
 
     def _pass(self, reports: Iterable[DataCompatibilityReport]) -> bool:
         return all(report.compatible and not (self.strict and report.warnings) for report in reports)
-
-    def _without_absent_inputs(self) -> PlannedStep:
-        """The step without the optional inputs that nobody left anything for."""
-        there = tuple(one for one in self.step.inputs if one.required or self.sources[one.channel].exists())
-        return replace(self.step, inputs=there)
 
     def _checked_inputs(self, step: PlannedStep) -> list[DataCompatibilityReport]:
         """The checks the producer's own could not make: this reader's schema, its parts, and data from outside."""

@@ -11,7 +11,7 @@ import pytest
 from small_pipeline import SmallPipeline, said, statuses, succeeded, wait_for
 
 from cursus_sandbox.engines.docker import DockerEngine
-from cursus_sandbox.pipeline.events import StepEnded
+from cursus_sandbox.pipeline.events import DataChecked, StepEnded
 
 pytestmark = [pytest.mark.docker, pytest.mark.images]
 FOREVER = "print('waiting', flush=True); time.sleep(600)"
@@ -85,6 +85,39 @@ def test_each_reads_what_the_one_before_left(in_docker):
     chain(in_docker, "say('0')", "b", "c", "d")
     result = succeeded(in_docker.run())
     assert said(result.step_results["d"]) == "0+++"
+    assert attempts(in_docker) == []
+
+
+def test_a_first_step_is_got_ready_while_its_inputs_are_checked(in_docker, gates):
+    """What nobody expected isn't waited for either: its container waits at its gate when its inputs are well."""
+    file = in_docker.write("data/rows.csv", "a\n1\n")
+    in_docker.step(
+        "first",
+        "(IN / 'data/rows.csv').write_text('gone'); say((IN / 'data/rows.csv').read_text())",
+        reads={"data": "data"},
+        inputs={"more": {"required": False}},
+    )
+
+    def wait(event: object) -> None:
+        if isinstance(event, DataChecked) and event.reader == "first:data":
+            wait_for(lambda: containers(in_docker) == ["first"])
+
+    result = succeeded(in_docker.run(observer=wait))
+    assert said(result.step_results["first"]) == "gone"
+    assert file.read_text() == "a\n1\n"
+    assert containers(in_docker) == containers(in_docker, state="exited") == []
+    assert attempts(in_docker) == []
+
+
+def test_inputs_that_break_their_contract(in_docker):
+    """What was got ready for a step whose inputs aren't well is taken away: nothing of it has begun."""
+    in_docker.write("data/rows.csv", "a\n1\n")
+    schema = {"glob": "*.csv", "fields": [{"name": "b", "type": "integer"}]}
+    in_docker.step("first", reads={"data": "data"}, inputs={"data": {"required": True, "schema": schema}})
+    result = in_docker.run()
+    assert statuses(result) == {"first": "failed"}
+    assert "not started" in result.step_results["first"].why
+    assert containers(in_docker) == containers(in_docker, state="exited") == []
     assert attempts(in_docker) == []
 
 
