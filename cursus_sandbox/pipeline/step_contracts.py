@@ -75,7 +75,8 @@ def contract_notes(contract: ScriptContract, job_type: str | None, known: Iterab
         what = f"no contract for {contract.step_type} was found, so generic channels are taken: {channels}"
         hint = did_you_mean(contract.step_type, known, or_list=False)
         meant = f" {hint}" if hint else ""
-        return [f"{what}. Write contracts/{snake(contract.step_type)}.step.yaml for others.{meant}"]
+        file = f"contracts/{snake(contract.step_type)}.step.yaml"
+        return [f"{what}. Write {file} for others; `init --from-script` drafts one.{meant}"]
     if job_type and contract.variants:
         there = ", ".join(contract.variants)
         return [

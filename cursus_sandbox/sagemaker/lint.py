@@ -68,6 +68,14 @@ def _possibly(step: PlannedStep, found: Habits) -> Iterator[str]:
     """What a script does that may be well: a link in /tmp, a variable with a default."""
     if found.links:
         yield f"{step.entry_point}:{found.links} makes links; one that is left in an output is not uploaded (S3Output)"
+    if step.kind is StepKind.PROCESSING:
+        taken = [*(one.path for one in step.inputs), *(one.path for one in step.outputs if one.path)]
+        for folder, line in found.training_folders.items():
+            if not any(path.is_relative_to(folder) for path in taken):
+                yield (
+                    f"{step.entry_point}:{line} names {folder}, which only a training job has. If it is one, its "
+                    "contract says:  registry: {sagemaker_step_type: Training}"
+                )
     if _is_script_mode(step):
         there = {*toolkit_variables(step, step.name), *step.environment}
         for name, line in found.sm_variables.items():

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 _INSTALLERS = ("install", "download")
 _CODE = "/opt/ml/code"
+_OF_TRAINING = ("/opt/ml/model", "/opt/ml/input/data")
 _LARGEST = 2 * 1024 * 1024
-_TELLING = (b"SM_", _CODE.encode(), b"pip", b"symlink")  # a text with none of them has no habits: it needn't be parsed
+_TELLING = (b"SM_", b"/opt/ml/", b"pip", b"symlink")  # a text with none of them has no habits: it needn't be parsed
 
 
 @dataclass(frozen=True, slots=True)
 class Habits:
     """Line numbers in a script: where it reads `SM_*` variables, names /opt/ml/code, installs packages, makes links.
 
-    Without those of the variables that are `sm_needed` it raises.
+    Without those of the variables that are `sm_needed` it raises. `training_folders` are training jobs' alone.
     """
 
     sm_variables: dict[str, int]
     sm_needed: frozenset[str] = frozenset()
     code_folder: int | None = None
+    training_folders: Mapping[str, int] = field(default_factory=dict)
     installs: int | None = None
     links: int | None = None
 
@@ -49,10 +51,16 @@ def habits(script: Path) -> Habits | None:
     return Habits(
         sm_variables={one.name: one.line for one in sorted(read, key=lambda one: -one.line)},
         sm_needed=frozenset(one.name for one in read if one.must_be),
-        code_folder=next((line for text, line in texts if text == _CODE or text.startswith(f"{_CODE}/")), None),
+        code_folder=_first(_CODE, texts),
+        training_folders={folder: line for folder in _OF_TRAINING if (line := _first(folder, texts))},
         installs=min(_installs(nodes), default=None),
         links=min(_links(nodes), default=None),
     )
+
+
+def _first(folder: str, texts: Iterable[tuple[str, int]]) -> int | None:
+    """The line in which a folder, or what is in it, is named first."""
+    return next((line for text, line in texts if text == folder or text.startswith(f"{folder}/")), None)
 
 
 class VariableRead(NamedTuple):

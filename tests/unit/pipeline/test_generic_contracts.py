@@ -34,7 +34,7 @@ def test_a_processing_step_between_known_ones():
     }
     assert step.notes[0] == (
         "no contract for CleanTables was found, so generic channels are taken: data -> processed_data. "
-        "Write contracts/clean_tables.step.yaml for others."
+        "Write contracts/clean_tables.step.yaml for others; `init --from-script` drafts one."
     )
 
 

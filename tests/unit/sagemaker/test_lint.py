@@ -141,6 +141,18 @@ def test_the_code_folder_of_training(warned):
     )
 
 
+def test_the_folders_of_training(warned):
+    """A processing script that names a folder of training jobs, in none of its channels, is asked whether it is one."""
+    said = (
+        "script.py:1 names {}, which only a training job has. If it is one, its contract says:  "
+        "registry: {{sagemaker_step_type: Training}}"
+    )
+    assert warned("PATH = '/opt/ml/model/m'") == ((), (said.format("/opt/ml/model"),))
+    assert warned("PATH = '/opt/ml/input/data/train'") == ((), (said.format("/opt/ml/input/data"),))
+    assert warned("PATH = '/opt/ml/model/m'", TRAINING) == ((), ())
+    assert warned("PATH = '/opt/ml/processing/input/model', '/opt/ml/models'") == ((), ())
+
+
 @pytest.mark.parametrize(
     "call",
     [
