@@ -54,3 +54,12 @@ def test_their_options_are_ours(name):
     for verb, words in found:
         options = {option for parameter in verbs[verb].params for option in parameter.opts}
         assert set(re.findall(r"--[\w-]+", words)) <= options
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_they_keep_the_page(name):
+    """The page that they write of a run is among what they keep, and where there was no run it fails nothing."""
+    text = (FOLDER / name).read_text()
+    kept = text[text.rindex("artifact") :]
+    assert "report.html" in kept
+    assert "cursus-sandbox report || true" in text
