@@ -260,6 +260,9 @@ def logs(
     while follow and name in run.waiting and kept_run(workspace, run.name).is_running:
         time.sleep(SECONDS_BETWEEN_LOOKS)
     log = run.step(name) / "log.txt"
+    if not log.exists() and run.is_running and name in run.waiting:
+        hint = f"Wait for it:  cursus-sandbox logs --follow {run.name}:{name}"
+        raise DocumentError([Problem(f"step '{name}' of run {run.name} has no log here so far", hint=hint)])
     if not log.exists():
         raise DocumentError([Problem(f"step '{name}' of run {run.name} has no log: its sandbox was not started")])
     terminal = sys.stdout.isatty()

@@ -43,6 +43,7 @@ class Sender:
         Stopped where it isn't wanted any more before it is.
         """
         step = errand.step
+        errand.run.step(step.name)  # which shows that it was begun
         tell(Progress(what="reading what it is to be sent", step=step.name))
         parcels: Parcels = {
             source: self._packed(source) if source.exists() else None for source in errand.sources.values()

@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from uuid import uuid4
 
@@ -23,8 +23,11 @@ from small_pipeline import SmallPipeline, said, statuses, succeeded, wait_for
 
 from cursus_sandbox import DocumentError, EngineError
 from cursus_sandbox.cluster.parcels import packed
+from cursus_sandbox.cluster.store import Store
 from cursus_sandbox.inputs.s3_access import S3Error
 from cursus_sandbox.pipeline.events import Progress, StepEnded, StepLogged
+from cursus_sandbox.pipeline.source import S3Objects
+from cursus_sandbox.runs.contents import Content
 
 ROOT = os.geteuid() == 0
 WAITING = """
@@ -325,6 +328,9 @@ def test_a_run_that_is_interrupted(small, gate, cluster, store, server):
     with command(small, cluster, "--store", store["store"], "--s3", f"endpoint_url={server.url}") as running:
         logs = "*/dask-scratch-space/*/errands/*/runs/*/steps/slow/log.txt"
         wait_for(lambda: any(log.read_text() == "waiting\n" for log in cluster.folder.glob(logs)))
+        line = [small.command()[0], "logs", "slow", "--workspace", str(small.workspace)]
+        early = subprocess.run(line, capture_output=True, text=True, check=False)
+        assert "has no log here so far" in early.stderr
         running.send_signal(signal.SIGINT)
         output = running.communicate(timeout=60)[0]
     assert running.returncode == 130, output
@@ -407,6 +413,19 @@ def test_a_store_without_a_cluster(small):
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--store s3://" in re.sub(r"\s+", " ", done.stderr)
+
+
+def test_a_file_that_is_there(tmp_path, store, server, monkeypatch):
+    """What is there is not sent again, but when it is so old that a lifecycle rule might delete it under a run."""
+    (file := tmp_path / "file").write_bytes(b"content")
+    content, sent = Content(7, hashlib.sha256(b"content").hexdigest()), []
+    at = S3Objects(uri=store["store"], endpoint_url=server.url, region="us-east-1")
+    for fresh, expected in ((24 * 3600, [7]), (24 * 3600, [7]), (-1, [7, 7])):
+        monkeypatch.setattr("cursus_sandbox.cluster.store._FRESH", fresh)
+        with closing(Store(at)) as to:
+            for _ in range(3):
+                to.put(file, content, sent.append)
+        assert sent == expected
 
 
 SENDS = """
