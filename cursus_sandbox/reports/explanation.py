@@ -40,6 +40,11 @@ _KNOWN = [
         "Give it what it needs as an input, or a network: network: true of the step, or --network bridge.",
     ),
     (
+        r"NoCredentialsError|Unable to locate credentials|NoRegionError|EndpointConnectionError",
+        "It asked AWS for something, and steps have neither a network nor credentials unless they ask for them.",
+        "Give it what it needs as an input; or network: true of the step, and secrets: for credentials.",
+    ),
+    (
         r"\busage: .*|: error: (?:the following arguments are required|unrecognized arguments)",
         "Its script refuses the arguments it was given.",
         "Compare them with what `plan` shows: they come from the contract and the document's arguments.",
@@ -48,6 +53,11 @@ _KNOWN = [
         r"FileNotFoundError: .*'(?:/opt/ml/[^']*)'",
         "It looked for a file where nothing was mounted, or nothing was left.",
         "See what lay where: `runs show` has its mounts, `shell` goes there. `plan` says why each input is bound.",
+    ),
+    (
+        r"non-existent directory: '/opt/ml/",
+        "It writes to a folder that nobody has made, so it is none of its outputs.",
+        "Compare its path with the outputs that `plan` shows.",
     ),
     (
         r"KeyError: '[A-Z][A-Z0-9_]+'",
@@ -59,7 +69,7 @@ _KNOWN = [
         "There is no such program where it ran.",
         "Install it in the image, or name another.",
     ),
-    (r"^killed by ", "It was ended from outside, or by a fault in native code.", "Look at the end of its log."),
+    (r"^killed by ", "It was ended from outside, or by a fault in native code.", ""),
     (r"^no space|No space left", "A disk was full.", "Free some, or let it write less."),
     (r"^exit code ", "Its own command ended so: with 1 an exception that nobody caught, or sys.exit.", ""),
 ]
@@ -122,6 +132,15 @@ def explanation_lines(told: Explanation) -> Iterator[str]:
     yield from (f"next: {command}" for command in told.next)
 
 
+def meaning(step: StepExecutionResult) -> tuple[str, str]:
+    """What a failure means, and what to do, as far as that is known from its reason or the end of its log."""
+    said = "\n".join(step.log_end)
+    for pattern, means, remedy in _KNOWN:
+        if re.search(pattern, step.why) or (not pattern.startswith("^") and re.search(pattern, said)):
+            return means, remedy
+    return "", ""
+
+
 def _failure(step: StepExecutionResult, result: PipelineExecutionResult) -> tuple[list[str], list[str]]:
     """What a failure means, and what to do."""
     happened, to_do = [f"it failed: {step.why}"], list[str]()
@@ -139,12 +158,10 @@ def _failure(step: StepExecutionResult, result: PipelineExecutionResult) -> tupl
     last = next((line.strip() for line in reversed(step.log_end) if _LAST_WORD.match(line.strip())), "")
     if last:
         happened.append(f"its last word: {last}")
-    said = "\n".join(step.log_end)
-    for pattern, means, remedy in _KNOWN:
-        if re.search(pattern, step.why) or (not pattern.startswith("^") and re.search(pattern, said)):
-            happened.append(f"what that means: {means}")
-            to_do.append(remedy)
-            break
+    means, remedy = meaning(step)
+    if means:
+        happened.append(f"what that means: {means}")
+        to_do.append(remedy)
     if len(step.earlier_attempts):
         happened.append(f"it was tried {step.attempts} times; before: {step.earlier_attempts[-1].why}")
     return happened, to_do

@@ -15,6 +15,7 @@ from rich.text import Text
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.reports.board import OTHER_STYLE, STYLES
 from cursus_sandbox.reports.commands import by_hand, typed
+from cursus_sandbox.reports.explanation import meaning
 from cursus_sandbox.reports.findings import depth, finding_lines, origin
 from cursus_sandbox.reports.text import folded, number, printable, shown, size
 from cursus_sandbox.tables.mismatch import Mismatch, Severity
@@ -131,6 +132,9 @@ def _failure(step: StepExecutionResult, result: PipelineExecutionResult) -> Iter
         return
     yield _plain("  the end of its log:" if step.log_end else "  its log is empty")
     yield from (_plain(f"    {line}") for line in step.log_end[-_LOG_LINES:])
+    means, remedy = meaning(step)
+    if remedy:
+        yield from (_plain(f"  {said}") for said in (means, remedy))
     yield _plain(f"  log: {shown(step.log)}")
     if way := by_hand(step, result):
         yield _plain(f"  {': '.join(way)}")

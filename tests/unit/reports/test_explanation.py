@@ -69,6 +69,16 @@ def test_why_it_failed():
         ("exit code 1", "URLError: <urlopen error [Errno -3] Temporary failure in name resolution>", "network: true"),
         ("exit code 2", "run.py: error: the following arguments are required: --x", "what `plan` shows"),
         ("exit code 1", "FileNotFoundError: [Errno 2] No such file: '/opt/ml/input/x'", "why each input is bound"),
+        (
+            "exit code 1",
+            "OSError: Cannot save file into a non-existent directory: '/opt/ml/processing/x'",
+            "outputs that",
+        ),
+        (
+            "exit code 1",
+            "botocore.exceptions.NoCredentialsError: Unable to locate credentials",
+            "secrets: for credentials",
+        ),
         ("exit code 1", "KeyError: 'LABEL_FIELD'", "env: {NAME: value}"),
         ("exit code 1", "KeyError: 'label'", "an exception that nobody caught"),
         ("the command was not found (exit code 127)", "", "Install it in the image"),

@@ -288,6 +288,22 @@ def test_a_quiet_summary(shown):
     )
 
 
+def test_a_failure_that_is_known(shown):
+    """Below the end of a log that tells the cause stand what it means and what to do; of another, nothing more."""
+    end = ("URLError: <urlopen error [Errno -3] Temporary failure in name resolution>",)
+    failed = {"status": StepStatus.FAILED, "why": "exit code 1"}
+    text = shown(result(ran("bad", 1.0, **failed, log_end=end)), 200)
+    assert (
+        f"""
+    {end[0]}
+  It asked the network for something, and steps have none unless they ask for it.
+  Give it what it needs as an input, or a network: network: true of the step, or --network bridge.
+  log: """
+        in text
+    )
+    assert "exception that nobody caught" not in shown(result(ran("bad", 1.0, **failed, log_end=("ValueError: 1",))))
+
+
 def test_a_log_that_is_gone(shown):
     """A log that somebody took away doesn't keep the summary from being shown."""
     text = shown(result(ran("bad", 1.0, status=StepStatus.FAILED, why="exit code 1", log=Path("/gone"))))
