@@ -248,7 +248,7 @@ class Walk:
             if len(sources) == len(step.inputs):
                 self.site.expect(self._errand(step, sources))
 
-    def _pause(self, step: PlannedStep, seconds: float) -> bool:
+    def pause(self, step: PlannedStep, seconds: float) -> bool:
         """Leave a step's place to others for so long, then wait for one with the memory that it is to have now.
 
         Whether it may be tried again: it isn't where the run is to end.
@@ -260,6 +260,10 @@ class Walk:
         if not self.stopping.is_set():
             turn.wait()
         return not self.stopping.is_set()
+
+    def leave(self, step: PlannedStep) -> None:
+        """Let others run while what a step left is looked at."""
+        self.news.put(partial(self.queue.ran, step.name))
 
     def _demand(self, step: PlannedStep) -> Demand:
         return demand(step, hosts=step.instance_count if self.site.makes_clusters else 1)
@@ -289,7 +293,7 @@ class Walk:
     def _ran(self, step: PlannedStep, ingredients: Ingredients | None) -> StepExecutionResult:
         self.news.put(partial(self.look_ahead.runs, step.name))
         errand = self._errand(step, {one.channel: self._source(step, one) for one in step.inputs})
-        done = self.site.done(errand, self._tell, self.stopping, self._pause)
+        done = self.site.done(errand, self._tell, self.stopping, self)
         if done.left:
             folder = self.folder.step(step.name)
             if done.manifest:

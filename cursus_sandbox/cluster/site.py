@@ -39,7 +39,7 @@ from cursus_sandbox.pipeline.events import Observer
 from cursus_sandbox.pipeline.instances import Capacity
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.source import S3Objects
-from cursus_sandbox.steps.attempts import Pause
+from cursus_sandbox.steps.attempts import Place
 from cursus_sandbox.steps.site import Errand
 from cursus_sandbox.steps.step_run import Done
 
@@ -167,7 +167,7 @@ class DaskSite:
         self._digests = next(iter(found.values())).digests
         return self._digests
 
-    def done(self, errand: Errand, tell: Observer, stopping: threading.Event, _: Pause) -> Done:
+    def done(self, errand: Errand, tell: Observer, stopping: threading.Event, _: Place) -> Done:
         """Have it run by a worker, once more by another if that one dies. Where it pauses it keeps its place."""
         try:
             letter = self._letter(errand, tell, stopping)

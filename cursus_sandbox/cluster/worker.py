@@ -33,6 +33,7 @@ from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import EngineError, MachineError
 from cursus_sandbox.pipeline.events import Event, Observer, Progress, StepLogged, StepSampled
 from cursus_sandbox.pipeline.instances import fitted
+from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.runs.folders import unwritable
 from cursus_sandbox.steps.site import Errand, ThisMachine
 from cursus_sandbox.steps.step_run import Done
@@ -55,8 +56,14 @@ class _Running:
 
     def done(self, errand: Errand, tell: Observer) -> Done:
         """Run an errand here."""
-        pause = lambda _, seconds: not self.stopping.wait(seconds)  # noqa: E731 -- its place at the cluster is kept
-        return ThisMachine(self.engine, at_once=math.inf).done(errand, tell, self.stopping, pause)
+        return ThisMachine(self.engine, at_once=math.inf).done(errand, tell, self.stopping, self)
+
+    def pause(self, _: PlannedStep, seconds: float) -> bool:
+        """Wait: the place at the cluster is kept."""
+        return not self.stopping.wait(seconds)
+
+    def leave(self, _: PlannedStep) -> None:
+        """Keep it still."""
 
 
 _running: defaultdict[str, list[_Running]] = defaultdict(list)

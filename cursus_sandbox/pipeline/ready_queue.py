@@ -50,7 +50,8 @@ class ReadyQueue:
 
     Critical path first: the step with the most seconds to go. At most `jobs` run at once, and never is more memory, are
     more processors or GPUs promised than `capacity` has: a step that doesn't fit beside those that run waits, and the
-    next that does goes before it. A step that would not fit an empty machine runs when nothing else does.
+    next that does goes before it. A step that would not fit an empty machine runs when nothing else does. Those that
+    have run, and are only looked at, count no more, but for the last of `jobs`: with one job nothing is done beside it.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class ReadyQueue:
         self._place = {step: place for place, step in enumerate(to_go)}
         self._waiting: list[tuple[float, int, str]] = []
         self._running: set[str] = set()
+        self._looked_at: set[str] = set()
         self._promised = Demand()
 
     def offer(self, steps: Iterable[str], *, demand: Demand | None = None) -> None:
@@ -84,7 +86,17 @@ class ReadyQueue:
                 return step
         return None
 
+    def ran(self, step: str) -> None:
+        """A step runs no longer, but what it left is looked at: others may run meanwhile."""
+        if len(self._looked_at) < self._jobs - 1:
+            self._looked_at.add(step)
+            self._leave(step)
+
     def ended(self, step: str) -> None:
         """A step has ended, or pauses: what it was promised is free again."""
+        self._looked_at.discard(step)
+        self._leave(step)
+
+    def _leave(self, step: str) -> None:
         self._running.discard(step)
         self._promised = sum((self._demands[one] for one in self._running), Demand())  # parts of processors add up

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 from cursus_sandbox.capacity import this_machine
 from cursus_sandbox.engines.engine import Engine, Why
@@ -26,8 +27,16 @@ from cursus_sandbox.steps.log import StepLog
 from cursus_sandbox.steps.watch import StepWatch, write
 from cursus_sandbox.untrusted import empty
 
-Pause = Callable[[PlannedStep, float], bool]
-"""Waits so many seconds, and for room, before a step is tried again; False where it isn't to be."""
+
+class Place(Protocol):
+    """A step's place among those that run at once."""
+
+    def pause(self, step: PlannedStep, seconds: float) -> bool:
+        """Wait so many seconds, and for room, before a step is tried again; False where it isn't to be."""
+
+    def leave(self, step: PlannedStep) -> None:
+        """It has run well, and what it left is still looked at."""
+
 
 _CAUSES = {Why.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY, Why.TIMEOUT: Cause.TIMEOUT}
 
@@ -60,8 +69,8 @@ class LastAttempt:
 class Attempts:
     """The attempts at a step about to be made.
 
-    `stopping` is set when no other is to be started, `pause` comes before another; `mask` hides secrets. What is
-    `reserved` may serve the first.
+    `stopping` is set when no other is to be started, in its `place` is waited for another; `mask` hides secrets. What
+    is `reserved` may serve the first.
     """
 
     step: PlannedStep
@@ -70,7 +79,7 @@ class Attempts:
     engine: Engine
     tell: Observer
     stopping: threading.Event
-    pause: Pause
+    place: Place
     mask: Mask
     reserved: Reserved
 
@@ -93,7 +102,7 @@ class Attempts:
                 before.append(self._failed(step, end, folders))
                 again = _with_memory(step, step.retries.memory(cause, step.resources.memory, this_machine().memory))
                 write(log, _between(before, again, step.retries.wait(number)))
-                if not self.pause(again, step.retries.wait(number)):
+                if not self.place.pause(again, step.retries.wait(number)):
                     end = replace(end, exit=replace(end.exit, why=Why.INTERRUPTED))
                     before.pop()
                     break

@@ -21,7 +21,7 @@ from cursus_sandbox.secrets.secret_values import SecretValues
 from cursus_sandbox.steps.ahead import Ahead, without_absent_inputs
 
 if TYPE_CHECKING:
-    from cursus_sandbox.steps.attempts import Pause
+    from cursus_sandbox.steps.attempts import Place
     from cursus_sandbox.steps.step_run import Done
 
 _READ_AT_ONCE = 8 * 1024 * 1024  # bytes, some milliseconds' worth: those that wait for them need not wait for more
@@ -76,10 +76,10 @@ class Site(EngineKind, Protocol):
     ) -> Mapping[str, str]:
         """Give each image's digest, as an engine does, wherever errands run; the runtimes are there, too."""
 
-    def done(self, errand: Errand, tell: Observer, stopping: threading.Event, pause: Pause) -> Done:
+    def done(self, errand: Errand, tell: Observer, stopping: threading.Event, place: Place) -> Done:
         """Run an errand to its end, publishing nothing; `stopping` is set when it is not to be tried again.
 
-        Between two attempts there is a `pause`, in which its place is another's. Raises MachineError and OSError only.
+        Between two attempts, and when it has run well, its `place` is another's. Raises MachineError and OSError only.
         """
 
     def expect(self, errand: Errand) -> None:
@@ -132,7 +132,7 @@ class ThisMachine:
         """The plan with no step given more than is here."""
         return fitted_to_this_machine(plan)
 
-    def done(self, errand: Errand, tell: Observer, stopping: threading.Event, pause: Pause) -> Done:
+    def done(self, errand: Errand, tell: Observer, stopping: threading.Event, place: Place) -> Done:
         """Run it here. What wasn't expected is got ready as far as it goes while its inputs are looked at."""
         self._ahead.expect(without_absent_inputs(errand.step, errand.sources), errand.sources, errand.run)
         from cursus_sandbox.steps.step_run import StepRun  # noqa: PLC0415 -- not where all is taken over
@@ -148,7 +148,7 @@ class ThisMachine:
                 DataCompatibilityValidator(values=errand.values, memo=Memo(errand.run.checks)),
                 tell,
                 stopping,
-                pause,
+                place,
                 errand.secrets.mask,
                 reserved,
                 strict=errand.strict,

@@ -23,7 +23,7 @@ from cursus_sandbox.sagemaker.strays import strays
 from cursus_sandbox.secrets.masking import Mask
 from cursus_sandbox.steps.ahead import Reserved, without_absent_inputs
 from cursus_sandbox.steps.attempt import AttemptEnd
-from cursus_sandbox.steps.attempts import Attempts, LastAttempt, Pause
+from cursus_sandbox.steps.attempts import Attempts, LastAttempt, Place
 from cursus_sandbox.steps.failure import with_particulars
 from cursus_sandbox.tables.report import DataCompatibilityReport
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
@@ -50,8 +50,8 @@ class StepRun:
 
     Of what it leaves so many bytes are read `at_once`; a manifest says of the rest that nobody has read it.
 
-    `stopping` is set when it is not to be tried again, `pause` waits until it is; `mask` hides its secrets.
-    What is `reserved` may serve its first attempt.
+    `stopping` is set when it is not to be tried again, its `place` is left when it has run well; `mask` hides its
+    secrets. What is `reserved` may serve its first attempt.
     """
 
     step: PlannedStep
@@ -61,7 +61,7 @@ class StepRun:
     validator: DataCompatibilityValidator
     tell: Observer
     stopping: threading.Event
-    pause: Pause
+    place: Place
     mask: Mask
     reserved: Reserved
     strict: bool = False
@@ -79,8 +79,10 @@ class StepRun:
             )
         started = datetime.now().astimezone()
         last = Attempts(
-            step, self.sources, self.run, self.engine, self.tell, self.stopping, self.pause, self.mask, self.reserved
+            step, self.sources, self.run, self.engine, self.tell, self.stopping, self.place, self.mask, self.reserved
         ).last()
+        if last.end.well:
+            self.place.leave(step)
         ended, step, attempt = last.end, last.step, last.folders
         message = exit_message(step.kind, attempt, failed=not ended.well and not last.interrupted)
         result = StepExecutionResult(

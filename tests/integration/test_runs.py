@@ -2,11 +2,12 @@
 
 import json
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small_pipeline import SmallPipeline, said, statuses, succeeded
+from small_pipeline import SECONDS_AT_MOST, SmallPipeline, said, statuses, succeeded
 
 import cursus_sandbox
 from cursus_sandbox import DocumentError, EngineError, PipelineDAG, PipelineExecutor
@@ -343,3 +344,19 @@ def test_the_slowest_way_starts_first(small):
     small.step("Slow", "time.sleep(0.3); say('well')")
     assert succeeded(small.run(jobs=1)).execution_order == ("Quick", "Slow")
     assert succeeded(small.run(jobs=1, cache=False)).execution_order == ("Slow", "Quick")
+
+
+def test_what_a_step_left_is_checked_while_others_run(anywhere):
+    """A step that is ready starts in the place of one that has run, while what that one left is still checked."""
+    for name in ("first", "second", "third"):
+        anywhere.step(name)
+    began, seen = threading.Event(), []
+
+    def observe(event):
+        if event == StepStarted(step="third", attempt=1):
+            began.set()
+        if isinstance(event, Progress) and event.what == "checking its output out":
+            seen.append(began.wait(SECONDS_AT_MOST))
+
+    succeeded(anywhere.run(observer=observe, jobs=2))
+    assert seen == [True, True, True]

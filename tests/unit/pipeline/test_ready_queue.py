@@ -77,6 +77,29 @@ def test_a_step_larger_than_the_machine():
     assert started(line) == ["huge"]
 
 
+def test_what_is_looked_at_makes_room():
+    """A step that has run makes room while it is looked at, but not as many of them as there are jobs."""
+    line = queue(dict.fromkeys("abcd", Demand(memory=4 * GIB)), jobs=2)
+    assert started(line) == ["a", "b"]
+    line.ran("a")
+    assert started(line) == ["c"]
+    line.ran("b")
+    assert started(line) == []
+    line.ended("a")
+    line.ran("c")
+    assert started(line) == ["d"]
+
+
+def test_one_job_alone():
+    """With one job no step starts while another is looked at."""
+    line = queue(dict.fromkeys("ab", Demand()), jobs=1)
+    assert started(line) == ["a"]
+    line.ran("a")
+    assert started(line) == []
+    line.ended("a")
+    assert started(line) == ["b"]
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=12), st.integers(1, 4), st.randoms(use_true_random=False))
 def test_any_steps(sizes, jobs, random):
