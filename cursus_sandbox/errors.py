@@ -58,27 +58,34 @@ def did_you_mean(name: str, known: Iterable[str], *, or_list: bool = True, prefi
     return ""
 
 
-def _near(name: str, known: Iterable[str]) -> str | None:
+def nearly(name: str, known: Iterable[str]) -> str | None:
+    """The name that another is all but the same as: a slip, though what was given might have been meant."""
+    return _near(name, sorted(known), alike=0.85)
+
+
+def _near(name: str, known: Iterable[str], *, alike: float = 0.6) -> str | None:
     """The name that another is most likely a slip for."""
     names = list(known)
     if len(names) > 1_000:  # noqa: PLR2004 -- beyond, only what begins alike is compared: it takes seconds otherwise
         names = [other for other in names if other[:1].lower() == name[:1].lower()][:1_000]
     folded = {other.lower(): other for other in names}
-    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=alike)
     return folded[near[0]] if near else None
 
 
-def nearest_path(path: Path) -> str:
+def nearest_path(path: Path, *, whole: bool = False) -> str:
     """A hint that names the file or folder beside a path that isn't there, if one is called nearly the same.
 
-    The ends of names don't count: all documents end in .yaml.
+    The ends of names don't count: all documents end in .yaml. It is the `whole` path where that is what was typed.
     """
     try:
         beside = {one.stem: one.name for one in path.parent.iterdir() if one.name != path.name}
     except OSError:
         return ""
     near = _near(path.stem, beside)
-    return f"Did you mean '{beside[near]}'?" if near else ""
+    if near is None:
+        return ""
+    return f"Did you mean '{path.with_name(beside[near]) if whole else beside[near]}'?"
 
 
 class SandboxError(Exception):

@@ -168,7 +168,7 @@ def _data(given: str, workspace: Path) -> Path:
     found = _OF_RUN.fullmatch(given)
     if path.exists() or found is None:
         if not path.exists():
-            raise DocumentError([Problem(f"{given} does not exist", hint=nearest_path(path))])
+            raise DocumentError([Problem(f"{given} does not exist", hint=nearest_path(path, whole=True))])
         return path
     run, step, channel = found.groups()
     runs = sorted(one.name for one in (workspace / "runs").glob("*/"))

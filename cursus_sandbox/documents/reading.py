@@ -35,7 +35,7 @@ def read_text(file: Path) -> str:
     try:
         if not file.is_file():
             what = "is a folder" if file.is_dir() else "is no regular file" if file.exists() else "does not exist"
-            _refuse(file, None, f"the document {what}", "" if file.exists() else nearest_path(file))
+            _refuse(file, None, f"the document {what}", _nearest(file))
         if file.stat().st_size > _LARGEST:
             _refuse(file, None, f"the document is larger than {_LARGEST // 1024 // 1024} MB")
         data = file.read_bytes()
@@ -50,6 +50,14 @@ def read_text(file: Path) -> str:
         line = text.count("\n", 0, text.index("\0")) + 1
         _refuse(file, line, "the document holds a NUL character", "Is it a text file, saved as UTF-8?")
     return text
+
+
+def _nearest(file: Path) -> str:
+    """What was likely meant by a path that is no file."""
+    if file.is_dir():
+        document = file / "dag.yaml"
+        return f"Did you mean '{document}'?" if document.is_file() else ""
+    return "" if file.exists() else nearest_path(file, whole=True)
 
 
 def _refuse(file: Path, line: int | None, what: str, hint: str = "") -> NoReturn:

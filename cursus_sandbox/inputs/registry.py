@@ -67,7 +67,7 @@ class S3OutputPathRegistry(BaseModel):
             answers = [answer for one in files for answer in _answers(one)]
         except OSError as error:
             what = f"the registry {path} can't be read: {error.strerror}"
-            raise DocumentError([Problem(what, hint=nearest_path(path))]) from error
+            raise DocumentError([Problem(what, hint=nearest_path(path, whole=True))]) from error
         if not answers:
             raise DocumentError([Problem(f"the registry {path} holds no *.json")])
         if len(answers) == 1 and not is_description(answers[0][1]):

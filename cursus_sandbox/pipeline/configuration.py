@@ -42,7 +42,7 @@ def environment(
         names, values = ", ".join(missing), ", ".join(f"{key}: …" for key in missing)
         what = f"step '{name}' needs the environment variable{'s' * (len(missing) > 1)} {names}, and nothing sets "
         hint = f"Contract '{contract.step_type}' requires it: add  env: {{{values}}}  to the step."
-        unasked = [key for key in (*defaults.env, *step.env) if key not in contract.optional_env_vars]
+        unasked = [key for key in (*defaults.env, *step.env, *sorted(secret)) if key not in contract.optional_env_vars]
         meant = [key for key in unasked if did_you_mean(key, missing, or_list=False)]
         if meant:
             hint += f" Is it meant by {', '.join(dict.fromkeys(meant))}?"

@@ -22,6 +22,7 @@ from cursus_sandbox.pipeline.likes import without_likes
 from cursus_sandbox.pipeline.models import with_model
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
 from cursus_sandbox.pipeline.promises import held_to_promises
+from cursus_sandbox.pipeline.slips import slips
 from cursus_sandbox.pipeline.source import StepOutput, Unfed
 from cursus_sandbox.pipeline.step_contracts import contract_notes, for_job_types, step_contracts
 from cursus_sandbox.pipeline.steps import planned_step
@@ -119,7 +120,7 @@ class Resolver:
         pipeline, resolved, unlike = without_likes(pipeline, for_job_types(chosen, assignment))
         resolved, unknown = with_golden(resolved, self.golden)
         problems += [*unlike, *unknown]
-        steps: dict[str, PlannedStep] = {}
+        steps, slipped = dict[str, PlannedStep](), slips(pipeline, resolved)
         for name in _in_order(self._before, self._place):
             step, wrong = planned_step(
                 name,
@@ -131,7 +132,7 @@ class Resolver:
                 unfed=self.unfed,
             )
             step = with_model(step, steps, pipeline.steps.get(name))
-            notes = contract_notes(*resolved[name], known=self.contracts)
+            notes = (*contract_notes(*resolved[name], known=self.contracts), *slipped.get(name, ()))
             steps[name] = replace(step, notes=(*notes, *step.notes)) if notes else step
             problems += wrong
         plan, broken = held_to_promises(PipelineExecutionPlan(name=self.pipeline.name, steps=tuple(steps.values())))

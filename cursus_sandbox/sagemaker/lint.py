@@ -9,7 +9,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
-from cursus_sandbox.errors import did_you_mean
+from cursus_sandbox.errors import did_you_mean, nearly
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.dag import Start
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
@@ -86,6 +86,15 @@ def _possibly(step: PlannedStep, found: Habits) -> Iterator[str]:
             hint = did_you_mean(name, alike, or_list=False, prefix=prefix)
             if hint or name in found.sm_needed:
                 yield f"{step.entry_point}:{line} reads {name}, which the job doesn't have.{f' {hint}' if hint else ''}"
+        yield from _no_options(step, found)
+
+
+def _no_options(step: PlannedStep, found: Habits) -> Iterator[str]:
+    """Hyperparameters that are nearly an option of the script, which would refuse them."""
+    given = {f"--{name}" for name in step.hyperparameters}
+    for option in sorted(given - found.options):
+        if like := nearly(option, found.options - given):
+            yield f"{step.entry_point} has no option {option}, which a hyperparameter sets. Did you mean '{like}'?"
 
 
 def _is_script_mode(step: PlannedStep) -> bool:

@@ -12,7 +12,7 @@ _INSTALLERS = ("install", "download")
 _CODE = "/opt/ml/code"
 _OF_TRAINING = ("/opt/ml/model", "/opt/ml/input/data")
 _LARGEST = 2 * 1024 * 1024
-_TELLING = (b"SM_", b"/opt/ml/", b"pip", b"symlink")  # a text with none of them has no habits: it needn't be parsed
+_TELLING = (b"SM_", b"/opt/ml/", b"pip", b"symlink", b"add_argument")  # without any a text has no habits: no parsing
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Habits:
     """Line numbers in a script: where it reads `SM_*` variables, names /opt/ml/code, installs packages, makes links.
 
     Without those of the variables that are `sm_needed` it raises. `training_folders` are training jobs' alone.
+    `options` are those of argparse that it has.
     """
 
     sm_variables: dict[str, int]
@@ -28,6 +29,7 @@ class Habits:
     training_folders: Mapping[str, int] = field(default_factory=dict)
     installs: int | None = None
     links: int | None = None
+    options: frozenset[str] = frozenset()
 
 
 def habits(script: Path) -> Habits | None:
@@ -55,6 +57,7 @@ def habits(script: Path) -> Habits | None:
         training_folders={folder: line for folder in _OF_TRAINING if (line := _first(folder, texts))},
         installs=min(_installs(nodes), default=None),
         links=min(_links(nodes), default=None),
+        options=frozenset(_options(nodes)),
     )
 
 
@@ -112,6 +115,15 @@ def _installs(nodes: list[ast.AST]) -> Iterator[int]:
                     words += part.value.split()
         if "pip" in words and any(word in words for word in _INSTALLERS):
             yield node.lineno
+
+
+def _options(nodes: list[ast.AST]) -> Iterator[str]:
+    """What calls of `add_argument` begin with a dash."""
+    for node in nodes:
+        match node:
+            case ast.Call(func=ast.Attribute(attr="add_argument"), args=words):
+                values = (word.value for word in words if isinstance(word, ast.Constant))
+                yield from (one for one in values if isinstance(one, str) and one.startswith("-"))
 
 
 def _links(nodes: list[ast.AST]) -> Iterator[int]:

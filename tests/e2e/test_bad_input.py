@@ -337,6 +337,15 @@ def test_an_image_without_a_daemon(place, engine):
     assert "--engine local" in said
 
 
+@pytest.mark.parametrize("given", ["demo/dag.yml", "demo/dga.yaml", "demo"])
+def test_a_document_that_is_called_otherwise(place, given):
+    """A path that is no document is answered with the whole path that was probably meant."""
+    (place.folder / "demo").mkdir()
+    (place.folder / "dag.yaml").rename(place.folder / "demo/dag.yaml")
+    said = place.refused("run", given)
+    assert "Did you mean 'demo/dag.yaml'?" in said
+
+
 @pytest.mark.docker
 def test_a_missing_image(place):
     """An image that isn't there is named before the first step, and no workspace is made."""

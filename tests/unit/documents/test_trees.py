@@ -285,7 +285,7 @@ def test_what_is_no_file_is_refused(tmp_path):
         "link": "the document does not exist",
         "socket": "the document is no regular file",
         "nothing": "the document does not exist",
-        "fodler": "the document does not exist\n  Did you mean 'folder.yaml'?",
+        "fodler": f"the document does not exist\n  Did you mean '{tmp_path}/folder.yaml'?",
     }
 
 

@@ -54,6 +54,23 @@ def test_missing_environment():
     assert "env: {ID_FIELD: …, LABEL_FIELD: …}" in problem.hint
     (problem,) = problems({"Load": {"env": {"MODE": "x", "LABLE_FIELD": "y"}}}, [step])
     assert problem.hint.endswith("Is it meant by LABLE_FIELD?")
+    (problem,) = problems({"Load": {"env": {"MODE": "x"}, "secrets": {"LABLE_FIELD": "env:X"}}}, [step])
+    assert problem.hint.endswith("Is it meant by LABLE_FIELD?")
+
+
+def test_slips():
+    """A variable or secret that is all but an optional one that nothing sets is noted; others may be anything."""
+    load = contract("Load", optional_env_vars={"LABEL_FIELD": "late", "NUM_ROUNDS": "3", "A1": ""})
+    other = contract("Other", optional_env_vars={"LABEL_FIELDS": ""})
+    given = {"env": {"LABLE_FIELD": "x", "NUM_ROUND": "4", "NUM_ROUNDS": "5", "A2": "", "ELSE": ""}}
+    said = "the variable LABLE_FIELD is not asked for by its contract. Did you mean 'LABEL_FIELD'?"
+    assert plan({"Load": given}, [load]).steps[0].notes == (said,)
+    steps = {"Load": {}, "Other": {"secrets": {"LABEL_FEILDS": "env:X"}}}
+    first, second = plan(steps, [load, other], env={"NUM_ROUND": "1", "LABEL_FIELD": "y"}).steps
+    assert first.notes == (
+        "the variable NUM_ROUND is given to all steps, and no contract asks for it. Did you mean 'NUM_ROUNDS'?",
+    )
+    assert second.notes == ("the secret LABEL_FEILDS is not asked for by its contract. Did you mean 'LABEL_FIELDS'?",)
 
 
 @pytest.mark.parametrize(

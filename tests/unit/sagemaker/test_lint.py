@@ -203,6 +203,15 @@ def test_channels_that_a_script_can_do_without(warned):
     assert must == ((), ("script.py:2 reads SM_CHANNEL_VALIDATION, which the job doesn't have.",))
 
 
+def test_hyperparameters_that_are_no_options(warned):
+    """A hyperparameter that is all but an option of a script-mode script is noted: the script would refuse it."""
+    text = "parser.add_argument('-d', '--max-depth')\nparser.add_argument('--eta')\n"
+    given = {"inputs": [f"{CHANNEL}/train"], "hyperparameters": {"max_depth": "6", "eta": "1", "rounds": "3"}}
+    said = "script.py has no option --max_depth, which a hyperparameter sets. Did you mean '--max-depth'?"
+    assert warned(text, TRAINING, **given) == ((), (said,))
+    assert warned(text, TRAINING, start=Start.IMAGE, **given) == ((), ())
+
+
 def test_script_mode_needs_the_toolkit(tmp_path):
     """That SM_* variables are there only in an image with the toolkit is remarked once, for all steps."""
     (tmp_path / "script.py").write_text("import os\nos.environ['SM_MODEL_DIR']")
