@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.pipeline.selection import NOT_SELECTED
 from cursus_sandbox.reports.commands import typed
-from cursus_sandbox.reports.difference import Difference
 from cursus_sandbox.reports.findings import finding_lines
+
+if TYPE_CHECKING:
+    from cursus_sandbox.reports.difference import Difference
 
 NOT_BEFORE = "it has not run before"  # the cache's word for a step that has left nothing
 _NOT_WELL_BEFORE = "it has not ended well before"
