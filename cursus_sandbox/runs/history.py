@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -169,9 +170,16 @@ class KeptRun:
             started = [one.name for one in (self.folder / "steps").glob("*/")]
             known = [*started, *(str(step.get("name")) for step in self.plan.get("steps", ()))]
             if name in known:
-                raise DocumentError([Problem(f"step '{name}' was not started in run {self.name}")])
+                what = f"step '{name}' was not started in run {self.name}"
+                raise DocumentError([Problem(what, hint=self._where_it_ran(name))])
             raise DocumentError([Problem(f"run {self.name} has no step '{name}'", hint=did_you_mean(name, known))])
         return folder
+
+    def _where_it_ran(self, name: str) -> str:
+        """Which run is the newest that has a log of a step; one that took over what it left has an empty one."""
+        logs = self.folder.parent.glob(f"*/steps/{escape(name)}/log.txt")
+        runs = [log.parents[2].name for log in logs if log.stat().st_size]
+        return f"It last wrote a log in run {max(runs)}: name it as  {max(runs)}:{name}" if runs else ""
 
 
 def kept_runs(workspace: Path) -> list[KeptRun]:

@@ -133,6 +133,16 @@ def test_a_step_that_is_not_there_is_an_error(workspace, step, said):
     assert said in str(error.value)
 
 
+def test_a_step_that_was_started_in_an_earlier_run(workspace):
+    """Of a step that was not started in a run the last one is named that has its log, not one that took it over."""
+    for run, text in (("20260101-000000-000", "said\n"), ("20260102-030405-000", "")):
+        folder = workspace / "runs" / run / "steps/score"
+        folder.mkdir(parents=True)
+        (folder / "log.txt").write_text(text)
+    with pytest.raises(DocumentError, match="in run 20260101-000000-000: name it as  20260101-000000-000:score"):
+        kept_run(workspace, "last").step("score")
+
+
 def test_looking_at_a_run_does_not_hold_it(workspace):
     """Whoever looks takes the lock for no longer than that."""
     before = {one.name for one in Path("/proc/self/fd").iterdir()}
