@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,22 @@ def test_what_a_step_used_is_drawn(opened):
     charts = find(opened, "#step-Break .chart svg")
     assert [one.get_attribute("aria-label").split(",")[0] for one in charts] == ["memory", "processors"]
     assert all(one.size["width"] > 100 for one in charts)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(opened, scheme):
+    """axe-core finds nothing against WCAG 2.1 AA or its best practices: all steps opened, in light and in dark."""
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    find(opened, "#open")[0].click()
+    opened.execute_script("document.querySelectorAll('details').forEach(one => one.open = true)")
+    opened.execute_script((files("axe_core_python") / "axe.min.js").read_text())
+    found = opened.execute_async_script("axe.run().then(arguments[0])")
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert len(found["passes"]) > 15
+    assert [
+        (one["id"], node["html"], node["failureSummary"]) for one in found["violations"] for node in one["nodes"]
+    ] == []
 
 
 def test_a_run_that_goes_on_and_one_that_was_killed(browser, tmp_path):
