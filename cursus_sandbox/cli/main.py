@@ -124,7 +124,7 @@ def _narrowed(words: list[str]) -> typer.Typer:
     one = copy(app)
     one.registered_commands = [verb for verb in app.registered_commands if [verb.name] == words[:1]]
     one.registered_groups = [verb for verb in app.registered_groups if [verb.name] == words[:1]]
-    return one if one.registered_commands or one.registered_groups else app
+    return one if one.registered_commands or one.registered_groups or words == ["--version"] else app
 
 
 def _ended(words: list[str], *, debug: bool) -> int:
