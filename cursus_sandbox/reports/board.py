@@ -192,6 +192,8 @@ class Board:
             text.append(f"  ({hidden} not shown)")
         if self._stopping:
             text = Text(f"stopping: {printable(self._stopping)}  ", "yellow").append_text(text)
+            if runs:
+                text.append("  (Ctrl-C kills at once)")
         return text
 
 

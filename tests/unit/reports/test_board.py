@@ -104,6 +104,12 @@ def test_why_a_step_failed_and_that_the_run_ends():
     ]
 
 
+def test_what_still_runs_while_the_run_ends():
+    """While what runs is given time to end, how to end it at once is said below."""
+    lines = picture(begun(a=[], b=["a"]), StepStarted(step="a", attempt=1), RunStopping(why="interrupted"))
+    assert lines[-1] == "stopping: interrupted  1 run, 1 wait  (Ctrl-C kills at once)"
+
+
 @pytest.mark.parametrize("columns", [8, 19, 40, 79, 199])
 def test_no_line_is_longer_than_the_terminal(columns):
     """At any width every step has its line, with at least the end of its clock; wide characters count twice."""
