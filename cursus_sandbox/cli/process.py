@@ -38,6 +38,14 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
+def is_somewhere() -> bool:
+    """Whether the current folder is still there."""
+    try:
+        return bool(os.getcwd())  # noqa: PTH109 -- Path.cwd() is no other
+    except FileNotFoundError:
+        return False
+
+
 def start_again_in_utf8() -> None:
     """Begin anew where the locale has ASCII alone: names of files are UTF-8 in documents, and here, whatever it says.
 

@@ -70,6 +70,16 @@ def test_a_stdout_that_is_full(folder, command):
     assert ended.stderr == b"error: what was to be said can't be written: No space left on device\n"
 
 
+def test_a_current_folder_that_is_gone(folder, tmp_path):
+    """In a folder that somebody has removed, what needs one says so, and what to do."""
+    inside = f"mkdir {tmp_path}/gone && cd {tmp_path}/gone && rmdir {tmp_path}/gone"
+    ended = shell(f"{inside} && run run {folder}/dag.yaml --engine process", folder)
+    assert ended.returncode == 4
+    assert ended.stderr.endswith(
+        b"error: the folder that this was started in is gone\nGo to one that is there:  cd DIR\n"
+    )
+
+
 @pytest.mark.parametrize("options", ["--json", "--quiet", "--junit junit.xml"])
 def test_a_result_that_can_not_be_written(folder, options):
     """A run that is well, but whose result finds no room on stdout, ends with 4; what else is written stays."""
