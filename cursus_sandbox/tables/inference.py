@@ -67,7 +67,10 @@ def _inferred(tables: Iterable[tuple[Path, str]], *, exact: bool) -> Inferred:
             _of_footer(table, columns)
             rows += table.rows or 0
         else:
-            rows += _of_text(file, table, columns)
+            try:
+                rows += _of_text(file, table, columns)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
     fields = tuple(_field(name, column, files, exact=exact) for name, column in columns.items())
     return Inferred(TableSchema(fields=fields), files, rows, tuple(unread), tuple(doubts))
 

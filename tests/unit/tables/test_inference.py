@@ -67,6 +67,14 @@ def test_several_files(columns):
     assert columns(files) == {"id": "number", "x": "integer!?", "y": "string!?"}
 
 
+def test_the_file_that_can_not_be_read(tmp_path):
+    """A text that isn't UTF-8 is named among the files of a folder."""
+    (tmp_path / "bad.csv").write_bytes(b"a,b\n1,\xff\xfe\n")
+    (tmp_path / "well.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"^bad.csv: .*UTF8"):
+        inferred(tmp_path)
+
+
 def test_exact_types(columns):
     """Asked for them, Parquet's own types are given."""
     files = {"a.parquet": {"a": pa.array([1], pa.int8()), "b": pa.array([1], pa.timestamp("ms", "UTC"))}}
