@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,15 +15,14 @@ from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engine_choice import EngineName, choose_engine
 from cursus_sandbox.errors import DocumentError, EngineError, Problem
+from cursus_sandbox.overrides import AnyPath, Overrides
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.retries import NEVER
-from cursus_sandbox.pipeline.secrets import Secret, secret
 from cursus_sandbox.pipeline.selection import Again, Selection, unfinished
-from cursus_sandbox.pipeline.source import S3Objects, S3Settings, s3_uri
+from cursus_sandbox.pipeline.source import S3Settings
 from cursus_sandbox.pipeline.values import duration, size
-from cursus_sandbox.pipeline.values import user as user_of
-from cursus_sandbox.planning import AnyPath, DataSource, Document, Overrides, PipelineDAGResolver, unfed_of
+from cursus_sandbox.planning import DataSource, Document, PipelineDAGResolver, unfed_of
 from cursus_sandbox.runs.request import read_request, request_of
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from cursus_sandbox.pipeline.golden import GoldenSchemas
     from cursus_sandbox.pipeline.result import PipelineExecutionResult
     from cursus_sandbox.runs.pruning import Pruned
-    from cursus_sandbox.steps.site import Site
 
 WORKSPACE = Path(".cursus-sandbox")
 CONTRACTS_VARIABLE = "CURSUS_SANDBOX_CONTRACTS"
@@ -82,30 +80,8 @@ def plan(
         >>> plan.step_configs["XGBoostTraining"].environment["LABEL_FIELD"].value
         'late'
     """
-    overrides = _overrides(
-        image=image,
-        source_dir=source_dir,
-        timeout=timeout,
-        grace=grace,
-        memory=memory,
-        log_limit=log_limit,
-        network=network,
-        read_only_root=read_only_root,
-        runtime=runtime,
-        pip_shim=pip_shim,
-        user=user,
-        inputs=inputs,
-        secrets=secrets,
-        s3=s3,
-    )
-    planned = PipelineDAGResolver(
-        document,
-        config_path=config,
-        contracts=with_environment(contracts),
-        overrides=overrides,
-        lenient=lenient,
-        unfed=unfed_of(data_source),
-    ).create_execution_plan(explain_config=explain_config, strict=strict)
+    resolver = _resolver(document, locals())
+    planned = resolver.create_execution_plan(explain_config=explain_config, strict=strict)
     return fitted_to_this_machine(planned)
 
 
@@ -151,14 +127,7 @@ def check(
         ...     print(error.problems[0].hint)
         Did you mean 'XGBoostTraining'?
     """
-    planned = PipelineDAGResolver(
-        document,
-        config_path=config,
-        contracts=with_environment(contracts),
-        overrides=_overrides(source_dir=source_dir, inputs=inputs, secrets=secrets, s3=s3),
-        lenient=lenient,
-        unfed=unfed_of(data_source),
-    ).create_execution_plan(runnable=True, strict=strict)
+    planned = _resolver(document, locals()).create_execution_plan(runnable=True, strict=strict)
     return fitted_to_this_machine(planned)
 
 
@@ -269,34 +238,11 @@ def run(
         >>> (result["DummyDataLoading"].outputs["DATA"] / "part-00000.parquet").exists()
         True
     """
-    request = request_of(document, {name: value for name, value in locals().items() if name != "document"})
+    options = {name: value for name, value in locals().items() if name != "document"}
+    request = request_of(document, options)
     blessed_before = _blessed_before(document) if update_schemas else None
     selection = Selection(only=tuple(only), first=from_step, last=until) if again is None else Selection(again.steps)
-    overrides = _overrides(
-        image=image,
-        source_dir=source_dir,
-        timeout=timeout,
-        grace=grace,
-        memory=memory,
-        log_limit=log_limit,
-        network=network,
-        read_only_root=read_only_root,
-        runtime=runtime,
-        pip_shim=pip_shim,
-        user=user,
-        inputs=inputs,
-        secrets=secrets,
-        s3=s3,
-    )
-    resolver = PipelineDAGResolver(
-        document,
-        config_path=config,
-        contracts=with_environment(contracts),
-        overrides=overrides,
-        lenient=lenient,
-        unfed=unfed_of(data_source),
-        golden=not update_schemas,
-    )
+    resolver = _resolver(document, options, golden=not update_schemas)
     planned = resolver.create_execution_plan(
         runnable=True, strict=strict, registry=_registry(registry), selection=selection
     )
@@ -305,12 +251,13 @@ def run(
     chosen = selection.steps(planned)
     images = [step.image for step in planned.steps if step.starts and step.image and step.name in chosen]
     from cursus_sandbox.executor import PipelineExecutor
+    from cursus_sandbox.site_choice import site, store_of
 
-    shared = _store(store, scheduler, overrides.s3)
-    with _site(scheduler, engine, images, Path(workspace), shared, pdb=pdb) as (site, notes), resolver.telling_lines():
+    where = site(scheduler, engine, images, Path(workspace), store_of(store, scheduler, resolver.overrides.s3), pdb=pdb)
+    with where as (place, notes), resolver.telling_lines():
         executor = PipelineExecutor(
             workspace,
-            site=site,
+            site=place,
             jobs=1 if pdb else jobs,
             fail_fast=fail_fast,
             strict=strict,
@@ -329,56 +276,6 @@ def run(
     from cursus_sandbox.blessing import blessed
 
     return result.model_copy(update={"notes": (*result.notes, *blessed(*blessed_before, planned, result))})
-
-
-@contextmanager
-def _site(
-    scheduler: str,
-    engine: EngineName | Engine,
-    images: list[str],
-    workspace: Path,
-    store: S3Objects | None,
-    *,
-    pdb: bool,
-) -> Iterator[tuple[Site, tuple[str, ...]]]:
-    """Where steps run, and what should be said of the choice of an engine."""
-    from cursus_sandbox.steps.site import ThisMachine
-
-    if scheduler == "local":
-        chosen, notes = choose_engine(engine, images, pdb=pdb) if isinstance(engine, str) else (engine, ())
-        yield ThisMachine(chosen), notes
-        return
-    if pdb or not isinstance(engine, str):
-        what = (
-            "no worker has a terminal for pdb" if pdb else "workers have engines of their own, and take one by its name"
-        )
-        raise EngineError(what, hint="Run it here:  --scheduler local")
-    try:
-        from cursus_sandbox.cluster.site import DaskSite
-    except ModuleNotFoundError as error:
-        hint = "Install it:  pip install 'cursus-sandbox[dask]'"
-        raise EngineError(
-            f"to run on {scheduler}, {error.name} is needed, which is not installed", hint=hint
-        ) from error
-    cluster = DaskSite.connect(scheduler, engine=engine, images=images, workspace=workspace, store=store)
-    with closing(cluster) as site:
-        yield site, ()
-
-
-def _store(uri: str | None, scheduler: str, how: S3Settings) -> S3Objects | None:
-    """Where the hosts of a cluster get files, reached as inputs are, but as somebody; DocumentError if it can't be."""
-    if uri is None:
-        return None
-    try:
-        if scheduler == "local":
-            raise ValueError("a store is for the hosts of a cluster, and this run is on this machine alone")
-        store = S3Objects(uri=s3_uri(uri), endpoint_url=how.endpoint_url, region=how.region, profile=how.profile)
-    except ValueError as error:
-        hint = "Name a prefix and the cluster:  --store s3://BUCKET/PREFIX --scheduler dask://HOST:8786"
-        raise DocumentError([Problem(str(error), hint=hint)]) from error
-    from cursus_sandbox.inputs.s3_access import as_reached
-
-    return as_reached(store)
 
 
 def rerun(
@@ -511,6 +408,19 @@ def _reachable(names: Iterable[str]) -> Iterator[Engine]:
             yield choose_engine(name, ())[0]
 
 
+def _resolver(document: Document, options: Mapping[str, Any], *, golden: bool = True) -> PipelineDAGResolver:
+    """The resolver of a document, with the options of `plan`, `check` or `run` by their names."""
+    return PipelineDAGResolver(
+        document,
+        config_path=options["config"],
+        contracts=with_environment(options["contracts"]),
+        overrides=Overrides.of(options),
+        lenient=options["lenient"],
+        unfed=unfed_of(options["data_source"]),
+        golden=golden,
+    )
+
+
 def _registry(given: AnyPath | S3OutputPathRegistry | None) -> S3OutputPathRegistry | None:
     if given is None:
         return None
@@ -528,45 +438,3 @@ def with_environment(given: Contracts) -> Contracts:
     """The contracts and folders given, then the folders of the environment."""
     listed = os.environ.get(CONTRACTS_VARIABLE, "")
     return [*given, *(one for one in listed.split(os.pathsep) if one)]
-
-
-def _overrides(
-    *,
-    image: str | None = None,
-    source_dir: AnyPath | None = None,
-    timeout: float | str | None = None,
-    grace: float | str | None = None,
-    memory: int | str | None = None,
-    log_limit: int | str | None = None,
-    network: bool | None = None,
-    read_only_root: bool | None = None,
-    runtime: str | None = None,
-    pip_shim: bool | None = None,
-    user: str | None = None,
-    inputs: Mapping[str, AnyPath] | None = None,
-    secrets: Mapping[str, str] | None = None,
-    s3: S3Given | None = None,
-) -> Overrides:
-    return Overrides(
-        image=image,
-        source_dir=Path(source_dir) if source_dir is not None else None,
-        timeout=duration(timeout) if timeout is not None else None,
-        grace=duration(grace) if grace is not None else None,
-        memory=size(memory) if memory is not None else None,
-        log_limit=size(log_limit) if log_limit is not None else None,
-        network=network,
-        read_only_root=read_only_root,
-        runtime=runtime,
-        pip_shim=pip_shim,
-        user=user_of(user) if user is not None else None,
-        inputs=dict(inputs or {}),
-        s3=s3 if isinstance(s3, S3Settings) else S3Settings.model_validate(s3 or {}),
-        secrets={name: _secret(name, kept) for name, kept in (secrets or {}).items()},
-    )
-
-
-def _secret(name: str, kept: str) -> Secret:
-    try:
-        return secret(kept)
-    except ValueError as error:
-        raise DocumentError([Problem(f"secret {name}: {error}")]) from None

@@ -13,13 +13,14 @@ from cursus_sandbox.engines.engine import Engine, EngineKind
 from cursus_sandbox.errors import DocumentError, EngineError, Problem
 from cursus_sandbox.inputs.registry import S3OutputPathRegistry
 from cursus_sandbox.inputs.sources import fetch
+from cursus_sandbox.overrides import Overrides
 from cursus_sandbox.pipeline.dag import Start
 from cursus_sandbox.pipeline.events import Observer, Progress
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.pipeline.source import StepOutput
-from cursus_sandbox.planning import DataSource, Document, Overrides, PipelineDAGResolver, unfed_of
+from cursus_sandbox.planning import DataSource, Document, PipelineDAGResolver, unfed_of
 from cursus_sandbox.runs.folders import StepFolder
 from cursus_sandbox.runs.pruning import GIB, MOST_BY_DEFAULT, Bounds, pruned
 from cursus_sandbox.runs.recovery import recovery

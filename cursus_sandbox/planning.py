@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import ValidationError
 
 from cursus_sandbox.documents import (
     ContractLibrary,
@@ -21,16 +18,16 @@ from cursus_sandbox.documents import (
     read_pipeline,
 )
 from cursus_sandbox.documents.golden import WrittenGolden, golden_file, read_golden
-from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
+from cursus_sandbox.errors import DocumentError, Problem
+from cursus_sandbox.overrides import AnyPath, Overrides, overridden
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.cursus_config import CursusConfigs
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG, StepConfiguration
 from cursus_sandbox.pipeline.names import StepTypes
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedOutput, PlannedStep
 from cursus_sandbox.pipeline.resolver import Resolver
-from cursus_sandbox.pipeline.secrets import Secret
 from cursus_sandbox.pipeline.selection import Selection
-from cursus_sandbox.pipeline.source import S3Settings, Synthetic, Unfed, given
+from cursus_sandbox.pipeline.source import S3Settings, Synthetic, Unfed
 from cursus_sandbox.pipeline.step_contracts import named_type
 from cursus_sandbox.sagemaker.lint import linted
 from cursus_sandbox.tables.schema import TableSchema
@@ -38,33 +35,8 @@ from cursus_sandbox.tables.schema import TableSchema
 if TYPE_CHECKING:
     from cursus_sandbox.inputs.registry import S3OutputPathRegistry
 
-AnyPath = str | os.PathLike[str]
 Document = AnyPath | Pipeline | PipelineDAG
 DataSource = Literal["local", "synthetic", "s3"] | Unfed
-
-
-@dataclass(frozen=True, slots=True)
-class Overrides:
-    """What the caller says over the document's defaults; what a step says for itself stays.
-
-    `inputs` bind root inputs: `{"step:channel": file, folder, pattern or s3://bucket/prefix}`; `s3` says how S3 is
-    reached.
-    """
-
-    image: str | None = None
-    source_dir: Path | None = None
-    timeout: float | None = None
-    grace: float | None = None
-    network: bool | None = None
-    read_only_root: bool | None = None
-    runtime: str | None = None
-    pip_shim: bool | None = None
-    user: str | None = None
-    memory: int | None = None
-    log_limit: int | None = None
-    secrets: Mapping[str, Secret] = field(default_factory=dict)
-    inputs: Mapping[str, AnyPath] = field(default_factory=dict)
-    s3: S3Settings = field(default_factory=S3Settings)
 
 
 class PipelineDAGResolver(Resolver):
@@ -95,7 +67,7 @@ class PipelineDAGResolver(Resolver):
         golden: bool = True,
     ) -> None:
         written = _in_memory(dag) if isinstance(dag, Pipeline | PipelineDAG) else read_pipeline(Path(dag))
-        pipeline, outside = _overridden(written.pipeline, overrides)
+        pipeline, outside = overridden(written.pipeline, overrides)
         configs, wrong = _configs(written, Path(config_path) if config_path is not None else None)
         outside += wrong
         if configs:
@@ -103,7 +75,7 @@ class PipelineDAGResolver(Resolver):
         blessed, wrong = _blessed(written) if golden else (WrittenGolden({}), [])
         outside += wrong
         written = replace(written, places={**written.places, **blessed.places})
-        self._written, self._overrides = written, overrides
+        self._written, self.overrides = written, overrides
         found: Mapping[str, ScriptContract] = {}
         try:
             beside = written.file.parent if written.file else None
@@ -210,7 +182,7 @@ class PipelineDAGResolver(Resolver):
 
     def _located(self, problems: Iterable[Problem]) -> list[Problem]:
         """All problems, each with its file and line, in the order of the lines."""
-        overrides = self._overrides
+        overrides = self.overrides
         located = []
         for problem in problems:
             match problem.at:
@@ -312,52 +284,3 @@ def _step_types(pipeline: Pipeline, library: ContractLibrary) -> list[str]:
         for name in pipeline.dag.nodes
         if (step_type := named_type(name, pipeline.steps.get(name), types).step_type)
     ]
-
-
-def _overridden(pipeline: Pipeline, overrides: Overrides) -> tuple[Pipeline, list[Problem]]:
-    said = {
-        "image": overrides.image,
-        "source_dir": overrides.source_dir,
-        "timeout": overrides.timeout,
-        "grace": overrides.grace,
-        "network": overrides.network,
-        "read_only_root": overrides.read_only_root,
-        "runtime": overrides.runtime,
-        "pip_shim": overrides.pip_shim,
-        "user": overrides.user,
-        "memory": overrides.memory,
-        "log_limit": overrides.log_limit,
-    }
-    defaults = pipeline.defaults.model_copy(
-        update={
-            **{key: value for key, value in said.items() if value is not None},
-            "s3": overrides.s3.over(pipeline.defaults.s3),
-        }
-    )
-    defaults = defaults.model_copy(update={"secrets": {**defaults.secrets, **overrides.secrets}})
-    steps = dict(pipeline.steps)
-    problems = []
-    for target, path in overrides.inputs.items():
-        name, colon, channel = target.partition(":")
-        if colon and channel and name in pipeline.dag.nodes:
-            step = steps.get(name, StepConfiguration())
-            try:
-                steps[name] = step.model_copy(update={"inputs": {**step.inputs, channel: given(path)}})
-            except ValueError as error:
-                problems.append(Problem(f"the input {target}={path}: {_reason(error)}"))
-            continue
-        what = (
-            f"the input '{target}' names no step of the pipeline" if colon else f"the input '{target}' has no channel"
-        )
-        hint = (did_you_mean(name, pipeline.dag.nodes) if colon and channel else "") or "Write it as STEP:CHANNEL=PATH."
-        problems.append(Problem(what, hint=hint))
-    return pipeline.model_copy(update={"defaults": defaults, "steps": steps}), problems
-
-
-def _reason(error: ValueError) -> str:
-    """What is wrong, without pydantic's words around it."""
-    return (
-        "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
-        if isinstance(error, ValidationError)
-        else str(error)
-    )

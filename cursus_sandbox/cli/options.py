@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cursus_sandbox.pipeline.source import S3Settings, Synthetic
 
 Value = TypeVar("Value")
+_AS_TYPED = ("image", "config", "source_dir", "runtime", "lenient", "strict")  # options of `api` that need no reading
 
 
 class DataSourceName(StrEnum):
@@ -171,32 +172,33 @@ def json_of(content: Any) -> str:
     return json.dumps(content, indent=2, default=str) + "\n"
 
 
-class Limits(TypedDict):
-    """What a step may use, for those that don't say: seconds and bytes."""
+def api_options(typed: Mapping[str, Any]) -> dict[str, Any]:
+    """What was typed for a command, its `locals()`, as options of `api`; one clear error for what can't be.
 
-    timeout: float | None
-    grace: float | None
-    memory: int | None
-    log_limit: int | None
+    Those that `plan`, `check` and `run` have in common, as far as the command has them.
+    """
+    options = {name: typed[name] for name in _AS_TYPED if name in typed}
+    options |= {name: parsed(f"--{name.replace('_', '-')}", typed[name], parse) for name, parse in _read(typed)}
+    options["contracts"] = typed["contracts"] or ()
+    options["inputs"] = bindings_of(typed["inputs"])
+    options["secrets"] = secrets_of(typed["secrets"])
+    options["s3"] = s3_of(typed["s3"])
+    options["data_source"] = data_source_of(typed["data_source"], typed["rows"], typed["seed"], nasty=typed["nasty"])
+    if (network := typed.get("network")) is not None:
+        options["network"] = network is NetworkChoice.BRIDGE
+    if typed.get("no_pip_shim"):
+        options["pip_shim"] = False
+    if typed.get("read_only_root"):
+        options["read_only_root"] = True
+    return options
 
 
-def limits_of(timeout: str | None, grace: str | None, memory: str | None, log_limit: str | None) -> Limits:
-    """What `--timeout`, `--grace`, `--memory` and `--log-limit` say, in seconds and bytes."""
-    from cursus_sandbox.pipeline.values import duration, size
+def _read(typed: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[str], Any]]]:
+    """The options that are times, sizes and users, each with what reads it."""
+    from cursus_sandbox.pipeline.values import duration, size, user
 
-    return {
-        "timeout": parsed("--timeout", timeout, duration),
-        "grace": parsed("--grace", grace, duration),
-        "memory": parsed("--memory", memory, size),
-        "log_limit": parsed("--log-limit", log_limit, size),
-    }
-
-
-def user_of(user: str | None) -> str | None:
-    """What `--user` says."""
-    from cursus_sandbox.pipeline import values
-
-    return parsed("--user", user, values.user)
+    readers = {"timeout": duration, "grace": duration, "memory": size, "log_limit": size, "user": user}
+    yield from ((name, parse) for name, parse in readers.items() if name in typed)
 
 
 def size_of(option: str, value: str) -> int:

@@ -27,7 +27,6 @@ from cursus_sandbox.cli.options import (
     Memory,
     Nasty,
     Network,
-    NetworkChoice,
     NoPipShim,
     ReadOnlyRoot,
     Rows,
@@ -38,13 +37,8 @@ from cursus_sandbox.cli.options import (
     Strict,
     Timeout,
     User,
-    bindings_of,
-    data_source_of,
-    limits_of,
+    api_options,
     print_json,
-    s3_of,
-    secrets_of,
-    user_of,
 )
 from cursus_sandbox.errors import DocumentError
 
@@ -106,10 +100,7 @@ def plan(
     The wiring with the reason of each binding, then the command, mounts, environment and limits of each step, and
     whether it would run again after earlier runs, and why.
     """
-    limits = limits_of(timeout, grace, memory, log_limit)
-    bindings, given_secrets = bindings_of(inputs), secrets_of(secrets)
-    s3_settings = s3_of(s3)
-    source = data_source_of(data_source, rows, seed, nasty=nasty)
+    options = api_options(locals())
     if explain_config and drawn is not PlanFormat.TEXT:
         raise typer.BadParameter(
             f"a drawing has no place for it: leave --format {drawn} away", param_hint="--explain-config"
@@ -117,26 +108,7 @@ def plan(
     with interruptible():
         from cursus_sandbox import api
 
-        planned = api.plan(
-            document,
-            contracts=contracts or (),
-            config=config,
-            image=image,
-            source_dir=source_dir,
-            **limits,
-            network=None if network is None else network is NetworkChoice.BRIDGE,
-            pip_shim=False if no_pip_shim else None,
-            user=user_of(user),
-            read_only_root=read_only_root or None,
-            runtime=runtime,
-            inputs=bindings,
-            secrets=given_secrets,
-            s3=s3_settings,
-            lenient=lenient,
-            data_source=source,
-            strict=strict,
-            explain_config=explain_config,
-        )
+        planned = api.plan(document, **options, explain_config=explain_config)
         predicted = {
             step: {"outcome": str(one.outcome), "why": one.why, "words": str(one)}
             for step, one in api.predicted(planned, workspace, strict=strict).items()
@@ -182,9 +154,7 @@ def check(
 
     The scripts, files and folders that the documents name must be there, too.
     """
-    bindings, given_secrets = bindings_of(inputs), secrets_of(secrets)
-    s3_settings = s3_of(s3)
-    source = data_source_of(data_source, rows, seed, nasty=nasty)
+    options = api_options(locals())
     told: list[dict[str, Any]] = []
     wrong: list[DocumentError] = []
     with interruptible():
@@ -193,18 +163,7 @@ def check(
 
         for document in documents:
             try:
-                planned = api.check(
-                    document,
-                    contracts=contracts or (),
-                    config=config,
-                    source_dir=source_dir,
-                    inputs=bindings,
-                    secrets=given_secrets,
-                    s3=s3_settings,
-                    lenient=lenient,
-                    data_source=source,
-                    strict=strict,
-                )
+                planned = api.check(document, **options)
             except DocumentError as error:
                 wrong.append(error)
                 problems = [

@@ -29,7 +29,6 @@ from cursus_sandbox.cli.options import (
     Memory,
     Nasty,
     Network,
-    NetworkChoice,
     NoPipShim,
     Quiet,
     ReadOnlyRoot,
@@ -43,14 +42,9 @@ from cursus_sandbox.cli.options import (
     Timeout,
     User,
     Verbose,
-    bindings_of,
-    data_source_of,
-    limits_of,
+    api_options,
     parsed,
-    s3_of,
-    secrets_of,
     size_of,
-    user_of,
 )
 
 if TYPE_CHECKING:
@@ -189,10 +183,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a pipeline, each step in a sandbox of its own."""
-    limits, most = limits_of(timeout, grace, memory, log_limit), size_of("--max-size", max_size)
-    bindings, given_secrets = bindings_of(inputs), secrets_of(secrets)
-    s3_settings = s3_of(s3)
-    source = data_source_of(data_source, rows, seed, nasty=nasty)
+    options, most = api_options(locals()), size_of("--max-size", max_size)
     if scheduler != "local":
         from cursus_sandbox.cluster.address import contact
 
@@ -224,22 +215,7 @@ def run(
             scheduler=scheduler,
             workspace=workspace,
             store=store,
-            contracts=contracts or (),
-            config=config,
-            image=image,
-            source_dir=source_dir,
-            **limits,
-            network=None if network is None else network is NetworkChoice.BRIDGE,
-            pip_shim=False if no_pip_shim else None,
-            user=user_of(user),
-            read_only_root=read_only_root or None,
-            runtime=runtime,
-            inputs=bindings,
-            secrets=given_secrets,
-            s3=s3_settings,
-            lenient=lenient,
-            data_source=source,
-            strict=strict,
+            **options,
             jobs=jobs,
             fail_fast=fail_fast or shell_on_failure,
             values=not no_values,

@@ -27,7 +27,7 @@ ROOMS = {
 # The hallway: each may import any room, and of the hallway only what stands before it.
 HALLWAY = [
     *("errors", "untrusted", "bytes_done", "log_end", "amount", "shipped"),
-    *("documents", "inputs", "planning", "drafts", "capacity"),
+    *("documents", "inputs", "overrides", "planning", "drafts", "capacity"),
     *(
         "runs",
         "caching",
@@ -35,6 +35,7 @@ HALLWAY = [
         "steps",
         "engine_choice",
         "cluster",
+        "site_choice",
         "walk",
         "executor",
         "blessing",
@@ -145,7 +146,17 @@ def test_who_knows_engines():
     outside = [(importer, imported) for importer, imported in EDGES if not within(importer, "engines")]
     known = {(importer, imported) for importer, imported in outside if within(imported, "engines")}
     seam = {importer.partition(".")[0] for importer, imported in known if imported == "engines.engine"}
-    assert seam == {"sagemaker", "secrets", "steps", "engine_choice", "cluster", "walk", "executor", "api"}
+    assert seam == {
+        "sagemaker",
+        "secrets",
+        "steps",
+        "engine_choice",
+        "cluster",
+        "site_choice",
+        "walk",
+        "executor",
+        "api",
+    }
     particular = {(importer, imported) for importer, imported in known if imported != "engines.engine"}
     assert particular <= {
         *(("engine_choice", f"engines.{name}") for name in ("docker", "local", "process")),

@@ -7,8 +7,9 @@ import pytest
 
 from cursus_sandbox.documents import read_pipeline
 from cursus_sandbox.errors import DocumentError
+from cursus_sandbox.overrides import Overrides
 from cursus_sandbox.pipeline.source import Located, StepOutput
-from cursus_sandbox.planning import Overrides, PipelineDAGResolver
+from cursus_sandbox.planning import PipelineDAGResolver
 
 GRAPH = {"nodes": ["Load", "Train_a"], "edges": [["Load", "Train_a"]]}
 METADATA = {"name": "published", "constraints": {"requires_gpu": False}, "decision_tree": {"volume > 100K?": [1, None]}}
