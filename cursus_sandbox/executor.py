@@ -13,6 +13,7 @@ from cursus_sandbox.engines.engine import Engine, EngineKind
 from cursus_sandbox.errors import DocumentError, EngineError, Problem
 from cursus_sandbox.inputs.registry import S3OutputPathRegistry
 from cursus_sandbox.inputs.sources import fetch
+from cursus_sandbox.outcomes import Provisions, Rules
 from cursus_sandbox.overrides import Overrides
 from cursus_sandbox.pipeline.dag import Start
 from cursus_sandbox.pipeline.events import Observer, Progress
@@ -29,7 +30,7 @@ from cursus_sandbox.runs.workspace import Workspace
 from cursus_sandbox.secrets.secret_values import secret_values
 from cursus_sandbox.steps.site import Site, ThisMachine
 from cursus_sandbox.tables.memo import Memo
-from cursus_sandbox.walk import Rules, Walk
+from cursus_sandbox.walk import Walk
 
 AnyPath = str | os.PathLike[str]
 TestingMode = Literal["pre_execution", "post_execution"]
@@ -154,6 +155,17 @@ class PipelineExecutor:
                 folder.write("plan.json", plan.as_json())
                 if request is not None:
                     folder.write(REQUEST, request)
+                given = Provisions(
+                    site,
+                    plan,
+                    folder,
+                    digests,
+                    chosen=chosen,
+                    reused=reused,
+                    seconds=seconds,
+                    secrets=secrets,
+                    fetched=fetched,
+                )
                 with folder.journal() as journal:
                     walk = Walk(
                         Rules(
@@ -165,23 +177,15 @@ class PipelineExecutor:
                             cache=self.cache,
                             force=self.force,
                         ),
-                        site,
-                        plan,
-                        folder,
-                        digests,
+                        given,
                         journal,
-                        chosen=chosen,
-                        reused=reused,
-                        seconds=seconds,
-                        secrets=secrets,
-                        fetched=fetched,
                         notes=(*self.notes, *site.notes, *alone, *recovered, *fetched.notes),
                         started=started,
                     )
                     result = walk.result()
                 workspace.finished(folder.name)
                 return result.model_copy(
-                    update={"notes": (*result.notes, *self._bounded(workspace, walk.written + fetched.size))}
+                    update={"notes": (*result.notes, *self._bounded(workspace, walk.outcomes.written + fetched.size))}
                 )
 
     def _bounded(self, workspace: Workspace, written: int) -> Iterator[str]:

@@ -5,120 +5,60 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from queue import SimpleQueue
 
-from cursus_sandbox.amount import Amount
-from cursus_sandbox.bytes_done import heard
-from cursus_sandbox.caching.cache import Cache, refusals
-from cursus_sandbox.caching.ingredients import Ingredients, Surroundings
 from cursus_sandbox.engines.engine import EngineKind
-from cursus_sandbox.errors import ExitCode, SandboxError, Terminated, WorkspaceError
-from cursus_sandbox.inputs.sources import Fetched, at_once, brought
-from cursus_sandbox.pipeline.events import Event, Observer, Progress, RunEnded, RunStarted, RunStopping, StepEnded
+from cursus_sandbox.errors import ExitCode, SandboxError, Terminated
+from cursus_sandbox.outcomes import Outcomes, Provisions, Rules
+from cursus_sandbox.pipeline.events import Event, RunEnded, RunStarted, RunStopping, StepEnded
 from cursus_sandbox.pipeline.look_ahead import LookAhead
-from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
+from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.pipeline.ready_queue import Demand, ReadyQueue, demand, seconds_to_go
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.pipeline.schedule import Schedule
-from cursus_sandbox.pipeline.selection import NOT_SELECTED
-from cursus_sandbox.pipeline.source import StepOutput
-from cursus_sandbox.runs.folders import INGREDIENTS, RunFolder, StepFolder, unwritable
+from cursus_sandbox.runs.folders import unwritable
 from cursus_sandbox.runs.journal import Journal
-from cursus_sandbox.runs.pruning import size_of
-from cursus_sandbox.runs.records import set_aside
 from cursus_sandbox.sagemaker.script_main import NOT_EXERCISED
-from cursus_sandbox.secrets.secret_values import SecretValues, fingerprints
-from cursus_sandbox.steps.site import Errand, Site
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What holds for all steps of a run, as PipelineExecutor has it."""
-
-    observer: Observer
-    jobs: int | None = None
-    fail_fast: bool = False
-    strict: bool = False
-    values: bool = True
-    cache: bool = True
-    force: tuple[str, ...] = ()
 
 
 class Walk:
-    """One walk through a plan, in a run's folder; `notes` grow on the way.
+    """One walk through a plan, in a run's folder.
 
     It has a thread of its own, in which results are kept and files are written: a signal's KeyboardInterrupt strikes
     the main thread between any two instructions, but only there, where nothing is done but to wait.
     """
 
-    def __init__(  # noqa: PLR0913 -- all that a walk takes along
-        self,
-        rules: Rules,
-        site: Site,
-        plan: PipelineExecutionPlan,
-        folder: RunFolder,
-        images: Mapping[str, str],
-        journal: Journal,
-        *,
-        chosen: frozenset[str],
-        reused: Mapping[str, StepFolder],
-        seconds: Mapping[str, float],
-        secrets: Mapping[str, SecretValues],
-        fetched: Fetched,
-        notes: Iterable[str],
-        started: datetime,
+    def __init__(
+        self, rules: Rules, given: Provisions, journal: Journal, *, notes: Iterable[str], started: datetime
     ) -> None:
         self.rules = rules
-        self.site = site
-        self.plan = plan
-        self.folder = folder
-        self.images = images
+        self.site = given.site
+        self.plan = plan = given.plan
+        self.folder = given.folder
+        self.images = given.images
         self.journal = journal
-        self.chosen = chosen
-        self.reused = reused
-        self.secrets = secrets
-        self.fetched = fetched
+        self.notes = (*notes, *_not_exercised(given.site))
         self.started = started
         self.stopping = threading.Event()
-        self.cache = Cache(
-            plan.name,
-            Surroundings(
-                engine=site.name,
-                runs_images=site.runs_images,
-                makes_mounts=site.makes_mounts,
-                images=images,
-                python=site.python,
-                workspace=folder.path.parents[1],
-                secrets=fingerprints(secrets),
-                fetched=fetched,
-            ),
-            strict=rules.strict,
-            values=rules.values,
-            refused=refusals(plan.steps, forced=rules.force, use=rules.cache),
-            stopping=self.stopping,
-        )
-        self.schedule = Schedule(plan.dependencies)
-        self.jobs = rules.jobs or site.jobs
-        self.notes = (*notes, *_not_exercised(site))
         self.results: dict[str, StepExecutionResult] = {}
         self.unwritten: deque[StepExecutionResult] = deque()
-        self.to_go = seconds_to_go(plan.dependencies, seconds)
-        may_run = {step.name for step in plan.steps if step.skip is None and step.name in chosen}
-        self.look_ahead = LookAhead(plan.dependencies, self.to_go, may_run=may_run, most=self.jobs)
+        self.jobs = rules.jobs or given.site.jobs
+        to_go = seconds_to_go(plan.dependencies, given.seconds)
+        self.outcomes = Outcomes(rules, given, self.results, to_go=to_go, tell=self._tell, stopping=self.stopping)
+        self.schedule = Schedule(plan.dependencies)
+        may_run = {step.name for step in plan.steps if step.skip is None and step.name in given.chosen}
+        self.look_ahead = LookAhead(plan.dependencies, to_go, may_run=may_run, most=self.jobs)
         self.queue = ReadyQueue(
             {step.name: self._demand(step) for step in plan.steps},
-            to_go=self.to_go,
-            capacity=site.capacity,
+            to_go=to_go,
+            capacity=given.site.capacity,
             jobs=self.jobs,
         )
-        self.sweeper = ThreadPoolExecutor(1, thread_name_prefix="sweep")
         self.running: dict[Future[StepExecutionResult], str] = {}
         self.news: SimpleQueue[Callable[[], object]] = SimpleQueue()  # what steps leave to the walk's own thread
         self.turns: dict[str, threading.Event] = {}  # of steps that wait to be tried again
@@ -149,7 +89,7 @@ class Walk:
                 steps={name: tuple(self.plan.dependencies[name]) for name in self.plan.execution_order},
             )
         )
-        with self.sweeper, ThreadPoolExecutor(len(self.plan.steps) or 1, thread_name_prefix="step") as threads:
+        with self.outcomes.sweeper, ThreadPoolExecutor(len(self.plan.steps) or 1, thread_name_prefix="step") as threads:
             with self._unbroken("walk through the plan"):
                 self._start_ready(threads)
             while self.running:
@@ -168,31 +108,20 @@ class Walk:
             run=self.folder.name,
             folder=self.folder.path,
             engine=self.site.name,
-            notes=(*self.notes, *self.plan.warnings, *self.plan.notes),
+            notes=(*self.notes, *self.outcomes.notes, *self.plan.warnings, *self.plan.notes),
             images=dict(self.images),
             started_at=self.started,
             seconds=time.monotonic() - clock,
             interrupted=_exit_code_of(self.broken) or self.interrupted,
             steps=tuple(self.results[name] for name in self.plan.execution_order),
         )
-        if not self.cache.reading.is_over:
-            self._tell(Progress(what="reading what steps have left, to know it again"))
-        self.cache.finish()
+        self.outcomes.finish()
         with self._unbroken("save the result"):
             self.folder.write("result.json", result.model_dump(mode="json"))
         self._tell(RunEnded(run=result.run, outcome=result.outcome, exit_code=result.exit_code, seconds=result.seconds))
         if self.broken:
             raise self.broken
         return result
-
-    @property
-    def written(self) -> int:
-        """How many bytes the steps that ran have left, those that failed too."""
-        ran = [name for name, ended in self.results.items() if ended.status is StepStatus.SUCCEEDED]
-        failed = sum(size_of(attempt, set()) for attempt in self.folder.attempts)
-        return failed + sum(
-            file.size for name in ran if name in self.cache.kept for file in self.cache.kept[name].record.files.values()
-        )
 
     def _stop(self, why: str) -> None:
         """Start nothing more and end what runs; a second time, at once."""
@@ -222,7 +151,7 @@ class Walk:
         ready = deque(self.schedule.ready())
         while ready and not self.stopped:
             step = self.plan.step_configs[ready.popleft()]
-            if ended := self._without_running(step):
+            if ended := self.outcomes.without_running(step):
                 self._keep(ended)
                 self.schedule.succeeded(step.name)
                 ready += self.schedule.ready()
@@ -243,10 +172,8 @@ class Walk:
         if self.stopped:
             return
         for name in self.look_ahead.news():
-            step = self.plan.step_configs[name]
-            sources = {one.channel: there for one in step.inputs if (there := self._source_to_come(one))}
-            if len(sources) == len(step.inputs):
-                self.site.expect(self._errand(step, sources))
+            if errand := self.outcomes.errand_to_come(self.plan.step_configs[name]):
+                self.site.expect(errand)
 
     def pause(self, step: PlannedStep, seconds: float) -> bool:
         """Leave a step's place to others for so long, then wait for one with the memory that it is to have now.
@@ -271,52 +198,8 @@ class Walk:
     def _run(self, step: PlannedStep) -> StepExecutionResult:
         if self.stopped:
             return self._not_started(step.name)
-        if (earlier := self.reused.get(step.name)) is not None:
-            outputs = self.cache.brought(step.name, earlier, self.folder)
-            left = {one.name: one for one in sorted(outputs.iterdir())}
-            why = f"outputs of run {earlier.run}"
-            return StepExecutionResult(step=step.name, status=StepStatus.REUSED, why=why, outputs=left)
-        self._tell(Progress(what="reading what it depends on", step=step.name))
-        with heard(Amount(self._tell, "reading what it depends on", step=step.name)):
-            answer = self.cache.answer(step)
-        if answer.damaged is not None:
-            set_aside(answer.damaged)
-            self.notes += (f"{step.name}: {answer.why}; it is set aside",)
-        because = answer.why
-        if answer.kept is not None:
-            try:
-                return self.cache.taken_over(step, answer.kept, self.folder, answer.why)
-            except PermissionError as error:
-                because = f"what it left can't be taken over: {error.strerror}"
-        return self._ran(step, answer.ingredients).model_copy(update={"because": because})
-
-    def _ran(self, step: PlannedStep, ingredients: Ingredients | None) -> StepExecutionResult:
-        self.news.put(partial(self.look_ahead.runs, step.name))
-        errand = self._errand(step, {one.channel: self._source(step, one) for one in step.inputs})
-        done = self.site.done(errand, self._tell, self.stopping, self)
-        if done.left:
-            folder = self.folder.step(step.name)
-            if done.manifest:
-                self.cache.keep(step, ingredients, folder, done.manifest, done.result)
-            folder.publish(done.left.outputs)
-            self.cache.published(step.name)
-            self.sweeper.submit(folder.discard, done.left)  # nobody waits for that
-        elif ingredients is not None:
-            with suppress(WorkspaceError):  # its disk may be full, which is why it failed
-                self.folder.step(step.name).write(INGREDIENTS, ingredients)
-        return done.result
-
-    def _errand(self, step: PlannedStep, sources: Mapping[str, Path]) -> Errand:
-        secrets = self.secrets.get(step.name, SecretValues())
-        return Errand(
-            step,
-            sources,
-            self.folder,
-            secrets,
-            strict=self.rules.strict,
-            values=self.rules.values,
-            seconds_to_go=self.to_go[step.name],
-        )
+        begins = partial(self.news.put, partial(self.look_ahead.runs, step.name))
+        return self.outcomes.of(step, self, begins=begins)
 
     def _not_started(self, name: str) -> StepExecutionResult:
         return StepExecutionResult(step=name, status=StepStatus.SKIPPED, why=f"not started: {self.stopped}")
@@ -366,33 +249,6 @@ class Walk:
         self.journal(event)
         with self._unbroken("say what happens"):
             self.rules.observer(event)
-
-    def _without_running(self, step: PlannedStep) -> StepExecutionResult | None:
-        """The result of a step for which no container is started; None if it is to run."""
-        bound = {output.channel: output.bound.resolve() for output in step.outputs if output.bound}
-        if step.skip is not None:
-            self.cache.stands_for.update({(step.name, channel): folder for channel, folder in bound.items()})
-            return StepExecutionResult(step=step.name, status=StepStatus.SKIPPED, why=step.skip, outputs=bound)
-        if step.name not in self.chosen and step.name not in self.reused:
-            return StepExecutionResult(step=step.name, status=StepStatus.SKIPPED, why=NOT_SELECTED)
-        return None
-
-    def _source(self, step: PlannedStep, one: PlannedInput) -> Path:
-        """Where an input's file or folder is; a folder that an optional output did not leave is not there."""
-        source = one.source
-        if isinstance(source, StepOutput):
-            return self._output(source)
-        return brought(step, one, source, self.folder.path / "inputs" / step.name / one.channel, fetched=self.fetched)
-
-    def _source_to_come(self, one: PlannedInput) -> Path | None:
-        """Where an input's file or folder will be; None where it is still to be made."""
-        return self._output(one.source) if isinstance(one.source, StepOutput) else at_once(one.source, self.fetched)
-
-    def _output(self, output: StepOutput) -> Path:
-        """Where a step's output is, or will be."""
-        ended = self.results.get(output.step)
-        published = self.folder.path / "steps" / output.step / "outputs" / output.channel
-        return ended.outputs.get(output.channel, published) if ended else published
 
 
 def _not_exercised(engine: EngineKind) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ HALLWAY = [
         "engine_choice",
         "cluster",
         "site_choice",
+        "outcomes",
         "walk",
         "executor",
         "blessing",
@@ -147,15 +148,7 @@ def test_who_knows_engines():
     known = {(importer, imported) for importer, imported in outside if within(imported, "engines")}
     seam = {importer.partition(".")[0] for importer, imported in known if imported == "engines.engine"}
     assert seam == {
-        "sagemaker",
-        "secrets",
-        "steps",
-        "engine_choice",
-        "cluster",
-        "site_choice",
-        "walk",
-        "executor",
-        "api",
+        *("sagemaker", "secrets", "steps", "engine_choice", "cluster", "site_choice", "walk", "executor", "api")
     }
     particular = {(importer, imported) for importer, imported in known if imported != "engines.engine"}
     assert particular <= {
