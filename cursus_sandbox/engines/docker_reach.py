@@ -8,16 +8,20 @@ import pwd
 import socket
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import docker
 import requests
 from docker.constants import DEFAULT_UNIX_SOCKET
 from docker.errors import DockerException, InvalidVersion
+from docker.transport import UnixHTTPAdapter
+from docker.transport.unixconn import UnixHTTPConnectionPool
 from docker.utils import kwargs_from_env
 
 SECONDS_TO_ANSWER = 120
 SECONDS_TO_KNOCK = 10.0
+CONNECTIONS_KEPT = 64
 
 
 def address_of(base_url: str | None) -> str:
@@ -33,9 +37,26 @@ def client_of(base_url: str | None) -> docker.APIClient:
     """Give the SDK's client for an address; None is the one that DOCKER_HOST names, or the default socket."""
     environment = kwargs_from_env() if base_url is None else {"base_url": base_url}
     client = docker.APIClient(**environment, timeout=SECONDS_TO_ANSWER)
-    if client.base_url.startswith("http+docker:"):  # a socket of this machine
+    if address_of(base_url).startswith("unix://"):
         client.trust_env = False  # or each request looks for proxies and passwords first: a millisecond
+        client.get_adapter(client.base_url).close()
+        client.mount(client.base_url, OnePool(address_of(base_url).removeprefix("unix://")))
     return client
+
+
+class OnePool(UnixHTTPAdapter):
+    """Reaches a socket of this machine, over connections that serve one request after the other.
+
+    The SDK's own keeps a pool for each URL (docker-py 7, transport/unixconn.py): nearly every request connects anew,
+    and a pool may be closed, when there are too many, while its connection is given back, which is then lost.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"http+unix://{path}", SECONDS_TO_ANSWER, max_pool_size=CONNECTIONS_KEPT)
+
+    def get_connection(self, url: str | bytes, proxies: Any = None) -> UnixHTTPConnectionPool:  # noqa: ARG002
+        """Give the pool, whatever is asked for."""
+        return super().get_connection("any", proxies)
 
 
 def knock(address: str) -> None:

@@ -12,10 +12,12 @@ from typing import Self
 
 import docker
 import pytest
+from docker.transport.unixconn import UnixHTTPConnection
 
 from cursus_sandbox.engines.docker import DockerEngine, podman_sockets, why_absent
 from cursus_sandbox.engines.docker_create import DaemonFacts, creation, overlay_options
 from cursus_sandbox.engines.docker_log import PIECE, Pieces, frames
+from cursus_sandbox.engines.docker_reach import client_of
 from cursus_sandbox.engines.docker_usage import files_of, from_stats, is_out_of_memory
 from cursus_sandbox.engines.engine import Job, Limits, Mount, MountMode
 from cursus_sandbox.engines.mounts import Placed, Private
@@ -227,6 +229,27 @@ class TestAbsence:
         reason = why_absent("unix:///nonexistent/d.sock", *sockets[:1])
         assert "/nonexistent/d.sock" in reason
         assert "podman.sock" in reason
+
+
+@pytest.mark.docker
+def test_one_connection_serves_what_is_asked_one_after_the_other(docker_bench, monkeypatch):
+    """Requests for different things don't connect to the daemon anew, and closing the client leaves no connection."""
+    connected = []
+
+    def connect(connection):
+        really_connect(connection)
+        connected.append(connection)
+
+    really_connect = UnixHTTPConnection.connect
+    monkeypatch.setattr(UnixHTTPConnection, "connect", connect)
+    with closing(client_of(None)) as client:
+        if not client.base_url.startswith("http+docker:"):
+            pytest.skip("the daemon is not reached by a socket of this machine")
+        connected.clear()
+        for ask in (client.info, client.version, client.containers, client.images):
+            ask()
+        assert len(connected) == 1
+    assert connected[0].sock is None
 
 
 @pytest.fixture
