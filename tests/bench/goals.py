@@ -140,7 +140,10 @@ def a_step(folder: Path, rounds: int) -> Iterator[Figure]:
 
 def flat(folder: Path, rounds: int) -> Iterator[Figure]:
     """Memory and cost per step, as runs get longer; and as a step writes more to its log."""
-    floor = used([sys.executable, "-c", "import cursus_sandbox.cli.main, cursus_sandbox.executor, rich.console"]).memory
+    imports = (
+        "import cursus_sandbox.cli.main, cursus_sandbox.executor, rich.console, cursus_sandbox.tables.reading as r"
+    )
+    floor, ready = (used([sys.executable, "-c", f"{imports}{more}"]).memory for more in ("", "; r.get_ready()"))
     lengths = (10, 100, 1000)
     runs = {length: used(run_of(chain(folder / f"flat-{length}", length))) for length in lengths}
     for length in lengths:
@@ -148,10 +151,6 @@ def flat(folder: Path, rounds: int) -> Iterator[Figure]:
     start = runs[10].seconds - 10 * (runs[100].seconds - runs[10].seconds) / 90
     for length in (100, 1000):
         yield Figure(f"seconds a step, {length:,} steps", (runs[length].seconds - start) / length * 1000, "ms")
-    reading = (
-        "import cursus_sandbox.cli.main, cursus_sandbox.executor, rich.console, cursus_sandbox.tables.reading as r"
-    )
-    ready = used([sys.executable, "-c", f"{reading}; r.get_ready()"]).memory
     for size in (1, 200):
         work = f"sleep 1; head -c {size}000000 /dev/zero | tr '\\0' 'x' | fold -w 99; {TRIVIAL}"
         memory = used(run_of(chain(folder / f"log-{size}", 1, work=work))).memory
