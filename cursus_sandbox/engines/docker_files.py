@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from cursus_sandbox.engines.docker_archive import fetch, put
 from cursus_sandbox.engines.docker_create import is_root, overlay_options
 from cursus_sandbox.engines.docker_daemon import Daemon
-from cursus_sandbox.engines.docker_places import Places
+from cursus_sandbox.engines.docker_places import Places, Presumed
 from cursus_sandbox.engines.engine import Job, Mount, MountMode
 from cursus_sandbox.engines.mounts import Placed, Private, hosts_file, hosts_text, place
 from cursus_sandbox.engines.travel import Parcel, packed, text_entry
@@ -31,7 +31,7 @@ Removed = Callable[[Callable[[str], None], str], None]
 def files_of(
     job: Job,
     daemon: Daemon,
-    places: Places | None,
+    places: Places | Presumed | None,
     private: Private,
     *,
     labels: Mapping[str, str],
@@ -200,7 +200,7 @@ def _owner(job: Job, daemon: Daemon) -> tuple[int, int] | None:
     return (int(uid), int(gid) if gid.isdigit() else 0) if uid.isdigit() else None
 
 
-def _all_seen(job: Job, places: Places) -> Callable[[Path], Path] | None:
+def _all_seen(job: Job, places: Places | Presumed) -> Callable[[Path], Path] | None:
     """What gives the daemon's path for each file of a job, None where it doesn't see all of them."""
 
     def at(path: Path) -> Path:

@@ -44,6 +44,7 @@ class Gate:
 
     def __init__(self, folder: Path, there: PurePosixPath) -> None:
         name = f".{uuid.uuid4().hex}"
+        self.folder = folder
         self.there = there / name
         self._here = folder / name
         self._names = [self._here, *(folder / f"{name}{one}" for one in _OUTPUTS)]

@@ -3,7 +3,8 @@
 A daemon on this machine sees all of them. One whose socket was mounted into the container that we run in sees what was
 mounted into it, under the host's paths: a path of ours would be missing there, or be another folder of that name. One
 in another container or on another machine sees what it shares with us, if anything (GitLab's `docker:dind` shares the
-builds folder). So nothing is believed: a name that we have just made up must be seen by the daemon at the place.
+builds folder). So nothing is believed: a name that we have just made up must be seen by the daemon at the place. To
+look takes a container that never runs; one that is started at once, behind a gate, can be the look itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -47,12 +49,33 @@ class Places:
         be looked for; anything else is recognised by its size, mode and time.
         """
         path = path.resolve()
-        mount = mount_point(path, self._mounts)
+        mount = self.mount_of(path)
         with self._lock:
             if mount not in self._known:
                 self._known[mount] = self._found(path, job, ours=ours)
             moved = self._known[mount]
         return moved(path) if moved else None
+
+    def presumed(self, folder: Path) -> Presumed:
+        """These places, where the file system of a folder is taken to be seen as it is unless more is known of it.
+
+        Only for who finds out at once, by other means, whether it is, and who is refused where it isn't there.
+        """
+        return Presumed(self, self.mount_of(folder.resolve()))
+
+    def is_known(self, mount: Path) -> bool:
+        """Whether it has been found out what the daemon sees of a mount."""
+        with self._lock:
+            return mount in self._known
+
+    def mount_of(self, path: Path) -> Path:
+        """Give where the file system of a path is mounted."""
+        return mount_point(path, self._mounts)
+
+    def proven(self, folder: Path) -> None:
+        """Take note that the daemon sees a folder as it is, for it has shown us what is done in it."""
+        with self._lock:
+            self._known.setdefault(self.mount_of(folder.resolve()), _unmoved)
 
     def is_seen(self, path: Path, job: Job) -> bool:
         """Whether the daemon finds a file or folder at its own path."""
@@ -123,6 +146,21 @@ class Places:
         modified = datetime.fromtimestamp(mine.st_mtime_ns // 1_000 / 1e6, UTC)
         size, mode = mine.st_size, mine.st_mode & 0o777
         return (found.size, found.mode) == (size, mode) and abs((found.modified - modified).total_seconds()) < 1e-3  # noqa: PLR2004 -- rounding
+
+
+@dataclass(frozen=True, slots=True)
+class Presumed:
+    """What a daemon sees, where one mount that nothing is known of is taken to be seen as it is."""
+
+    places: Places
+    mount: Path
+
+    def at(self, path: Path, job: Job, *, ours: bool = False) -> Path | None:
+        """As with Places."""
+        path = path.resolve()
+        if self.places.mount_of(path) == self.mount and not self.places.is_known(self.mount):
+            return path
+        return self.places.at(path, job, ours=ours)
 
 
 def own_container(mounts: Path = MOUNTS) -> str | None:

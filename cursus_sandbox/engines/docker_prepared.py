@@ -121,7 +121,8 @@ def container_ahead(
         if gate:
             cleanup.callback(gate.leave)
         with daemon.asking(f"create the container of job '{job.name}'"):
-            files = files_of(waiting.job, daemon, places, private, labels=labels)
+            seen = places.presumed(gate.folder) if gate else places  # who comes to the gate proves it
+            files = files_of(waiting.job, daemon, seen, private, labels=labels)
             if not isinstance(files, Mounted):
                 return None
             container = make(waiting.job, daemon, files, cleanup, labels=labels, gate=gate)
@@ -139,7 +140,9 @@ def container_ahead(
             finally:
                 stands = gate.stands(ahead.started.ended if ahead.started else None)
             if not stands:
-                without_gate.add(job.image)  # it has no shell, or no `env`
+                if places.at(gate.folder, waiting.job, ours=True):
+                    without_gate.add(job.image)  # it has no shell, or no `env`
                 return None
+            places.proven(gate.folder)
         ahead.cleanup = cleanup.pop_all()
         return ahead

@@ -27,7 +27,6 @@ from cursus_sandbox.sagemaker.script_main import main_job
 from cursus_sandbox.sagemaker.serving import serving_job
 from cursus_sandbox.sagemaker.staging import stage
 from cursus_sandbox.steps.ahead import Ready
-from cursus_sandbox.steps.several_hosts import HostsRun
 from cursus_sandbox.steps.watch import StepWatch, write
 from cursus_sandbox.tables.reading import get_ready
 
@@ -116,6 +115,8 @@ class Attempt:
         if step.kind is StepKind.TRANSFORM:
             return self._transformed(image, labels)
         if step.instance_count > 1 and self.engine.makes_clusters:
+            from cursus_sandbox.steps.several_hosts import HostsRun  # noqa: PLC0415 -- most steps have one
+
             run = HostsRun(step, self.sources, identity, self.engine, image, labels)
             hosts_exit = run.ended(folders, self._write, self.log.used)
             warnings = (*hosts_exit.clashes, *remarks(step, hosts_exit.exit))

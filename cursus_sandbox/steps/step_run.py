@@ -24,7 +24,6 @@ from cursus_sandbox.secrets.masking import Mask
 from cursus_sandbox.steps.ahead import Reserved, without_absent_inputs
 from cursus_sandbox.steps.attempt import AttemptEnd
 from cursus_sandbox.steps.attempts import Attempts, LastAttempt, Place
-from cursus_sandbox.steps.failure import with_particulars
 from cursus_sandbox.tables.report import DataCompatibilityReport
 from cursus_sandbox.tables.validator import DataCompatibilityValidator
 from cursus_sandbox.untrusted import opened
@@ -106,6 +105,8 @@ class StepRun:
         )
         result = self._judged(result, last, message, folder)
         if result.status is StepStatus.FAILED:
+            from cursus_sandbox.steps.failure import with_particulars  # noqa: PLC0415 -- most steps don't fail
+
             return Done(with_particulars(result, last, self.engine, folder, self.tell))
         return Done(result, last.folders, self._manifest(last.folders)) if result.success else Done(result)
 

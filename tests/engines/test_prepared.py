@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -41,6 +42,22 @@ with DockerEngine.connect() as engine:
     prepared = engine.prepare(Job("test", Path({scratch!r}), ("true",), image={image!r}, mounts=mounts))
     print(prepared.container if prepared and prepared.started else "", flush=True)
     sys.stdin.read()
+"""
+
+UNSEEN = """
+import sys
+from pathlib import Path, PurePosixPath
+from cursus_sandbox.engines.docker import DockerEngine
+from cursus_sandbox.engines.engine import Job, Mount, MountMode
+folder = Path(sys.argv[1])
+(folder / "out").mkdir()
+(folder / "scratch").mkdir()
+out = Mount(folder / "out", PurePosixPath("/out"), MountMode.WRITABLE)
+command = ("sh", "-c", "echo hello > /out/f")
+job = Job("test", folder / "scratch", command, image=sys.argv[2], mounts=(out,))
+with DockerEngine.connect() as engine:
+    print(engine.prepare(job), engine._without_gate)
+    print(engine.run(job, print).code, (folder / "out/f").read_text().strip())
 """
 
 
@@ -158,7 +175,9 @@ class TestGate:
                 run_ahead(docker_bench, "", "env", image=image, entrypoint=("env",), argv=(), environment={"B": "job"})
                 assert {"A=image", "B=job"} <= set(docker_bench.log.decode().splitlines())
             finally:
-                client.remove_image(image, force=True)  # its containers go in their own time
+                while containers(docker_bench):  # they go in their own time
+                    time.sleep(0.05)
+                client.remove_image(image, force=True)
 
     def test_its_time_counts_from_its_run(self, docker_bench):
         """The wait at the gate is no part of its seconds, nor of its timeout."""
@@ -217,6 +236,25 @@ class TestGate:
         assert ended.code == 0
         with pytest.raises(EngineError, match="exit code 0, and its daemon says 3"):
             engine.__exit__(None, None, None)
+
+    def test_who_comes_to_a_gate_shows_that_the_daemon_sees_its_folder(self, docker_bench):
+        """Nothing is looked for beforehand: the job's own container is the only one that is made."""
+        began = time.time()
+        gate_or_skip(docker_bench, job_to_come(docker_bench, "ahead", "true")[0]).leave()
+        labelled = {"event": "create", "label": f"{LABEL}={docker_bench.engine.id}"}
+        with closing(docker.from_env().api) as client:
+            told = client.events(since=began, until=time.time(), filters=labelled, decode=True)
+            assert len(list(told)) == 1
+
+    def test_a_daemon_that_does_not_see_the_folder_runs_the_job_all_the_same(self, docker_bench, tmp_path):
+        """Where nobody comes to a gate for want of its folder there is none, and the job's files are carried."""
+        own_mounts = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+        if subprocess.run([*own_mounts, "true"], capture_output=True, check=False).returncode:
+            pytest.skip("this machine gives no mount namespace: run as root")
+        words = [sys.executable, str(tmp_path), UNSEEN, docker_bench.image]
+        script = 'mount -t tmpfs none "$1" && exec "$0" -c "$2" "$1" "$3"'
+        done = subprocess.run([*own_mounts, "sh", "-c", script, *words], capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr) == ("None set()\n0 hello\n", "")
 
     def test_a_process_that_died_at_its_gate(self, docker_bench):
         """A job whose process is killed while it waits has not begun: it is run as if it hadn't been prepared."""
