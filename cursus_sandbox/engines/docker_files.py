@@ -202,16 +202,19 @@ def _owner(job: Job, daemon: Daemon) -> tuple[int, int] | None:
 
 def _all_seen(job: Job, places: Places | Presumed) -> Callable[[Path], Path] | None:
     """What gives the daemon's path for each file of a job, None where it doesn't see all of them."""
+    if places.at(job.scratch, job, ours=True) is None:
+        return None
+    found = {mount.source: places.at(mount.source, job) for mount in job.mounts}
+    if not all(found.values()):
+        return None
 
     def at(path: Path) -> Path:
-        there = places.at(path, job)
+        there = found.get(path) or places.at(path, job)
         if there is None:
             raise EngineError(f"{path} was seen by the daemon, and is not any more")
         return there
 
-    if places.at(job.scratch, job, ours=True) is None:
-        return None
-    return at if all(places.at(mount.source, job) for mount in job.mounts) else None
+    return at
 
 
 Files = Mounted | Carried

@@ -9,10 +9,11 @@ look takes a container that never runs; one that is started at once, behind a ga
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,7 +33,10 @@ Moved = Callable[[Path], Path | None]
 
 
 class Places:
-    """What a daemon sees of this machine: asked once for each of its mounts, when a file there is first needed."""
+    """What a daemon sees of this machine: asked once for each of its mounts, when a file there is first needed.
+
+    The mounts are those there are then: it takes a millisecond to read them, and each job has a dozen files.
+    """
 
     def __init__(self, daemon: Daemon, *, labels: Mapping[str, str], mounts: Path = MOUNTS) -> None:
         self._daemon = daemon
@@ -40,6 +44,7 @@ class Places:
         self._mounts = mounts
         self._lock = threading.Lock()
         self._known: dict[Path, Moved | None] = {}
+        self._points: frozenset[str] | None = None
         self._own_mounts: list[tuple[Path, Path]] | None = None
 
     def at(self, path: Path, job: Job, *, ours: bool = False) -> Path | None:
@@ -56,12 +61,13 @@ class Places:
             moved = self._known[mount]
         return moved(path) if moved else None
 
-    def presumed(self, folder: Path) -> Presumed:
+    def presumed(self, folder: Path) -> Places | Presumed:
         """These places, where the file system of a folder is taken to be seen as it is unless more is known of it.
 
         Only for who finds out at once, by other means, whether it is, and who is refused where it isn't there.
         """
-        return Presumed(self, self.mount_of(folder.resolve()))
+        mount = self.mount_of(folder.resolve())
+        return self if self.is_known(mount) else Presumed(self, mount)
 
     def is_known(self, mount: Path) -> bool:
         """Whether it has been found out what the daemon sees of a mount."""
@@ -70,7 +76,9 @@ class Places:
 
     def mount_of(self, path: Path) -> Path:
         """Give where the file system of a path is mounted."""
-        return mount_point(path, self._mounts)
+        if self._points is None:
+            self._points = mount_points(self._mounts)
+        return mount_point(path, self._points)
 
     def proven(self, folder: Path) -> None:
         """Take note that the daemon sees a folder as it is, for it has shown us what is done in it."""
@@ -176,10 +184,20 @@ def own_container(mounts: Path = MOUNTS) -> str | None:
     return None
 
 
-def mount_point(path: Path, mounts: Path = MOUNTS) -> Path:
-    """Give where the file system of a path is mounted; the path itself where that can't be known."""
-    points = {point for _, _, point in _lines(mounts)}
-    return next((one for one in (path, *path.parents) if str(one) in points), path)
+def mount_points(mounts: Path = MOUNTS) -> frozenset[str]:
+    """Give where file systems are mounted."""
+    return frozenset(point for _, _, point in _lines(mounts))
+
+
+def mount_point(path: Path, points: Collection[str]) -> Path:
+    """Give which of the mount points a path is below; the path itself where there is none."""
+    place = str(path)
+    while place not in points:
+        above = os.path.dirname(place)  # noqa: PTH120 -- a Path for each would take ten times as long
+        if above == place:
+            return path
+        place = above
+    return Path(place)
 
 
 def _lines(mounts: Path) -> list[tuple[str, str, str]]:

@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from cursus_sandbox.engines.docker_daemon import Daemon
-from cursus_sandbox.engines.docker_places import Places, mount_point, own_container
+from cursus_sandbox.engines.docker_places import Places, mount_point, mount_points, own_container
 from cursus_sandbox.engines.engine import Job
 
 ID = "ab" * 32
@@ -47,10 +47,10 @@ def test_our_container_is_known_by_its_own_files(listed):
 
 def test_a_path_has_the_innermost_mount(listed):
     """The mount point is that of the file system a path is on, also with a space in its name."""
-    mounts = listed(HOST)
-    assert mount_point(Path("/home/me/with space/a/b"), mounts) == Path("/home/me/with space")
-    assert mount_point(Path("/home/me/with"), mounts) == Path("/")
-    assert mount_point(Path("/a/b"), Path("/nonexistent")) == Path("/a/b")
+    points = mount_points(listed(HOST))
+    assert mount_point(Path("/home/me/with space/a/b"), points) == Path("/home/me/with space")
+    assert mount_point(Path("/home/me/with"), points) == Path("/")
+    assert mount_point(Path("/a/b"), mount_points(Path("/nonexistent"))) == Path("/a/b")
 
 
 @pytest.fixture
