@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, Union, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -57,7 +58,7 @@ def _problems_of(
     found: dict[tuple[Place, str], Problem] = {}
     for finding in findings:
         place = (*(part for part in finding["loc"] if not _pydantics_own(part)), *_own_place(finding))
-        what, hint = _words(finding, _names(place[:-1], model))
+        what, hint = _words(finding, _models_at(place[:-1], model))
         at = place_of(place)
         where = ".".join(str(part) for part in (at[:-1] if finding["type"] == "extra_forbidden" else at))
         found.setdefault((place, what), tree.problem(f"{where}: {what}" if where else what, at, hint))
@@ -101,14 +102,14 @@ def _without(content: Any, wrong: Mapping[Place, str], place: Place) -> Any:
     return content
 
 
-def _names(place: Iterable[str | int], model: type[BaseModel]) -> list[str]:
-    """The field names a mapping at this place may have, as far as the models' annotations tell."""
+def _models_at(place: Iterable[str | int], model: type[BaseModel]) -> list[type[BaseModel]]:
+    """What a mapping at this place may be, as far as the models' annotations tell."""
     current = [model]
     for part in place:
         fields = [field for one in current for name, field in one.model_fields.items() if part in (name, field.alias)]
         if fields:
             current = _models_in(fields[0].annotation)
-    return [field.alias or name for one in current for name, field in one.model_fields.items()]
+    return current
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -117,12 +118,27 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [one for argument in getattr(annotation, "__args__", ()) for one in _models_in(argument)]
 
 
-def _words(finding: ErrorDetails, fields: list[str]) -> tuple[str, str]:
+def _elsewhere(name: str, models: Iterable[type[BaseModel]]) -> str:
+    """The hint for a name that is known one level deeper only: `memory`, say, in a step and not in its `resources`."""
+    for one in models:
+        for outer, field in one.model_fields.items():
+            nested = (field.annotation, *getattr(field.annotation, "__args__", ()))
+            inner = [model for model in nested if isinstance(model, type) and issubclass(model, BaseModel)]
+            if get_origin(field.annotation) in (None, Union, UnionType) and name in _names(inner):
+                return f"It belongs in '{field.alias or outer}':  {field.alias or outer}: {{{name}: …}}"
+    return ""
+
+
+def _names(models: Iterable[type[BaseModel]]) -> list[str]:
+    return [field.alias or name for one in models for name, field in one.model_fields.items()]
+
+
+def _words(finding: ErrorDetails, models: list[type[BaseModel]]) -> tuple[str, str]:
     """What was found, and a hint."""
     kind, context = finding["type"], finding.get("ctx", {})
     last = finding["loc"][-1] if finding["loc"] else ""
     if kind == "extra_forbidden":
-        return f"'{last}' is not known here", did_you_mean(str(last), fields)
+        return f"'{last}' is not known here", _elsewhere(str(last), models) or did_you_mean(str(last), _names(models))
     if kind == "missing":
         return "this is required", ""
     if kind == "value_error":

@@ -201,6 +201,7 @@ def test_graphs_that_are_none(problems, document, content, line, words):
         ("resources: {memory: 2x}", "steps.Load.resources.memory: a size looks like 512m or 2g, not '2x'"),
         (f"resources: {{memory: {'9' * 400}g}}", "a size looks like"),
         ("resources: {memroy: 2g}", "'memroy' is not known here\n  Did you mean 'memory'?"),
+        ("memory: 2g", "'memory' is not known here\n  It belongs in 'resources':  resources: {memory: …}"),
         ("resources: {cpus: 0}", "steps.Load.resources.cpus"),
         ("resources: {cpus: .inf}", "steps.Load.resources.cpus: a number is meant here, not inf"),
         ("resources: {gpus: -1}", "steps.Load.resources.gpus"),
