@@ -122,9 +122,8 @@ def _elsewhere(name: str, models: Iterable[type[BaseModel]]) -> str:
     """The hint for a name that is known one level deeper only: `memory`, say, in a step and not in its `resources`."""
     for one in models:
         for outer, field in one.model_fields.items():
-            nested = (field.annotation, *getattr(field.annotation, "__args__", ()))
-            inner = [model for model in nested if isinstance(model, type) and issubclass(model, BaseModel)]
-            if get_origin(field.annotation) in (None, Union, UnionType) and name in _names(inner):
+            is_one = get_origin(field.annotation) in (None, Union, UnionType)  # and not many, under names of their own
+            if is_one and name in _names(_models_in(field.annotation)):
                 return f"It belongs in '{field.alias or outer}':  {field.alias or outer}: {{{name}: …}}"
     return ""
 

@@ -175,7 +175,8 @@ class TestGate:
                 run_ahead(docker_bench, "", "env", image=image, entrypoint=("env",), argv=(), environment={"B": "job"})
                 assert {"A=image", "B=job"} <= set(docker_bench.log.decode().splitlines())
             finally:
-                while containers(docker_bench):  # they go in their own time
+                give_up = time.monotonic() + 30
+                while containers(docker_bench) and time.monotonic() < give_up:  # they go in their own time
                     time.sleep(0.05)
                 client.remove_image(image, force=True)
 
