@@ -64,6 +64,7 @@ class DockerEngine:
         self._runs = Runs()
         self._removals = Removals()
         self._without_gate: set[str] = set()  # images
+        self._ids: dict[str, str] = {}  # of the images that were required
 
     @classmethod
     def connect(
@@ -104,7 +105,10 @@ class DockerEngine:
         fetching: Fetching | None = None,
         runtimes: Iterable[str] = (),
     ) -> Mapping[str, str]:
-        """Give the id of each image; nothing is pulled unless `pull`. EngineError names every image that is missing."""
+        """Give the id of each image; nothing is pulled unless `pull`. EngineError names every image that is missing.
+
+        From then on jobs run in these, though their names may become another's.
+        """
         self._require_runtimes(runtimes)
         found: dict[str, str] = {}
         missing: list[str] = []
@@ -124,6 +128,7 @@ class DockerEngine:
                 hint="Build the images with `make images`, or let them be fetched with --pull."
                 + self._images_called_like(one for one in images if one not in found),
             )
+        self._ids |= found
         return found
 
     def _images_called_like(self, missing: Iterable[str]) -> str:
@@ -149,7 +154,8 @@ class DockerEngine:
         with self._runs.one():
             if self._runs.interruptions or job.is_stopped:
                 return NEVER_STARTED
-            return self._with_files(job, lambda private: self._run(job, log, visitor, watcher, private))
+            settled = self._settled(job)
+            return self._with_files(settled, lambda private: self._run(settled, log, visitor, watcher, private))
 
     def attended(self, job: Job) -> int:
         """Run a job in a container on this process's terminal."""
@@ -163,7 +169,7 @@ class DockerEngine:
                 return None
             try:
                 return container_ahead(
-                    job,
+                    self._settled(job),
                     self._supervision,
                     self._places,
                     self.private_folders or Private.OVERLAY,
@@ -260,6 +266,10 @@ class DockerEngine:
             if not job.cluster:  # whose network goes when its containers have gone
                 self._removals.hand_over(cleanup)
             return ended
+
+    def _settled(self, job: Job) -> Job:
+        """The job with its image by what it was when it was required."""
+        return replace(job, image=self._ids.get(job.image, job.image)) if job.image else job
 
     @property
     def _supervision(self) -> Supervision:

@@ -68,6 +68,7 @@ class Daemon:
         self.address = address
         self._patience = patience
         self._away_since: float | None = None
+        self._configs: dict[str, dict[str, Any]] = {}  # of images, by their ids
 
     @classmethod
     def first(cls, *base_urls: str | None, patience: float = SECONDS_TO_RECONNECT) -> Self:
@@ -167,12 +168,16 @@ class Daemon:
     def image(self, image: str) -> str | None:
         """Give the id of an image, None when the daemon hasn't got it."""
         try:
-            return str(self.client.inspect_image(image)["Id"])  # type: ignore[no-untyped-call]
+            found = self.client.inspect_image(image)  # type: ignore[no-untyped-call]
         except ImageNotFound:
             return None
+        self._configs[found["Id"]] = found.get("Config") or {}
+        return str(found["Id"])
 
     def image_config(self, image: str) -> dict[str, Any]:
-        """Give what an image says of the containers made of it."""
+        """Give what an image says of the containers made of it; ImageNotFound where there is none."""
+        if (known := self._configs.get(image)) is not None:
+            return known
         return self.client.inspect_image(image).get("Config") or {}  # type: ignore[no-untyped-call]
 
     def image_user(self, image: str) -> str:

@@ -6,6 +6,7 @@ import selectors
 import socket
 import struct
 import threading
+import uuid
 from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -292,6 +293,24 @@ class TestImages:
             docker_bench.engine.require(["no/such:1", docker_bench.image, "nor:2"])
         assert "make images" in caught.value.hint
         assert "--pull" in caught.value.hint
+
+    def test_a_name_that_becomes_another_image_s(self, docker_bench, image_with_a_command, monkeypatch):
+        """A job runs in the image that was there when it was required, ahead or not, whatever has its name by then."""
+        monkeypatch.setattr(docker_bench.engine, "_ids", {})
+        name = f"cursus-sandbox-test:{uuid.uuid4().hex[:12]}"
+        with closing(docker.from_env().api) as client:
+            try:
+                client.tag(image_with_a_command, *name.split(":"))
+                required = docker_bench.engine.require([name])
+                client.tag(docker_bench.image, *name.split(":"), force=True)
+                assert docker_bench.run("", image=name, argv=()).code == 0
+                ahead = docker_bench.engine.prepare(docker_bench.job("", image=name, argv=()))
+                if ahead:
+                    ahead.run(docker_bench.log.extend)
+                assert docker_bench.log.decode() == "the image its command\n" * (2 if ahead else 1)
+                assert required != docker_bench.engine.require([name])
+            finally:
+                client.remove_image(name)
 
     def test_a_missing_image_starts_nothing(self, docker_bench):
         """A job whose image isn't there is an error of the machine; nothing is pulled."""
