@@ -5,7 +5,9 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import time
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -18,6 +20,10 @@ from cursus_sandbox.tables.schema import Bound, Field
 _SAMPLES = 5
 _LOOKED_AT = 10_000  # of the broken values of a batch, for samples that differ
 _SHOWN = 80  # characters of a value
+_PARSED: tuple[tuple[Callable[[pa.DataType], bool], Callable[[str], Any]], ...] = (
+    (pa.types.is_decimal, Decimal),
+    (pa.types.is_time, time.fromisoformat),
+)
 
 Broken = Callable[[pa.Array], pa.Array]  # which values break a rule
 
@@ -114,6 +120,8 @@ class ColumnCheck:
 def repeated(values: pa.ChunkedArray, column: str, expected: str) -> Tally:
     """The values that are there more than once; a null is none."""
     tally = Tally(Kind.DUPLICATE_VALUE, column, expected, "did a join or a retry write rows twice?")
+    if pa.types.is_nested(values.type):  # which pyarrow doesn't count
+        values = pa.chunked_array([[None if one is None else repr(one) for one in values.to_pylist()]], pa.string())
     counts = pc.value_counts(values)
     many = pc.and_(pc.greater(counts.field("counts"), 1), pc.is_valid(counts.field("values")))
     several = counts.field("values").filter(many)
@@ -173,7 +181,7 @@ def _bounds(declared: Field) -> Iterator[_Bound]:
     }
     for word, bound in declared.constraints.of_order.items():
         said, beyond, beyond_one = compare[word]
-        yield _Bound(f"{said} {bound}", _compared(beyond, bound), beyond_one, bound)
+        yield _Bound(f"{said} {bound}", _compared(beyond, beyond_one, bound), beyond_one, bound)
 
 
 def _rules(declared: Field) -> Iterator[tuple[str, Broken]]:
@@ -191,7 +199,7 @@ def _rules(declared: Field) -> Iterator[tuple[str, Broken]]:
         yield "finite numbers", lambda values: pc.invert(pc.is_finite(_as_float(values)))
 
 
-def _compared(beyond: Any, bound: Bound) -> Broken:
+def _compared(beyond: Any, beyond_one: Callable[[Any, Any], bool], bound: Bound) -> Broken:
     def broken(values: pa.Array) -> pa.Array:
         try:
             limit = pa.scalar(bound)
@@ -203,16 +211,30 @@ def _compared(beyond: Any, bound: Bound) -> Broken:
             return beyond(values, limit)
         except pa.ArrowNotImplementedError:
             return _nothing(values)  # of another type, which is said already
+        except pa.ArrowInvalid:  # decimals of more digits than both have room for
+            return pa.array([None if one is None else beyond_one(one, bound) for one in values.to_pylist()], pa.bool_())
 
     return broken
 
 
 def _outside(values: pa.Array, enum: tuple[Any, ...]) -> pa.Array:
     try:
-        known = pa.array(enum).cast(values.type)
+        known = _known(enum, values.type)
     except (pa.ArrowException, TypeError, OverflowError):
         values, known = values.cast(pa.string()), pa.array([str(one) for one in enum])
     return pc.and_(pc.invert(pc.is_in(values, value_set=known)), values.is_valid())
+
+
+def _known(enum: tuple[Any, ...], kind: pa.DataType) -> pa.Array:
+    """The values of an enumeration in a column's type: of one that pyarrow has no cast to, those that it can hold."""
+    parse = next((parse for belongs, parse in _PARSED if belongs(kind)), None)
+    if parse is None:
+        return pa.array(enum).cast(kind)
+    found = []
+    for one in enum:
+        with suppress(pa.ArrowException, ValueError, ArithmeticError):
+            found.append(pa.scalar(parse(str(one)), kind).as_py())
+    return pa.array(found, kind)
 
 
 def _unlike(values: pa.Array, pattern: str) -> pa.Array:

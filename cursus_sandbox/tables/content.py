@@ -34,7 +34,7 @@ def table_digest(path: Path) -> str | None:
             for batch in parquet.iter_batches(batch_size=_ROWS):
                 for number, column in enumerate(batch.columns):
                     content.feed(str(number), column)
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError):
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError, RecursionError):
         return None
     return hashlib.sha256(repr((schema.serialize().to_pybytes(), rows, content.told())).encode()).hexdigest()
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -140,7 +141,7 @@ def narrowest(file: TextFile) -> Narrowest:
     gaps: set[str] = set()
     valued: set[str] = set()
     rows = 0
-    for batch in reading._batches(BLOCK, typed=False):  # noqa: SLF001 -- this module's own
+    for batch in reading.batches(BLOCK, typed=False):
         rows += batch.num_rows
         for name, cells in zip(batch.schema.names, batch.columns, strict=True):
             column = text_column(name, cells, file.nulls)
@@ -182,7 +183,7 @@ class _Reading:
         while True:
             seen, self.ragged = self.rows, []
             try:
-                for batch in self._batches(size, typed=typed):
+                for batch in self.batches(size, typed=typed):
                     new = batch.slice(seen) if seen else batch
                     seen = max(0, seen - batch.num_rows)
                     if new.num_rows:
@@ -192,6 +193,17 @@ class _Reading:
                 if "straddling" not in str(error) or size >= _LARGEST_BLOCK:
                     raise
                 size *= 4
+
+    def batches(self, block: int, *, typed: bool) -> Iterator[pa.RecordBatch]:
+        """The rows in blocks of so many bytes."""
+        begun = False
+        try:
+            for batch in self._read(block, typed=typed):
+                begun = True
+                yield batch
+        except pa.ArrowInvalid as error:
+            if begun or "straddling" not in str(error) or not _is_one_row(self.file):
+                raise
 
     def _take(self, batch: pa.RecordBatch) -> None:
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
@@ -232,7 +244,7 @@ class _Reading:
         ends_open = _ends_open(self.file, self.last_cell.as_py() if is_text else None)
         return self.rows + len(self.ragged) if ends_open else None
 
-    def _batches(self, block: int, *, typed: bool) -> Iterator[pa.RecordBatch]:
+    def _read(self, block: int, *, typed: bool) -> Iterator[pa.RecordBatch]:
         names = [str(index) for index in range(len(self.file.header))]
         place = {name: str(index) for index, name in reversed(list(enumerate(self.file.header)))}
         wanted = [field.name for field in self.fields] or [*dict.fromkeys(self.file.header)]
@@ -270,6 +282,17 @@ class _Reading:
                 if batch.num_rows:
                     self.last_cell = batch.column(included.index(names[-1]))[-1]
                 yield batch.select(range(len(wanted))).rename_columns(wanted)
+
+
+def _is_one_row(file: TextFile) -> bool:
+    """Whether its header is all there is, and no line end behind it: pyarrow fails to skip that."""
+    with _opened(file) as raw:
+        text = io.TextIOWrapper(raw, encoding="utf-8", errors="replace", newline="")
+        records = filter(None, csv.reader(text, delimiter=DELIMITERS[file.kind], strict=True))
+        try:
+            return len(list(islice(records, 2))) == 1
+        except csv.Error:
+            return False
 
 
 def _ends_open(file: TextFile, last: str | None) -> bool:

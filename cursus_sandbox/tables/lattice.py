@@ -20,7 +20,6 @@ _SAME = {
     "string_view": "string",
     "large_binary": "binary",
     "binary_view": "binary",
-    "fixed_size_binary": "binary",
     "date64": "date32",
     "large_list": "list",
     "list_view": "list",
@@ -113,6 +112,8 @@ def _gap(have: ArrowType, want: ArrowType) -> Difference | None:  # noqa: C901, 
             return _timestamp_gap(have, want)
         case ("time", "time") | ("duration", "duration"):
             return _unit_gap(have, want)
+        case ("fixed_size_binary", "binary"):
+            return None
         case ("list", "list") | ("fixed_size_list", "list") | ("map", "map"):
             return _children_gap(have, want)
         case ("fixed_size_list", "fixed_size_list") if have.parameters == want.parameters:
@@ -211,7 +212,7 @@ def _whole(kind: ArrowType) -> bool:
 def _hint(have: ArrowType, asked: Family | None) -> str:
     if asked is Family.INTEGER and have.name in FLOAT_BITS:
         return FLOAT_FOR_INTEGER
-    if asked is Family.STRING and have.name == "binary":
+    if asked is Family.STRING and have.name in {"binary", "fixed_size_binary"}:
         return "decode the bytes to text where the column is written"
     if asked in {Family.DATE, Family.DATETIME} and family_of(have) is Family.STRING:
         return "parse the text into dates where the column is written, or ask for `type: string`"

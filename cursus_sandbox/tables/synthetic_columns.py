@@ -82,8 +82,8 @@ def _arrow(kind: ArrowType) -> pa.DataType | None:
             inner = _arrow(kind.children[0][1])
             return None if inner is None else getattr(pa, f"{kind.name}_" if kind.name == "list" else kind.name)(inner)
         case "dictionary":
-            index, value = (_arrow(child) for _, child in kind.children)
-            return pa.dictionary(index, value) if index and value else None
+            value = _arrow(kind.children[0][1])
+            return None if value is None else pa.dictionary(pa.int32(), value)
         case _:
             try:
                 return pa.type_for_alias(kind.name)

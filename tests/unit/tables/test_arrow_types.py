@@ -68,6 +68,8 @@ LATTICE = {
         ("large_string", "string"),
         ("string_view", "large_string"),
         ("date64", "date32"),
+        ("fixed_size_binary[8]", "fixed_size_binary[8]"),
+        ("fixed_size_binary[8]", "large_binary"),
         ("large_list<int8>", "list<int64>"),
         ("int8", "int64"),
         ("uint32", "int64"),
@@ -98,6 +100,8 @@ LATTICE = {
     "date_to_timestamp": [("date32", "timestamp[ns]")],
     "type": [("bool", "int8"), ("int8", "bool")],
     "error": [
+        ("fixed_size_binary[8]", "fixed_size_binary[16]"),
+        ("binary", "fixed_size_binary[8]"),
         ("int64", "int32"),
         ("int8", "uint8"),
         ("uint64", "int64"),

@@ -25,6 +25,7 @@ def test_json_by_the_way_to_each_number(tmp_path):
         "ok": True,
         "name": "x",
         "nan": float("nan"),
+        "huge": 10**400,
         "eval": {"loss": [3, 2, 1.5], "n": 7},
         "one": [1],
     }

@@ -202,6 +202,12 @@ def test_what_no_data_can_keep(kind, constraints, said):
         table([{"name": "x", "type": kind, "constraints": constraints}], rows=9)
 
 
+def test_texts_kept_once():
+    """A column of a dictionary's values is made up like one of the values themselves."""
+    made = table([{"name": "x", "arrow": "dictionary<values=string, indices=int32, ordered=0>"}], rows=9)
+    assert made["x"].type == pa.dictionary(pa.int32(), pa.string())
+
+
 def test_types_that_are_not_made_up():
     """A type nothing is known of is refused with its column."""
     with pytest.raises(ValueError, match=r"column .x.: no data can be made up for month_day_nano_interval"):

@@ -107,6 +107,13 @@ def test_who_wrote_it_does_not_count(digest):
     assert digest(TABLE.replace_schema_metadata({"b": "2", "a": "1"})) == digest(TABLE)
 
 
+def test_metadata_that_nobody_can_read(tmp_path):
+    """What a writer left as pandas' metadata may be nested deeper than anybody looks."""
+    file = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"a": [1]}).replace_schema_metadata({"pandas": "[" * 100_000}), file)
+    assert table_digest(file) is None
+
+
 def test_tables_without_columns_or_rows(digest):
     """A table of nothing is a table, and how many rows it has counts."""
     assert digest(TABLE.slice(0, 0)) not in (None, digest(TABLE))

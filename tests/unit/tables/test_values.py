@@ -4,6 +4,8 @@ import ctypes
 import gzip
 import io
 import threading
+from datetime import time
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -59,6 +61,21 @@ def test_a_late_cell_after_a_million_good_rows(check, name):
 def test_hexadecimal_is_no_integer(check, before, cell):
     """0x1F, which pyarrow reads as 31, is found wherever it is: at odd and even bytes, at a mebibyte's end."""
     assert the(check(f"{before}{cell},x\n", field("integer"))).samples == (cell,)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv", "rows.csv.gz"])
+@pytest.mark.parametrize("content", ["a", '"a"', '"a"", and\nso on"'])
+@pytest.mark.parametrize("fields", [None, []])
+def test_a_header_that_no_line_end_follows(check, name, content, fields):
+    """A file that is one row without a line end, as one record for a model is, can be read like any other."""
+    found = check(content, fields, name)
+    assert (found.rows, [one.kind.value for one in found.errors]) == (0, [])
+    assert [one.kind for one in check(content + "\n", fields, name).findings] == [one.kind for one in found.findings]
+
+
+def test_a_quote_that_is_open_in_the_only_row(check):
+    """A row that begins a quote and never ends it is still said to."""
+    assert "a quote is open that is never closed" in the(check('a,"b', None)).message
 
 
 def test_rows_and_lines_differ(check):
@@ -261,3 +278,23 @@ def test_large_unsigned_numbers_that_are_as_they_should_be(check):
     """Numbers beyond what a signed one holds keep to the rules that they keep to."""
     rules = {"minimum": 1, "maximum": 2**64, "unique": True, "enum": [1, LARGE]}
     assert check({"a": pa.array([1, LARGE], pa.uint64())}, field("integer", **rules), "rows.parquet").findings == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "constraints", "sample"),
+    [
+        (pa.decimal128(10, 2), [Decimal("1.00"), Decimal("2.50"), Decimal("3.00")], {"enum": [1, 2.5]}, "3.00"),
+        (pa.time64("us"), [time(1), time(2, 30), time(3)], {"enum": ["01:00:00", "02:30"]}, "03:00:00"),
+        (pa.decimal128(38, 30), [Decimal(7), Decimal(3)], {"minimum": 5}, "3." + 30 * "0"),
+        (pa.list_(pa.int64()), [[1], [2], None, [1], None], {"unique": True}, "[1]"),
+        (pa.struct({"x": pa.int64()}), [{"x": 1}, {"x": 2}, {"x": 1}], {"unique": True}, "{'x': 1}"),
+    ],
+    ids=["decimals", "times", "decimals of many digits", "lists", "structs"],
+)
+def test_rules_hold_in_types_that_pyarrow_does_not_compare(check, kind, values, constraints, sample):
+    """What keeps a rule isn't taken for broken, nor the file for damaged, whatever type the column has."""
+    fields = [{"name": "a", "arrow": str(kind), "constraints": constraints}]
+    if pa.types.is_nested(kind):
+        fields = [{"name": "a", "constraints": constraints}]
+    found = the(check({"a": pa.array(values, kind)}, fields, "rows.parquet"))
+    assert (found.samples, found.count) == ((sample,), 2 if "unique" in constraints else 1)
