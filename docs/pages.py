@@ -3,7 +3,7 @@
     python docs/pages.py          build/site, any warning is an error
     python docs/pages.py --pages  only put the pages together, in build/docs
 
-A page that only the code can fill has the line `GENERATED` where it goes.
+A page that only the code can fill has a line where it goes, `GENERATED`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cursus_sandbox.documents.json_schemas import contract_schema, dag_schema
 
 ROOT = Path(__file__).parents[1]
 DOCS, BUILD = ROOT / "docs", ROOT / "build"
-GENERATED = "GENERATED\n"
+GENERATED = "*(Written here from the code by `make docs`.)*\n"
 FROM_ROOT = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",

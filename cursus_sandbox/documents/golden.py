@@ -18,7 +18,7 @@ from cursus_sandbox.documents.reading import read_tree
 from cursus_sandbox.documents.schemas import schema_text
 from cursus_sandbox.documents.tree import Place
 from cursus_sandbox.errors import DocumentError
-from cursus_sandbox.pipeline.golden import GoldenSchemas
+from cursus_sandbox.pipeline.golden import SUFFIX, GoldenSchemas
 from cursus_sandbox.pipeline.values import ChannelName, StepName
 from cursus_sandbox.tables.schema import TableSchema
 
@@ -39,7 +39,7 @@ class _Golden(BaseModel):
 
 def golden_file(document: Path) -> Path:
     """Where the blessed schemas of a document are."""
-    return document.with_name(f"{document.stem}.schemas.yaml")
+    return document.with_name(f"{document.stem}{SUFFIX}")
 
 
 def read_golden(document: Path) -> WrittenGolden:

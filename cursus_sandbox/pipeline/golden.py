@@ -10,7 +10,8 @@ from cursus_sandbox.tables.schema import TableSchema, merged
 
 GoldenSchemas = Mapping[str, Mapping[str, TableSchema]]  # by step and channel
 
-_BLESS = "Bless what there is now:  run --update-schemas"
+SUFFIX = ".schemas.yaml"  # of the file of a document's blessed schemas
+BLESS = "Bless what there is now:  run --update-schemas"
 
 
 def with_golden(contracts: Contracts, golden: GoldenSchemas) -> tuple[Contracts, list[Problem]]:
@@ -20,7 +21,7 @@ def with_golden(contracts: Contracts, golden: GoldenSchemas) -> tuple[Contracts,
     for step, channels in golden.items():
         if step not in chosen:
             hint = did_you_mean(step, chosen, or_list=False)
-            hint = f"{hint} {_BLESS}".lstrip()
+            hint = f"{hint} {BLESS}".lstrip()
             problems.append(Problem(f"a blessed schema is of step '{step}', which isn't there", ("golden", step), hint))
             continue
         contract, job_type = chosen[step]
@@ -28,7 +29,7 @@ def with_golden(contracts: Contracts, golden: GoldenSchemas) -> tuple[Contracts,
             found = [one for one in ("inputs", "outputs") if channel in getattr(contract, one)]
             if not found:
                 what = f"a blessed schema is of channel '{channel}' of step '{step}', which isn't there"
-                problems.append(Problem(what, ("golden", step, channel), _BLESS))
+                problems.append(Problem(what, ("golden", step, channel), BLESS))
             for section in found:
                 ports = dict(getattr(contract, section))
                 own = ports[channel].table_schema

@@ -66,6 +66,8 @@ class StepInputs:
         """Bind what was found for an input that nobody pinned, or say why not."""
         required = self._contract.inputs[channel].required
         listed = ", ".join(map(str, wired.rivals))
+        several = f"several outputs fit it equally well: {listed}"
+        equal = several if len(wired.rivals) > 1 else f"{listed} fits it as well as another of its inputs"
         found = self._unfed_source(channel)
         if wired.binding is not None and wired.evidence is not None:
             if not (wired.evidence.named or wired.evidence.listed):
@@ -73,11 +75,9 @@ class StepInputs:
                 self.notes.append(f"input '{channel}' <- {wired.binding} is a guess ({why}): pin it if it is right")
             self._bind(channel, wired.binding, wired)
         elif not required and wired.rivals:
-            why = f"several outputs fit equally well ({listed}); pin one"
-            self.notes.append(f"optional input '{channel}' stays unbound: {why}")
+            self.notes.append(f"optional input '{channel}' stays unbound: {equal}; pin one")
         elif wired.rivals:
-            what = f"several outputs fit it equally well: {listed}"
-            self._refuse(channel, what, f"Pin one:  inputs: {{{channel}: {wired.rivals[0]}}}")
+            self._refuse(channel, equal, f"Pin one:  inputs: {{{channel}: {wired.rivals[0]}}}")
         elif isinstance(found, Synthetic):
             self._bind(channel, found, Wiring(), reason="made up from its schema")
         elif isinstance(found, S3Objects):

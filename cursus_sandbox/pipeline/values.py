@@ -153,7 +153,7 @@ def duration(value: Any) -> float:
     found = _DURATION.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
     seconds = float(found[1]) * _SECONDS[(found[2] or "s").lower()] if found else 0
     if not 0 < seconds <= _LONGEST:
-        raise ValueError(f"a duration looks like 90, 15m or 2h, and is at most a year, not {_short(value)}")
+        raise ValueError(f"a duration looks like 90, 15m or 2h, is more than 0 and at most a year, not {_short(value)}")
     return seconds
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult
+from cursus_sandbox.pipeline.golden import BLESS, SUFFIX
+from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.reports.commands import by_hand
 from cursus_sandbox.reports.text import shown
 from cursus_sandbox.tables.mismatch import Mismatch, Severity
@@ -29,6 +30,8 @@ def finding_lines(report: DataCompatibilityReport, finding: Mismatch, result: Pi
     more = f" (and in {finding.files - 1} more)" if finding.files > 1 else ""
     yield f"{place(report, finding)}: {finding.message}{more}"
     yield from detail_lines(finding, otherwise=f"Correct what is written, or {report.schema_from or 'the schema'}.")
+    if report.schema_from.endswith(SUFFIX):
+        yield f"{BLESS}."
     yield origin(report, result)
 
 
@@ -59,13 +62,17 @@ def place(report: DataCompatibilityReport, finding: Mismatch) -> str:
 
 def origin(report: DataCompatibilityReport, result: PipelineExecutionResult) -> str:
     """Who wrote the data, as a sentence: a step and its log, or somebody before this run."""
-    step, colon, _ = report.data.partition(":")
+    step, colon, channel = report.data.partition(":")
     written = result.step_results.get(step) if colon else None
     if written is None:
         return f"Read from: {report.data}."
+    if written.status is StepStatus.SKIPPED and channel in written.outputs:
+        return f"Read from: {shown(written.outputs[channel])}, which stands for what step '{step}' leaves."
     log = f" (log: {shown(written.log)})" if written.log else f" ({written.why})" if written.why else ""
     if report.blame is Blame.EDGE:
         kept = ", within its own contract"
+    elif report.schema_from.endswith(SUFFIX):
+        kept = ", other than when its schema was blessed"
     else:
         kept = ", which breaks its own contract" if report.errors else ""
     return f"Written by step '{step}'{log}{kept}."

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.pipeline.events import DataChecked, Observer, Progress
+from cursus_sandbox.pipeline.golden import SUFFIX
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedOutput, PlannedStep
 from cursus_sandbox.pipeline.result import MountRow, StepExecutionResult, StepStatus
 from cursus_sandbox.runs.folders import RunFolder, StepFolder
@@ -141,7 +142,7 @@ class StepRun:
                 data=str(one.source),
                 reader=f"{step.name}:{one.channel}",
                 parts=one.parts,
-                schema_from=f"contract '{step.step_type}'",
+                schema_from=_asks(step, one),
                 asked_in=one.asked_in,
             )
             self._tell_of(report)
@@ -203,7 +204,7 @@ class StepRun:
                 attempt.outputs / output.channel,
                 output.table_schema,
                 data=f"{step.name}:{output.channel}",
-                schema_from=f"contract '{step.step_type}'",
+                schema_from=_asks(step, output),
                 asked_in=output.asked_in,
             )
             self._tell_of(report)
@@ -215,6 +216,14 @@ class StepRun:
             return manifest_of(left.outputs, at_once=self.at_once)
         except Damaged:
             return None
+
+
+def _asks(step: PlannedStep, channel: PlannedInput | PlannedOutput) -> str:
+    """Whose schema a channel's is: the contract's, or the file of what was blessed where all of it is from there."""
+    files = {place.rpartition(":")[0] for place in channel.asked_in.values()}
+    if len(files) == 1 and (file := files.pop()).endswith(SUFFIX):
+        return Path(file).name
+    return f"contract '{step.step_type}'"
 
 
 def _mounts(ended: AttemptEnd) -> tuple[MountRow, ...]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 
+from cursus_sandbox.tables.arrow_types import Family
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
 from cursus_sandbox.tables.schema import Bound, Field
 
@@ -187,6 +188,8 @@ def _bounds(declared: Field) -> Iterator[_Bound]:
 def _rules(declared: Field) -> Iterator[tuple[str, Broken]]:
     """Each other rule in words, and the function that says which values break it."""
     asked = declared.constraints
+    if declared.type is Family.BOOLEAN:
+        yield "true or false", _no_flag
     if asked.enum:
         yield f"one of {', '.join(map(str, asked.enum))}", lambda values: _outside(values, asked.enum)
     if asked.pattern is not None:
@@ -215,6 +218,12 @@ def _compared(beyond: Any, beyond_one: Callable[[Any, Any], bool], bound: Bound)
             return pa.array([None if one is None else beyond_one(one, bound) for one in values.to_pylist()], pa.bool_())
 
     return broken
+
+
+def _no_flag(values: pa.Array) -> pa.Array:
+    """Which numbers are neither 0 nor 1."""
+    flags = pa.types.is_boolean(values.type) or _is_text(values)
+    return _nothing(values) if flags else _outside(values, (0, 1))
 
 
 def _outside(values: pa.Array, enum: tuple[Any, ...]) -> pa.Array:

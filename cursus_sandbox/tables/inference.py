@@ -10,7 +10,7 @@ from cursus_sandbox.tables.arrow_types import Family
 from cursus_sandbox.tables.files import data_files, is_marker
 from cursus_sandbox.tables.observed import Format, ObservedTable, table_format
 from cursus_sandbox.tables.reading import observe
-from cursus_sandbox.tables.schema import Constraints, Field, TableSchema
+from cursus_sandbox.tables.schema import Constraints, Field, FieldsMatch, TableSchema
 
 _WIDER = {
     frozenset((Family.INTEGER, Family.NUMBER)): Family.NUMBER,
@@ -80,7 +80,10 @@ class NoSingleTableError(ValueError):
 
 
 def seen(path: Path, asked: TableSchema | None) -> TableSchema | None:
-    """The schema of a channel's files as they are, with the `glob` that is asked for; None where there is no table."""
+    """The schema of a channel's files as they are, columns added or taken away being another; None without a table.
+
+    It has the `glob` that is asked for.
+    """
     chosen = [one for one in _tables(path) if asked is None or not path.is_dir() or _is_asked(one[1], asked)]
     headers: dict[frozenset[str], str] = {}
     for file, name in chosen:
@@ -97,12 +100,9 @@ def seen(path: Path, asked: TableSchema | None) -> TableSchema | None:
         raise NoSingleTableError(
             f"{first} and {other} have other columns: say with `glob` in its schema which is meant"
         )
+    kept = {"glob": asked.glob} if asked is not None and "glob" in asked.model_fields_set else {}
     found = _inferred(chosen, exact=False).schema
-    return (
-        found
-        if asked is None or "glob" not in asked.model_fields_set
-        else found.model_copy(update={"glob": asked.glob})
-    )
+    return found.model_copy(update={"fields_match": FieldsMatch.EQUAL, **kept})
 
 
 def _is_asked(name: str, asked: TableSchema) -> bool:

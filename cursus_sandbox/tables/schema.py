@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import pydantic
 from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator, model_validator
 
+from cursus_sandbox.errors import did_you_mean
 from cursus_sandbox.tables.arrow_types import Family, arrow_type, family_of
 from cursus_sandbox.tables.json_rules import why_no_rules
 from cursus_sandbox.tables.lattice import family_difference
@@ -247,6 +248,15 @@ class TableSchema(_Schema):
         if twice:
             raise ValueError(f"declared more than once: {', '.join(map(repr, twice))}")
         return fields
+
+    @model_validator(mode="after")
+    def _key_is_of_its_fields(self) -> TableSchema:
+        """A column of the key that is nearly a field is a slip; any other may well be there."""
+        declared = [field.name for field in self.fields]
+        for name in self.primary_key:
+            if name not in declared and (hint := did_you_mean(name, declared, or_list=False)):
+                raise ValueError(f"primaryKey names {name!r}, which is none of its fields. {hint}")
+        return self
 
     @field_validator("json_schema")
     @classmethod

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cursus_sandbox.tables.arrow_types import Family
 from cursus_sandbox.tables.mismatch import Kind, Mismatch, Severity
 from cursus_sandbox.tables.observed import Format, ObservedTable, unreadable
 from cursus_sandbox.tables.schema import Field, TableSchema
@@ -37,7 +38,7 @@ def text_values(path: Path, table: ObservedTable, schema: TableSchema | None, *,
     header = [column.name for column in table.columns]
     nulls = schema.nulls if schema else ("",)
     file = TextFile(path, table.format, header, nulls)
-    fields, key = (schema.fields, schema.primary_key) if schema else ((), ())
+    fields, key = (_asked(schema), schema.primary_key) if schema else ((), ())
     try:
         found = rows_found(file, fields, key=key)
         if found.open is not None:
@@ -69,12 +70,13 @@ def parquet_values(path: Path, table: ObservedTable, schema: TableSchema, *, ask
     there = {column.name: column for column in table.columns}
     fields = [
         field
-        for field in schema.fields
+        for field in _asked(schema)
         if (column := there.get(field.name)) is not None
         and (
             field.constraints.on_values
             or field.name in schema.primary_key
             or (field.constraints.required and column.null_count != 0)
+            or (field.type is Family.BOOLEAN and column.type != "bool")
         )
     ]
     key = tuple(name for name in schema.primary_key if name in there)
@@ -93,6 +95,15 @@ def parquet_values(path: Path, table: ObservedTable, schema: TableSchema, *, ask
         why = "its columns are encrypted" if hidden else f"its data are damaged: {_first_line(error)}"
         return Values((unreadable(table.file, why, kind=Format.PARQUET),), looked=True)
     return Values(tuple(tally.mismatch(table.file, asks=asks) for tally in tallies), looked=True)
+
+
+def _asked(schema: TableSchema) -> tuple[Field, ...]:
+    """The fields, and those of its key: they have no gaps (Table Schema, `primaryKey`)."""
+    fields = {field.name: field for field in schema.fields}
+    for name in schema.primary_key:
+        field = fields.get(name, Field(name=name))
+        fields[name] = field.model_copy(update={"constraints": field.constraints.model_copy(update={"required": True})})
+    return tuple(fields.values())
 
 
 def unsettled(fields: Iterable[Field], table: ObservedTable) -> set[str]:

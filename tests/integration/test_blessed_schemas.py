@@ -4,6 +4,7 @@ import pytest
 from small_pipeline import succeeded
 
 from cursus_sandbox.errors import DocumentError, ExitCode
+from cursus_sandbox.reports.findings import finding_lines
 
 TABLE = """
 import pyarrow as pa, pyarrow.parquet as pq
@@ -14,11 +15,13 @@ WRITTEN = """\
 golden:
   writer:
     out:
+      fieldsMatch: equal
       fields:
         - {name: id, type: integer, constraints: {required: true}}
         - {name: late, type: integer}
   reader:
     more:
+      fieldsMatch: equal
       fields:
         - {name: zip, type: string, constraints: {required: true}}
 """
@@ -56,7 +59,8 @@ def test_what_was_seen_is_written(blessed):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ("{'id': [1]}", "column 'late' is missing"),
+        ("{'id': [1]}", "column 'late' is missing; dag.schemas.yaml asks for it"),
+        ("{'id': [1], 'late': [1], 'new': [1]}", "column 'new' is not declared, and dag.schemas.yaml allows no others"),
         ("{'id': ['a'], 'late': [1]}", "column 'id' is string"),
         ("{'id': [None, 2], 'late': [0, 1]}", "column 'id' holds 1 null"),
     ],
@@ -68,6 +72,10 @@ def test_what_was_blessed_holds(blessed, columns, message):
     result = small.run()
     assert result.exit_code is ExitCode.DATA
     assert message in findings(result, "writer")[0]
+    (report,) = result.step_results["writer"].reports
+    said = "\n".join(finding_lines(report, report.errors[0], result))
+    assert "Bless what there is now:  run --update-schemas" in said
+    assert said.endswith("other than when its schema was blessed.")
     assert body(file) == WRITTEN
     succeeded(small.run(update_schemas=True))
     assert body(file) != WRITTEN

@@ -189,7 +189,7 @@ def test_graphs_that_are_none(problems, document, content, line, words):
         ("timeout: 1e9", "a duration looks like"),
         (f"timeout: '{'9' * 400}'", "a duration looks like"),
         ("timeout: .inf", "a duration looks like"),
-        ("timeout: yes", "a duration looks like 90, 15m or 2h, and is at most a year, not True"),
+        ("timeout: yes", "a duration looks like 90, 15m or 2h, is more than 0 and at most a year, not True"),
         ("retries: -1", "steps.Load.retries"),
         ("retries: 1.5", "steps.Load.retries: a whole number is meant here, not 1.5"),
         ("retries: {on: [oom]}", "steps.Load.retries.count: this is required"),

@@ -102,6 +102,16 @@ def test_ambiguous_required_input():
     assert "inputs: {rows: Load_a:rows}" in problem.hint
 
 
+def test_one_output_for_two_inputs():
+    """An output that fits two inputs of a step alike is said to, and which of them it feeds has to be pinned."""
+    reader = contract("Read", {"one": f"{IN}/one", "two": f"{IN}/two"})
+    loader = contract("Load", outputs={"made": f"{OUT}/made"})
+    found = problems({"Load": {}, "Read": {"depends_on": ["Load"]}}, [loader, reader])
+    assert [one.what.partition(", and ")[2] for one in found] == [
+        "Load:made fits it as well as another of its inputs"
+    ] * 2
+
+
 def test_ambiguous_optional_input():
     """Several outputs that fit an optional input leave it unbound, with a note."""
     reader = contract("Read", {"rows?": f"{IN}/rows"})
@@ -109,7 +119,7 @@ def test_ambiguous_optional_input():
     step = plan(steps, [LOAD, reader]).step_configs["Read"]
     assert step.inputs == ()
     assert step.notes == (
-        "optional input 'rows' stays unbound: several outputs fit equally well (Load_a:rows, Load_b:rows); pin one",
+        "optional input 'rows' stays unbound: several outputs fit it equally well: Load_a:rows, Load_b:rows; pin one",
     )
 
 

@@ -31,6 +31,7 @@ def test_reads_the_words_of_table_schema():
     ("keys", "complaint"),
     [
         ({"fields": [{"name": "a"}, {"name": "a"}]}, "declared more than once: 'a'"),
+        ({"fields": [{"name": "user"}], "primaryKey": "usr"}, "none of its fields. Did you mean 'user'?"),
         ({"fields": [{"name": "a", "arrow": "int63"}]}, "'int63' is no Arrow type. Did you mean 'int64'"),
         ({"fields": [{"name": "a", "arrow": "timestamp"}]}, "needs a unit, for example timestamp[ns]"),
         ({"fields": [{"name": "a", "arrow": "decimal128(99, 2)"}]}, "precision 1 to 38"),

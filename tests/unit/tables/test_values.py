@@ -141,6 +141,22 @@ def test_keys(check, form):
     assert check(content, fields[1:], f"rows.{form}", primaryKey="b").findings[0].count == 4
 
 
+@pytest.mark.parametrize("form", ["rows.csv", "rows.parquet"])
+@pytest.mark.parametrize("fields", [field("integer"), [{"name": "b"}]])
+def test_a_key_has_no_gaps(check, form, fields):
+    """A null in a column of the key is an error, whether the column is declared or not."""
+    content = "a,b\n1,x\n,x\n2,x\n" if form.endswith("csv") else {"a": [1, None, 2], "b": ["x", "x", "x"]}
+    assert the(check(content, fields, form, primaryKey=["a"])).kind.value == "null"
+
+
+def test_flags_that_are_numbers(check):
+    """In Parquet, too, 0 and 1 are flags as far as a reader copes, and no other number is."""
+    (warned,) = check({"a": [0, 1, None]}, field("boolean"), "rows.parquet").findings
+    assert warned.severity.value == "warning"
+    (wrong,) = check({"a": [0, 7, 1]}, field("boolean"), "rows.parquet").errors
+    assert (wrong.samples, wrong.row) == (("7",), 2)
+
+
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_a_key_that_is_not_there(check, form):
     """A column of the primary key that is missing is an error, whether it is declared as a field or not."""
