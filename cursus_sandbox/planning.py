@@ -111,8 +111,9 @@ class PipelineDAGResolver(Resolver):
         each step keeps all configurations that might be its own. With `strict`, what AWS would refuse or lose is wrong.
         With a `registry` the steps of the `selection` read what others have left in an earlier execution.
         """
+        absent = _absent if runnable and registry is None else _nothing
         try:
-            plan = linted(super().create_execution_plan(explain_config=explain_config))
+            plan = linted(self._execution_plan(explain_config=explain_config, also_wrong=absent))
         except DocumentError as error:
             raise DocumentError(self._located(error.problems), hint=_where_to_write(self._written, error)) from None
         plan = self._with_places(plan)
@@ -121,11 +122,8 @@ class PipelineDAGResolver(Resolver):
         if self.golden:
             file = golden_file(self._written.file) if self._written.file else "golden"
             plan = replace(plan, remarks=(*plan.remarks, f"{file}: data are held to the schemas blessed there, too"))
-        if runnable:
-            from cursus_sandbox.inputs.missing import missing_sources  # noqa: PLC0415 -- what a plan needs none of
-
-            if missing := missing_sources(plan):
-                raise DocumentError(self._located(missing))
+        if runnable and registry is not None and (missing := _absent(plan)):
+            raise DocumentError(self._located(missing))
         if strict and plan.warnings:
             refused = [
                 Problem(f"step '{step.name}': {warning}", ("steps", step.name))
@@ -194,6 +192,17 @@ class PipelineDAGResolver(Resolver):
                 case _:
                     located.append(self._written.located(problem))
         return sorted(dict.fromkeys(located), key=lambda one: (str(one.file or ""), one.line or 0))
+
+
+def _absent(plan: PipelineExecutionPlan) -> list[Problem]:
+    """What it names and this machine hasn't."""
+    from cursus_sandbox.inputs.missing import missing_sources  # noqa: PLC0415 -- what a plan needs none of
+
+    return missing_sources(plan)
+
+
+def _nothing(_: PipelineExecutionPlan) -> list[Problem]:
+    return []
 
 
 def unfed_of(data_source: DataSource) -> Unfed | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from heapq import heapify, heappop, heappush
@@ -109,6 +109,15 @@ class Resolver:
 
         With `explain_config` each step keeps all configurations that might be its own, not only the chosen one.
         """
+        return self._execution_plan(explain_config=explain_config)
+
+    def _execution_plan(
+        self,
+        *,
+        explain_config: bool,
+        also_wrong: Callable[[PipelineExecutionPlan], Iterable[Problem]] = lambda _: (),
+    ) -> PipelineExecutionPlan:
+        """The plan; what is `also_wrong` is asked of one that can't be, too."""
         integrity = self.validate_dag_integrity()
         problems = [one for kind, some in integrity.items() if kind != "isolated_nodes" for one in some]
         chosen, unknown = self._chosen_contracts()
@@ -136,7 +145,7 @@ class Resolver:
             steps[name] = replace(step, notes=(*notes, *step.notes)) if notes else step
             problems += wrong
         plan, broken = held_to_promises(PipelineExecutionPlan(name=self.pipeline.name, steps=tuple(steps.values())))
-        problems += broken
+        problems += [*broken, *also_wrong(plan)]
         if problems:
             raise DocumentError(problems)
         return plan

@@ -254,6 +254,16 @@ def test_steps_that_are_wrong(document, folder, step, words):
     assert words in problem
 
 
+def test_scripts_that_are_missing_are_told_with_wiring_that_is_wrong(document, folder):
+    """What one step is wired to hides nothing of another's script."""
+    steps = "  Load: {inputs: {rows: x}}\n  Other: {contract: Load, entry_point: lod.py}\n"
+    file = document(f"source_dir: scripts\nsteps:\n{steps}")
+    with pytest.raises(DocumentError) as caught:
+        PipelineDAGResolver(file, contracts=[folder / "contracts"]).create_execution_plan(runnable=True)
+    said = [str(one).replace(f"{folder}/", "") for one in caught.value.problems]
+    assert ["has no input 'rows'" in said[0], "scripts/lod.py, which does not exist" in said[1]] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
