@@ -108,14 +108,16 @@ class PipelineDAGResolver(Resolver):
         """The plan; DocumentError with every problem when there can be none.
 
         With `runnable`, the scripts and files that the document names must be there as well; with `explain_config`,
-        each step keeps all configurations that might be its own. With `strict`, what AWS would refuse or lose is wrong.
+        each step keeps all configurations that might be its own. With `strict`, what AWS would refuse or lose is wrong,
+        and what is likely misspelt in a contract.
         With a `registry` the steps of the `selection` read what others have left in an earlier execution.
         """
         absent = _absent if runnable and registry is None else _nothing
         try:
             plan = linted(self._execution_plan(explain_config=explain_config, also_wrong=absent))
-        except DocumentError as error:
-            raise DocumentError(self._located(error.problems), hint=_where_to_write(self._written, error)) from None
+        except DocumentError as error:  # what is wrong may come of a slip in a contract
+            found = [*error.problems, *self._slips()]
+            raise DocumentError(self._located(found), hint=_where_to_write(self._written, error)) from None
         plan = self._with_places(plan)
         if registry is not None:
             plan = registry.rebound(plan, selection, self.pipeline.defaults.s3)
@@ -124,14 +126,15 @@ class PipelineDAGResolver(Resolver):
             plan = replace(plan, remarks=(*plan.remarks, f"{file}: data are held to the schemas blessed there, too"))
         if runnable and registry is not None and (missing := _absent(plan)):
             raise DocumentError(self._located(missing))
-        if strict and plan.warnings:
+        if strict and (plan.warnings or self._slips()):
             refused = [
                 Problem(f"step '{step.name}': {warning}", ("steps", step.name))
                 for step in plan.steps
                 for warning in step.warnings
             ]
-            raise DocumentError(self._located(refused), hint="--strict: what AWS would refuse or lose is an error.")
-        return plan
+            what = "what AWS would refuse or lose" if refused else "what is likely misspelt"
+            raise DocumentError(self._located([*refused, *self._slips()]), hint=f"--strict: {what} is an error.")
+        return self._with_slips(plan)
 
     @contextmanager
     def telling_lines(self) -> Iterator[None]:
@@ -142,6 +145,19 @@ class PipelineDAGResolver(Resolver):
             if any(problem.file or not problem.at for problem in error.problems):
                 raise
             raise DocumentError(self._located(error.problems)) from None
+
+    def _slips(self) -> list[Problem]:
+        """What is likely misspelt in the contracts."""
+        return [slip for contract in self.contracts.values() for slip in contract.slips]
+
+    def _with_slips(self, plan: PipelineExecutionPlan) -> PipelineExecutionPlan:
+        """The plan with what is likely misspelt in a contract as warnings of the steps that keep to it."""
+        steps = []
+        for step in plan.steps:
+            contract = self.contracts.get(step.step_type)
+            said = [f"{one.file}:{one.line}: {one.what}. {one.hint}" for one in contract.slips] if contract else []
+            steps.append(replace(step, warnings=(*said, *step.warnings)) if said else step)
+        return replace(plan, steps=tuple(steps))
 
     def _with_places(self, plan: PipelineExecutionPlan) -> PipelineExecutionPlan:
         """The plan with the file and line that asks for each column of a channel, where that is known."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cursus_sandbox.documents.contract_keys import slips
 from cursus_sandbox.documents.problems import shown, validated
 from cursus_sandbox.documents.reading import read_tree
 from cursus_sandbox.documents.tree import Place, Tree
@@ -40,11 +41,13 @@ def read_contract(file: Path) -> ScriptContract:
     for job_type in section(tree.content, "variants"):
         variants[job_type], wrong = _contract(tree, variant(tree.content, job_type), ("variants", job_type))
         problems += wrong
-    if contract is None or problems:
-        raise DocumentError(sorted(dict.fromkeys(problems), key=lambda one: one.line or 0))
+    likely = tuple(slips(tree))
+    if contract is None or problems:  # what is wrong may come of a slip
+        raise DocumentError(sorted(dict.fromkeys([*problems, *likely]), key=lambda one: one.line or 0))
     return contract.model_copy(
         update={
             "file": file,
+            "slips": likely,
             "variants": {name: one.model_copy(update={"file": file}) for name, one in variants.items() if one},
         }
     )

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import ast
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cursus_sandbox.documents.contract_keys import slip
 from cursus_sandbox.documents.problems import validated
 from cursus_sandbox.documents.reading import read_text
 from cursus_sandbox.documents.tree import Place, Tree
-from cursus_sandbox.errors import DocumentError, Problem
+from cursus_sandbox.errors import DocumentError, Problem, nearly
 from cursus_sandbox.pipeline.contract import ScriptContract
 from cursus_sandbox.pipeline.interface import OLDER_NAMES, older_fields
 
@@ -31,9 +33,15 @@ def read_older_contract(file: Path, step_type: str) -> ScriptContract:
     ]
     contract, wrong = validated(ScriptContract, older_fields(tree.content, step_type), tree, _place)
     problems = [*tree.problems, *(missing if not tree.problems else ()), *wrong]
+    given = {keyword.arg: keyword.value.lineno for keyword in call.keywords if keyword.arg}
+    likely = tuple(
+        slip(replace(tree, lines={(name,): line}), name, near, (name,))
+        for name, line in given.items()
+        if name not in OLDER_NAMES and (near := nearly(name, set(OLDER_NAMES) - given.keys()))
+    )
     if contract is None or problems:
-        raise DocumentError(sorted(problems, key=lambda one: one.line or 0))
-    return contract.model_copy(update={"file": file})
+        raise DocumentError(sorted([*problems, *likely], key=lambda one: one.line or 0))
+    return contract.model_copy(update={"file": file, "slips": likely})
 
 
 def _call(file: Path) -> ast.Call:

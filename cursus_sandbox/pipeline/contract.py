@@ -58,6 +58,12 @@ class StepKind(StrEnum):
 
 
 _SERVED = (StepKind.MODEL, StepKind.TRANSFORM)
+KINDS = {  # by Cursus' `sagemaker_step_type`; most other verbs are calls to AWS
+    "Processing": StepKind.PROCESSING,
+    "Training": StepKind.TRAINING,
+    "CreateModel": StepKind.MODEL,
+    "Transform": StepKind.TRANSFORM,
+}
 
 
 class _Tolerant(BaseModel):
@@ -104,8 +110,8 @@ class ScriptContract(_Tolerant):
     `variants` are what it is for certain job types, each a whole contract. `local_inputs` come from this machine, never
     from a step: each with the configuration's attribute that names it in Cursus. `unmounted_inputs` the script looks up
     by itself. What is `delegated` runs in an SDK of Cursus'. `file` is where the contract was found, and `field_lines`
-    the line of each field of the schema of a channel (`("inputs", "data")`), `like_lines` of the `like` in one; a
-    `generic` one stands for a contract that was not found.
+    the line of each field of the schema of a channel (`("inputs", "data")`), `like_lines` of the `like` in one, `slips`
+    what is likely misspelt in the file; a `generic` one stands for a contract that was not found.
     """
 
     step_type: StepName
@@ -127,24 +133,15 @@ class ScriptContract(_Tolerant):
     file: Path | None = None
     field_lines: dict[tuple[str, str], dict[str, int]] = Field(default_factory=dict, exclude=True)
     like_lines: dict[tuple[str, str], int] = Field(default_factory=dict, exclude=True)
+    slips: tuple[Problem, ...] = Field(default=(), exclude=True)
     generic: bool = False
 
     @property
     def kind(self) -> StepKind:
-        """Processing and Training jobs run a script, Transform a model's server; most other verbs are calls to AWS."""
+        """Processing and Training jobs run a script, Transform a model's server."""
         if self.delegated:
             return StepKind.NOTHING_TO_RUN
-        match self.sagemaker_step_type:
-            case "Processing":
-                return StepKind.PROCESSING
-            case "Training":
-                return StepKind.TRAINING
-            case "CreateModel":
-                return StepKind.MODEL
-            case "Transform":
-                return StepKind.TRANSFORM
-            case _:
-                return StepKind.NOTHING_TO_RUN
+        return KINDS.get(self.sagemaker_step_type, StepKind.NOTHING_TO_RUN)
 
     @field_validator("inputs", "outputs", mode="before")
     @classmethod

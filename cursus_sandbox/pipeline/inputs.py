@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cursus_sandbox.errors import Problem, did_you_mean
-from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
+from cursus_sandbox.errors import Problem, did_you_mean, nearly
+from cursus_sandbox.pipeline.contract import KINDS, ScriptContract, StepKind
 from cursus_sandbox.pipeline.dag import Distribution, Pipeline, PipelineDefaults, StepConfiguration
 from cursus_sandbox.pipeline.plan import PlannedInput
 from cursus_sandbox.pipeline.source import Located, S3Objects, S3Settings, Source, StepOutput, Synthetic, Unfed
@@ -194,7 +194,8 @@ def why_skipped(contract: ScriptContract, step: StepConfiguration, defaults: Pip
     if contract.delegated:
         return "Cursus leaves it to an SDK of its own: it has no script to run here"
     if contract.kind is StepKind.NOTHING_TO_RUN:
-        return f"{contract.sagemaker_step_type} has no script to run here"
+        meant = nearly(contract.sagemaker_step_type, KINDS)
+        return f"{contract.sagemaker_step_type} has no script to run here{f'; is it {meant}?' if meant else ''}"
     has_script = step.entry_point or contract.entry_point or contract.kind in (StepKind.MODEL, StepKind.TRANSFORM)
     if not has_script and not (step.image or defaults.image):  # an image may well start itself
         return "its contract has no entry point"

@@ -86,7 +86,7 @@ class PlannedStep:
     inputs: tuple[PlannedInput, ...] = ()
     outputs: tuple[PlannedOutput, ...] = ()
     notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()  # what AWS would refuse or lose
+    warnings: tuple[str, ...] = ()  # what AWS would refuse or lose; slips in its contract
     image: str | None = None
     source_dir: Path | None = None
     ships_source_dir: bool = False
