@@ -21,7 +21,7 @@ from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.retries import NEVER
 from cursus_sandbox.pipeline.selection import Again, Selection, unfinished
 from cursus_sandbox.pipeline.source import S3Settings
-from cursus_sandbox.pipeline.values import duration, size
+from cursus_sandbox.pipeline.values import duration, several, size
 from cursus_sandbox.planning import DataSource, Document, PipelineDAGResolver, unfed_of
 from cursus_sandbox.runs.request import read_request, request_of
 
@@ -186,7 +186,7 @@ def run(
             which share the workspace, or reach the `store`.
         workspace: The folder where runs are kept, made if it isn't there. One run at a time holds it.
         store: Where the hosts of a cluster that share no folder get files: `s3://bucket/prefix`, reached as `s3` says.
-        contracts: Contracts, or folders of `*.step.yaml` and `*_contract.py`, searched before those of
+        contracts: Contracts, or folders of `*.step.yaml` and `*_contract.py`, or one, searched before those of
             CURSUS_SANDBOX_CONTRACTS, of the document, of an installed Cursus and the shipped ones.
         image: The image of the steps that don't name one.
         source_dir: The folder with the scripts of the steps that don't name one.
@@ -211,12 +211,12 @@ def run(
         fail_fast: Whether the first failure stops all.
         pull: Whether images that aren't here are fetched.
         values: Whether reports may hold what is in the data.
-        only: Run these steps alone, on what the newest earlier run in the workspace left.
+        only: Run these steps, or this one, alone, on what the newest earlier run in the workspace left.
         from_step: Run this step and all after it.
         until: Run all before this step, and it.
         registry: What an earlier execution left, its file or an `S3OutputPathRegistry`: steps read that.
         cache: Whether what a step left in an earlier run is taken over where nothing it depends on has changed.
-        force: Steps that run in any case.
+        force: Steps, or one, that run in any case.
         max_size: When the runs in the workspace take more, the oldest are removed.
         observer: Is called with each event, from several threads.
         pdb: Whether the steps in `only` run in Python's debugger on this process's terminal, with engine `process`.
@@ -238,10 +238,11 @@ def run(
         >>> (result["DummyDataLoading"].outputs["DATA"] / "part-00000.parquet").exists()
         True
     """
+    only, force = several(only), several(force)
     options = {name: value for name, value in locals().items() if name != "document"}
     request = request_of(document, options)
     blessed_before = _blessed_before(document) if update_schemas else None
-    selection = Selection(only=tuple(only), first=from_step, last=until) if again is None else Selection(again.steps)
+    selection = Selection(only=only, first=from_step, last=until) if again is None else Selection(again.steps)
     resolver = _resolver(document, options, golden=not update_schemas)
     planned = resolver.create_execution_plan(
         runnable=True, strict=strict, registry=_registry(registry), selection=selection
@@ -354,7 +355,7 @@ def shell(step: str, command: Sequence[str] = (), *, workspace: AnyPath = WORKSP
             said = [*shell_lines(failed, run=run.name, command=own, folder=attempt), *said]
         sys.stderr.write("".join(f"{printable(line)}\n" for line in said))
         sys.stderr.flush()
-        given = shell_job(kept, place, command=command, variables=variables, mounts=engine.makes_mounts)
+        given = shell_job(kept, place, command=several(command), variables=variables, mounts=engine.makes_mounts)
         return secrets.handed_by(engine, place.hidden).attended(replace(given, image=image))
 
 
@@ -437,4 +438,4 @@ def _tried_once(plan: PipelineExecutionPlan) -> PipelineExecutionPlan:
 def with_environment(given: Contracts) -> Contracts:
     """The contracts and folders given, then the folders of the environment."""
     listed = os.environ.get(CONTRACTS_VARIABLE, "")
-    return [*given, *(one for one in listed.split(os.pathsep) if one)]
+    return [*several(given), *(one for one in listed.split(os.pathsep) if one)]

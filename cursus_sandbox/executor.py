@@ -21,6 +21,7 @@ from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.pipeline.source import StepOutput
+from cursus_sandbox.pipeline.values import several
 from cursus_sandbox.planning import DataSource, Document, PipelineDAGResolver, unfed_of
 from cursus_sandbox.runs.folders import StepFolder
 from cursus_sandbox.runs.pruning import GIB, MOST_BY_DEFAULT, Bounds, pruned
@@ -83,7 +84,7 @@ class PipelineExecutor:
         self.workspace_dir = Path(workspace_dir)
         self.engine = engine
         self.site = site
-        self.contracts = tuple(contracts)
+        self.contracts = several(contracts)
         self.overrides = Overrides(image=image, source_dir=Path(source_dir) if source_dir is not None else None)
         self.jobs = jobs
         self.fail_fast = fail_fast
@@ -91,7 +92,7 @@ class PipelineExecutor:
         self.values = values
         self.pull = pull
         self.cache = cache
-        self.force = tuple(force)
+        self.force = several(force)
         self.max_size = max_size
         self.observer = observer or _nobody_listens
         self.notes = notes

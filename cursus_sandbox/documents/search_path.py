@@ -10,6 +10,7 @@ from typing import Protocol
 
 from cursus_sandbox.documents.library import ContractLibrary
 from cursus_sandbox.pipeline.contract import ScriptContract
+from cursus_sandbox.pipeline.values import several
 from cursus_sandbox.shipped import shipped_contracts
 
 
@@ -25,18 +26,20 @@ class OlderContract(Protocol):
         """Where each input shows."""
 
 
-Contracts = Iterable[str | os.PathLike[str] | ScriptContract | OlderContract]
+_Contract = str | os.PathLike[str] | ScriptContract | OlderContract
+Contracts = _Contract | Iterable[_Contract]
 
 
 def library_of(contracts: Contracts = (), *, named: Iterable[Path] = (), beside: Path | None = None) -> ContractLibrary:
     """The contracts there are: those given, in the folders given, `named` by a document, beside it, Cursus', shipped.
 
-    `contracts` are contracts, or folders of `*.step.yaml` and `*_contract.py`; `beside` is the document's folder, where
-    and in whose `contracts/` they are looked for, too. DocumentError with every folder that can't be read.
+    `contracts` are contracts, or folders of `*.step.yaml` and `*_contract.py`, or one of them; `beside` is the
+    document's folder, where and in whose `contracts/` they are looked for, too. DocumentError with every folder that
+    can't be read.
     """
     folders: list[Path] = []
     given: list[ScriptContract] = []
-    for one in contracts:
+    for one in several(contracts):
         if isinstance(one, str | os.PathLike):
             folders.append(Path(one))
         else:

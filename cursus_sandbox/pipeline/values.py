@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, WithJsonSchema
 
 _STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _STEP_NAME_LENGTH = 128
@@ -70,6 +71,14 @@ def text(value: Any) -> str:
             raise ValueError('text is meant here, and nothing is written; write "" for empty text')
         case _:
             raise ValueError(f"text is meant here, not a {'mapping' if isinstance(value, dict) else 'list'}")
+
+
+def several(given: Any) -> tuple[Any, ...]:
+    """The values that are given; a text, a path or a contract by itself is one, though one could iterate over it."""
+    if given is None:
+        return ()
+    alone = isinstance(given, str | BaseModel) or not isinstance(given, Iterable)
+    return (given,) if alone else tuple(given)
 
 
 def _step_name(name: str) -> str:

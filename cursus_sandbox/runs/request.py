@@ -13,6 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from cursus_sandbox.pipeline.values import several
+
 REQUEST = "request.json"
 _PATHS = ("config", "source_dir", "registry")
 _OF_ONE_TIME = ("observer", "workspace", "pdb", "update_schemas", "again")
@@ -47,13 +49,13 @@ def read_request(folder: Path) -> tuple[Path, dict[str, Any]] | None:
 def _kept(name: str, value: Any) -> Any:
     match name:
         case "contracts":
-            return [_path(one) for one in value]
+            return [_path(one) for one in several(value)]
         case "inputs" | "secrets":
             return {key: str(one) for key, one in value.items()}
         case "engine":
             return value if isinstance(value, str) else value.name
         case "only" | "force":
-            return list(value)
+            return list(several(value))
         case _ if name in _PATHS:
             return _path(value)
     return value.model_dump(mode="json", exclude_defaults=True) if isinstance(value, BaseModel) else value

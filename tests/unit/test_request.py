@@ -10,6 +10,12 @@ from cursus_sandbox.pipeline.source import S3Settings, Synthetic
 from cursus_sandbox.runs.request import read_request, request_of
 
 
+def test_one_name_by_itself_is_kept_whole():
+    """One step or folder that is given by itself is not kept letter by letter."""
+    kept = request_of("dag.yaml", {"contracts": "there", "only": "train", "force": "load"})
+    assert kept["options"] == {"contracts": ["there"], "only": ["train"], "force": ["load"]}
+
+
 def test_what_is_written_is_read(tmp_path, monkeypatch):
     """Paths lead there from wherever it is read, places of secrets are kept, what is of one time is not."""
     monkeypatch.chdir(tmp_path)

@@ -1,0 +1,63 @@
+"""What `run` and `PipelineExecutor` take in Python, and what they refuse before anything starts."""
+
+from pathlib import Path
+
+import pytest
+
+from cursus_sandbox import DocumentError, PipelineDAGResolver, PipelineExecutor, ScriptContract, plan, run
+
+CONTRACT = "step_type: Train\ncontract: {entry_point: a.py}\n"
+
+
+@pytest.fixture
+def document(tmp_path):
+    """A pipeline of one step, its contract in a folder of its own, `there`."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "train.step.yaml").write_text(CONTRACT)
+    (tmp_path / "a.py").touch()
+    file = tmp_path / "dag.yaml"
+    file.write_text("source_dir: .\nsteps: {Train: {}}\n")
+    return file
+
+
+def problems(function, *args, **options):
+    """What a call is refused for."""
+    with pytest.raises(DocumentError) as caught:
+        function(*args, **options)
+    return [one.what for one in caught.value.problems]
+
+
+@pytest.mark.parametrize("option", ["only", "force"])
+def test_a_step_may_be_given_by_itself(document, tmp_path, option):
+    """A text where names of steps are taken is one name, not its letters."""
+    said = problems(
+        run, document, engine="local", workspace=tmp_path / "w", contracts=document.parent / "there", **{option: "Tran"}
+    )
+    assert said == ["no step is called 'Tran'"]
+
+
+def test_the_executor_takes_a_step_by_itself(document, tmp_path):
+    """So does an executor's `force`, and its `contracts` one folder."""
+    executor = PipelineExecutor(tmp_path / "w", contracts=str(document.parent / "there"), force="Tran")
+    assert problems(executor.execute_pipeline, document) == ["no step is called 'Tran'"]
+
+
+def test_contracts_may_be_one_folder_or_contract(document):
+    """`contracts` is a folder, as text or path, a contract, one in the older shape, or several of all these."""
+
+    class Older:
+        step_type, entry_point, expected_input_paths = "Train", "a.py", {}
+
+    there = document.parent / "there"
+    contract = ScriptContract(step_type="Train", entry_point="a.py")
+    for given in (str(there), there, contract, Older(), [there], [contract, there]):
+        step = plan(document, contracts=given).step_configs["Train"]
+        assert (step.entry_point, step.notes) == ("a.py", ())
+        assert PipelineDAGResolver(document, contracts=given).contracts["Train"].entry_point == "a.py"
+
+
+def test_a_folder_that_is_not_there_is_one_problem(document):
+    """A folder that doesn't exist is told once, with its whole name."""
+    assert problems(plan, document, contracts=str(Path("no", "where"))) == [
+        "the contracts folder no/where does not exist"
+    ]
