@@ -43,12 +43,13 @@ class PipelineDAGResolver(Resolver):
     """Decides the pipeline of a document or a graph, with the contracts and configurations that stand around it.
 
     `config_path` is Cursus' configuration file, instead of the document's. `available_configs`, configurations by key
-    as objects or mappings, and `metadata` (`{"config_types": {key: class}}`) count before what it says of the same
-    keys. `contracts` are contracts, or folders of them, that come before all that are found: where the document says,
-    beside it, in an installed Cursus, the shipped ones. (CURSUS_SANDBOX_CONTRACTS is for the command line and for
-    `plan`, `check` and `run`.) `lenient` is Cursus' last resort: a required input that nothing fits takes the first
-    output there is, and a note says so. `unfed` is what feeds the inputs that nothing feeds. Without
-    `golden`, data are not held to the schemas that were blessed beside the document.
+    as mappings or objects with attributes (pydantic's, dataclasses, any), and `metadata` (`{"config_types": {key:
+    class}}`) count before what it says of the same keys. `contracts` are contracts, or folders of them, or one, that
+    come before all that are found: where the document says, beside it, in an installed Cursus, the shipped ones.
+    (CURSUS_SANDBOX_CONTRACTS is for the command line and for `plan`, `check` and `run`.) `lenient` is Cursus' last
+    resort: a required input that nothing fits takes the first output there is, and a note says so. `unfed` is what
+    feeds the inputs that nothing feeds. Without `golden`, data are not held to the schemas that were blessed beside the
+    document.
 
     Raises DocumentError with every problem, each with its file and line.
     """

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property
+from types import MemberDescriptorType, SimpleNamespace
 from typing import Any
 
 from pydantic import BaseModel
 
+from cursus_sandbox.errors import DocumentError, Problem
 from cursus_sandbox.pipeline.names import folded
 
 MODEL_TYPE = "__model_type__"
@@ -81,7 +83,12 @@ class CursusConfigs:
         shared: Mapping[str, Any] | None = None,
         processing_shared: Mapping[str, Any] | None = None,
     ) -> CursusConfigs:
-        """From mappings, or from Cursus' own configuration objects, by key."""
+        """From mappings, or from objects, Cursus' own or any with attributes, by key.
+
+        DocumentError with every one that is neither.
+        """
+        if problems := [_no_config(key, value) for key, value in configs.items() if not _is_config(value)]:
+            raise DocumentError(problems)
         types = (metadata or {}).get("config_types") or {}
         return cls(
             {key: _config(key, value, types.get(key)) for key, value in configs.items()},
@@ -141,6 +148,8 @@ def plain(value: Any) -> Any:
             return {key: plain(one) for key, one in value.items() if key not in {MODEL_TYPE, _TYPE_INFO}}
         case list() | tuple():
             return [plain(one) for one in value]
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return plain(_attributes(value))
         case _:
             return value
 
@@ -149,4 +158,36 @@ def _config(key: str, value: Any, config_class: str | None) -> CursusConfig:
     if isinstance(value, Mapping):
         named = value.get(MODEL_TYPE, config_class)
         return CursusConfig(key, plain(value), named)
-    return CursusConfig(key, plain(value), type(value).__name__)
+    values = value if isinstance(value, BaseModel) else _attributes(value)
+    named = config_class if isinstance(value, SimpleNamespace) else type(value).__name__
+    return CursusConfig(key, plain(values), named)
+
+
+def _is_config(value: Any) -> bool:
+    """Whether it is a mapping, or an object that is no class and none of Python's own values."""
+    if isinstance(value, Mapping):
+        return isinstance(plain(value), dict)
+    return not isinstance(value, type) and all(cls.__module__ != "builtins" for cls in type(value).__mro__[:-1])
+
+
+def _no_config(key: str, value: Any) -> Problem:
+    is_class = isinstance(value, type)
+    what = f"the class {value.__name__}" if is_class else f"of type {type(value).__name__}"
+    hint = f"Make one:  {value.__name__}(…)." if is_class else "It is a mapping, or an object with attributes."
+    return Problem(f"the configuration '{key}' is {what}, and no configuration", hint=hint)
+
+
+def _attributes(value: object) -> dict[str, Any]:
+    """What an object says by its attributes, those of its classes too; none that is private, a method or a property.
+
+    Of its hyperparameters, an object in Cursus' configurations, what they say.
+    """
+    of_classes = {name: one for cls in reversed(type(value).__mro__) for name, one in vars(cls).items()}
+    in_slots = [name for name, one in of_classes.items() if isinstance(one, MemberDescriptorType)]
+    said = {name: one for name, one in of_classes.items() if not hasattr(one, "__get__")}
+    said |= {name: getattr(value, name) for name in in_slots if hasattr(value, name)}
+    said |= getattr(value, "__dict__", {})
+    inner = said.get("hyperparameters")
+    if hasattr(inner, "__dict__") and not isinstance(inner, BaseModel):
+        said["hyperparameters"] = _attributes(inner)
+    return {name: one for name, one in said.items() if not name.startswith("_")}

@@ -1,5 +1,8 @@
 """Which configuration a step takes, how sure that is, and what is said where it can't be told."""
 
+from dataclasses import dataclass
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +53,99 @@ def problems(steps, configs, metadata=None):
 def notes(steps, configs, metadata=None):
     """What a plan notes."""
     return resolver(steps, configs, metadata).create_execution_plan().notes
+
+
+def named_after_a_step(cls):
+    """The class under the name that Cursus would give it."""
+    cls.__name__ = "FitConfig"
+    return cls
+
+
+@dataclass
+class Hyperparameters:
+    """What Cursus' training configurations have inside."""
+
+    label_name: str
+
+
+@named_after_a_step
+@dataclass
+class DataclassConfig:
+    """A dataclass with a default."""
+
+    label_name: str
+    job_type: str | None = None
+
+
+@named_after_a_step
+@dataclass(slots=True)
+class SlotsConfig:
+    """One that keeps its attributes in slots, and its label in a configuration inside."""
+
+    hyperparameters: Hyperparameters
+    job_type: str | None = None
+
+
+@named_after_a_step
+class PlainConfig:
+    """An object whose attributes are its class's and its own; methods, properties and private ones don't count."""
+
+    job_type = None
+    _label_name = "private"
+
+    def __init__(self, label_name):
+        self.label_name = label_name
+
+    @property
+    def not_asked(self):
+        """What can't be had without work."""
+        raise AssertionError
+
+
+@named_after_a_step
+class OuterConfig:
+    """An object that has its hyperparameters as one."""
+
+    def __init__(self, label_name):
+        self.hyperparameters = PlainConfig(label_name)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"label_name": "y"},
+        FitConfig(label_name="y"),
+        DataclassConfig("y"),
+        SlotsConfig(Hyperparameters("y")),
+        PlainConfig("y"),
+        OuterConfig("y"),
+        SimpleNamespace(label_name="y"),
+        {"hyperparameters": Hyperparameters("y")},
+    ],
+    ids=["mapping", "pydantic", "dataclass", "slots", "plain", "outer", "namespace", "dataclass in a mapping"],
+)
+def test_a_configuration_is_a_mapping_or_any_object(given):
+    """What a configuration says is read from a mapping, a pydantic model, a dataclass or any object's attributes."""
+    step = resolver(["Fit"], {"Fit": given}).create_execution_plan().step_configs["Fit"]
+    assert (step.environment["LABEL_FIELD"].value, step.config.chosen.tier) == ("y", ConfigTier.DIRECT)
+
+
+@pytest.mark.parametrize(
+    ("given", "what", "hint"),
+    [
+        ("config.json", "of type str", "It is a mapping, or an object with attributes."),
+        (None, "of type NoneType", "It is a mapping, or an object with attributes."),
+        ([{"label_name": "y"}], "of type list", "It is a mapping, or an object with attributes."),
+        (FitConfig, "the class FitConfig", "Make one:  FitConfig(…)."),
+    ],
+)
+def test_what_is_no_configuration(given, what, hint):
+    """What is neither is refused, with the key it is given under; all of them at once."""
+    with pytest.raises(DocumentError) as caught:
+        resolver(["Fit"], {"Fit": given, "Pack": 7})
+    first, second = caught.value.problems
+    assert (first.what, first.hint) == (f"the configuration 'Fit' is {what}, and no configuration", hint)
+    assert second.what == "the configuration 'Pack' is of type int, and no configuration"
 
 
 TRAINING = config("SplitConfig", job_type="training")
