@@ -15,13 +15,13 @@ from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engine_choice import EngineName, choose_engine
 from cursus_sandbox.errors import DocumentError, EngineError, Problem
-from cursus_sandbox.overrides import AnyPath, Overrides
+from cursus_sandbox.overrides import AnyPath, Overrides, option
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.retries import NEVER
 from cursus_sandbox.pipeline.selection import Again, Selection, unfinished
 from cursus_sandbox.pipeline.source import S3Settings
-from cursus_sandbox.pipeline.values import duration, several, size
+from cursus_sandbox.pipeline.values import count, duration, several, size
 from cursus_sandbox.planning import DataSource, Document, PipelineDAGResolver, unfed_of
 from cursus_sandbox.runs.request import read_request, request_of
 
@@ -241,6 +241,7 @@ def run(
     only, force = several(only), several(force)
     options = {name: value for name, value in locals().items() if name != "document"}
     request = request_of(document, options)
+    jobs, most = option("jobs", count, jobs), option("max_size", size, max_size)
     blessed_before = _blessed_before(document) if update_schemas else None
     selection = Selection(only=only, first=from_step, last=until) if again is None else Selection(again.steps)
     resolver = _resolver(document, options, golden=not update_schemas)
@@ -266,7 +267,7 @@ def run(
             pull=pull,
             cache=cache,
             force=(*force, *only) if pdb else force if again is None else again.failed,
-            max_size=size(max_size),
+            max_size=most,
             notes=(*notes, *([f"run {again.run} once more, as far as it did not end well"] if again else ())),
             observer=observer,
         )
@@ -377,7 +378,7 @@ def clean(
         dry_run: Whether to say only what would be removed.
 
     Raises:
-        DocumentError: There is no workspace.
+        DocumentError: There is no workspace, or an option can't be.
         WorkspaceError: A run holds it.
 
     Examples:
@@ -392,8 +393,9 @@ def clean(
     folder = Path(workspace)
     if not (folder / "runs").is_dir():
         raise DocumentError([Problem(f"no run is kept in {folder}", hint="Is it another folder?  --workspace DIR")])
-    age = timedelta(seconds=duration(older_than)) if older_than is not None else None
-    bounds = Bounds(keep, age, size(max_size) if max_size is not None else None)
+    seconds = option("older_than", duration, older_than)
+    age = timedelta(seconds=seconds) if seconds is not None else None
+    bounds = Bounds(option("keep", count, keep), age, option("max_size", size, max_size))
     with Workspace(folder) as held:
         said: tuple[str, ...] = ()
         if not dry_run and (left := engines_of_the_dead(held)):

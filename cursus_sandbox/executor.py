@@ -6,22 +6,22 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine, EngineKind
-from cursus_sandbox.errors import DocumentError, EngineError, Problem
+from cursus_sandbox.errors import DocumentError, EngineError, Problem, did_you_mean
 from cursus_sandbox.inputs.registry import S3OutputPathRegistry
 from cursus_sandbox.inputs.sources import fetch
 from cursus_sandbox.outcomes import Provisions, Rules
-from cursus_sandbox.overrides import Overrides
+from cursus_sandbox.overrides import Overrides, option
 from cursus_sandbox.pipeline.dag import Start
 from cursus_sandbox.pipeline.events import Observer, Progress
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.pipeline.source import StepOutput
-from cursus_sandbox.pipeline.values import several
+from cursus_sandbox.pipeline.values import count, several, size
 from cursus_sandbox.planning import DataSource, Document, PipelineDAGResolver, unfed_of
 from cursus_sandbox.runs.folders import StepFolder
 from cursus_sandbox.runs.pruning import GIB, MOST_BY_DEFAULT, Bounds, pruned
@@ -86,23 +86,20 @@ class PipelineExecutor:
         self.site = site
         self.contracts = several(contracts)
         self.overrides = Overrides(image=image, source_dir=Path(source_dir) if source_dir is not None else None)
-        self.jobs = jobs
+        self.jobs = option("jobs", count, jobs)
         self.fail_fast = fail_fast
         self.strict = strict
         self.values = values
         self.pull = pull
         self.cache = cache
         self.force = several(force)
-        self.max_size = max_size
+        self.max_size = option("max_size", size, max_size)
         self.observer = observer or _nobody_listens
         self.notes = notes
         self.environment = os.environ if environment is None else environment
-        self.registry = registry if testing_mode == "post_execution" else None
-        if testing_mode == "post_execution" and registry is None:
-            raise DocumentError(
-                [Problem("testing_mode is post_execution, and no registry says what was written in that execution")],
-                hint='Read one:  registry=S3OutputPathRegistry.read("registry.json")',
-            )
+        self.registry = registry
+        if problem := _wrong_mode(testing_mode, registry):
+            raise DocumentError([problem])
 
     def execute_pipeline(
         self,
@@ -246,6 +243,21 @@ def _local_engine(images: list[str]) -> Engine:
     from cursus_sandbox.engines.local import LocalEngine  # noqa: PLC0415 -- only where it is wanted
 
     return LocalEngine.connect()
+
+
+def _wrong_mode(testing_mode: str, registry: S3OutputPathRegistry | None) -> Problem | None:
+    """What is wrong with a mode that there isn't, or that has no registry to go by, or one that it doesn't read."""
+    if testing_mode not in get_args(TestingMode):
+        return Problem(
+            f"there is no testing_mode {testing_mode!r}", hint=did_you_mean(str(testing_mode), get_args(TestingMode))
+        )
+    if testing_mode == "post_execution" and registry is None:
+        what = "testing_mode is post_execution, and no registry says what was written in that execution"
+        return Problem(what, hint='Read one:  registry=S3OutputPathRegistry.read("registry.json")')
+    if testing_mode == "pre_execution" and registry is not None:
+        what = "a registry is given, and testing_mode is pre_execution, which reads none"
+        return Problem(what, hint='To read it:  testing_mode="post_execution"')
+    return None
 
 
 def _refuse_servers(plan: PipelineExecutionPlan, chosen: frozenset[str], engine: EngineKind) -> None:

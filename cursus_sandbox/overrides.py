@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,6 +14,7 @@ from cursus_sandbox.pipeline.secrets import SecretWritten
 from cursus_sandbox.pipeline.source import S3Settings, given
 from cursus_sandbox.pipeline.values import Duration, HostPath, Size, User
 
+Value = TypeVar("Value")
 AnyPath = str | os.PathLike[str]
 
 
@@ -51,6 +52,14 @@ class Overrides(BaseModel):
             found = error.errors(include_url=False, include_input=False)
             problems = [Problem(f"{'.'.join(map(str, one['loc']))}: {_without_words(one['msg'])}") for one in found]
             raise DocumentError(problems) from None
+
+
+def option(name: str, read: Callable[[Any], Value], given: Any) -> Value | None:
+    """The value of an option of Python's as it is read, None if it isn't given; DocumentError with its name."""
+    try:
+        return None if given is None else read(given)
+    except ValueError as error:
+        raise DocumentError([Problem(f"{name}: {error}")]) from None
 
 
 def overridden(pipeline: Pipeline, overrides: Overrides) -> tuple[Pipeline, list[Problem]]:

@@ -73,6 +73,13 @@ def text(value: Any) -> str:
             raise ValueError(f"text is meant here, not a {'mapping' if isinstance(value, dict) else 'list'}")
 
 
+def count(value: Any) -> int:
+    """How many, at least one."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"a whole number of at least 1 is meant here, not {_short(value)}")
+    return value
+
+
 def several(given: Any) -> tuple[Any, ...]:
     """The values that are given; a text, a path or a contract by itself is one, though one could iterate over it."""
     if given is None:

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from cursus_sandbox import DocumentError, PipelineDAGResolver, PipelineExecutor, ScriptContract, plan, run
+from cursus_sandbox import (
+    DocumentError,
+    PipelineDAGResolver,
+    PipelineExecutor,
+    S3OutputPathRegistry,
+    ScriptContract,
+    clean,
+    plan,
+    run,
+)
 
 CONTRACT = "step_type: Train\ncontract: {entry_point: a.py}\n"
 
@@ -54,6 +63,62 @@ def test_contracts_may_be_one_folder_or_contract(document):
         step = plan(document, contracts=given).step_configs["Train"]
         assert (step.entry_point, step.notes) == ("a.py", ())
         assert PipelineDAGResolver(document, contracts=given).contracts["Train"].entry_point == "a.py"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"jobs": 0}, "jobs: a whole number of at least 1 is meant here, not 0"),
+        ({"jobs": "2"}, "jobs: a whole number of at least 1 is meant here, not '2'"),
+        ({"jobs": True}, "jobs: a whole number of at least 1 is meant here, not True"),
+        ({"max_size": "x"}, "max_size: a size looks like 512m or 2g, not 'x'"),
+    ],
+)
+def test_numbers_that_can_not_be(document, tmp_path, options, said):
+    """What the command line refuses is refused in Python, by `run` and by an executor, with the option's name."""
+    assert problems(run, document, engine="local", workspace=tmp_path / "w", **options) == [said]
+    assert problems(PipelineExecutor, tmp_path / "w", **options) == [said]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"keep": 0}, "keep: a whole number of at least 1 is meant here, not 0"),
+        ({"older_than": "soon"}, "older_than: a duration looks like 90, 15m or 2h, and is at most a year, not 'soon'"),
+        ({"max_size": "x"}, "max_size: a size looks like 512m or 2g, not 'x'"),
+    ],
+)
+def test_bounds_that_can_not_be(tmp_path, options, said):
+    """So are the bounds of `clean`, before anything is removed."""
+    (tmp_path / "runs").mkdir()
+    assert problems(clean, tmp_path, **options) == [said]
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "hint"),
+    [
+        (
+            {"testing_mode": "post_exec"},
+            "there is no testing_mode 'post_exec'",
+            "Did you mean 'post_execution'?",
+        ),
+        (
+            {"testing_mode": "post_execution", "registry": None},
+            "testing_mode is post_execution, and no registry says what was written in that execution",
+            'Read one:  registry=S3OutputPathRegistry.read("registry.json")',
+        ),
+        (
+            {"testing_mode": "pre_execution"},
+            "a registry is given, and testing_mode is pre_execution, which reads none",
+            'To read it:  testing_mode="post_execution"',
+        ),
+    ],
+)
+def test_a_registry_is_read_or_refused(tmp_path, options, said, hint):
+    """A registry is never left aside without a word: its mode is one there is, and one that reads it."""
+    with pytest.raises(DocumentError) as caught:
+        PipelineExecutor(tmp_path, **{"registry": S3OutputPathRegistry(), **options})
+    assert [(one.what, one.hint) for one in caught.value.problems] == [(said, hint)]
 
 
 def test_a_folder_that_is_not_there_is_one_problem(document):
