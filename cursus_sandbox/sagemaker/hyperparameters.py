@@ -65,6 +65,11 @@ def framework_parameters(hyperparameters: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def of_platform(hyperparameters: Mapping[str, str]) -> dict[str, Any]:
+    """Those that only the platform and the toolkit read, such as `sagemaker_region`."""
+    return {name: _value(text) for name, text in hyperparameters.items() if name in _OF_PLATFORM}
+
+
 def _value(text: str) -> Any:
     try:
         return json.loads(text)

@@ -1,6 +1,7 @@
-"""The SM_* variables of a script, as the sagemaker-training toolkit (5.1.4, `environment.py`) sets them to run it.
+"""The variables of a script, as the sagemaker-training toolkit (5.1.4, `environment.py`) sets them to run it.
 
-The platform itself sets none of them: an image without the toolkit has no script mode, and no such variables.
+The platform itself sets none of them: an image without the toolkit has no script mode, and no such variables. Of the
+toolkit's, PYTHONPATH alone is missing: it is the search path of the image's own Python, which isn't known here.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.sagemaker.configuration import input_data_config, resource_config, training_channels
 from cursus_sandbox.sagemaker.hosts import Host
-from cursus_sandbox.sagemaker.hyperparameters import decoded, framework_parameters, options
+from cursus_sandbox.sagemaker.hyperparameters import decoded, framework_parameters, of_platform, options
+from cursus_sandbox.sagemaker.identity import REGION
 
 _ML = "/opt/ml"
 _INSIDE = {  # said in SM_TRAINING_ENV alone
@@ -24,7 +26,10 @@ _INFO = 20  # the level of the log
 
 
 def toolkit_variables(step: PlannedStep, job_name: str, host: Host = Host()) -> dict[str, str]:
-    """Name to text: texts as they are, nothing for None, JSON for all else."""
+    """Name to text: SM_*, texts as they are, nothing for None, JSON for all else; and the three that have no SM_.
+
+    Those are of what an SDK's estimator adds to the hyperparameters, where these don't say it themselves.
+    """
     known = _training_environment(step, job_name, host)
     found = {_CALLED.get(name, name): value for name, value in known.items() if name not in _INSIDE}
     found |= {
@@ -34,7 +39,11 @@ def toolkit_variables(step: PlannedStep, job_name: str, host: Host = Host()) -> 
     }
     found |= {f"channel_{name}": path for name, path in known["channel_input_dirs"].items()}
     found |= {f"hp_{name}": value for name, value in known["hyperparameters"].items()}
-    return {f"SM_{name.upper()}": _text(value) for name, value in found.items() if "=" not in name}
+    said = {"sagemaker_job_name": job_name, "sagemaker_region": REGION} | of_platform(step.hyperparameters)
+    return {f"SM_{name.upper()}": _text(value) for name, value in found.items() if "=" not in name} | {
+        "CURRENT_HOST": host.name,
+        **{name.upper(): _text(said[name]) for name in ("sagemaker_job_name", "sagemaker_region")},
+    }
 
 
 def _training_environment(step: PlannedStep, job_name: str, host: Host) -> dict[str, Any]:

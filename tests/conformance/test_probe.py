@@ -174,9 +174,12 @@ def test_the_environment_of_a_training_job(in_docker):
 
 
 def test_the_environment_of_script_mode(anywhere):
-    """A script finds the SM_* variables of the toolkit besides, on every engine."""
+    """A script finds the variables of the toolkit besides, on every engine."""
     found = variables(trained(anywhere, env={"MODE": "x"}))
-    assert {name for name in found if not name.startswith("SM_")} == {"MODE", "TRAINING_JOB_NAME", "TRAINING_JOB_ARN"}
+    assert {name for name in found if not name.startswith("SM_")} == {
+        *("MODE", "TRAINING_JOB_NAME", "TRAINING_JOB_ARN"),
+        *("CURRENT_HOST", "SAGEMAKER_JOB_NAME", "SAGEMAKER_REGION"),
+    }
     are_name_and_arn(found)
     assert found["SM_CHANNEL_TRAIN"] == "/opt/ml/input/data/train"
     assert json.loads(found["SM_TRAINING_ENV"])["job_name"] == found["TRAINING_JOB_NAME"]

@@ -93,9 +93,11 @@ def test_the_sandbox_does_script_mode_alike(toolkit, encoding):
 
 
 def variables_of_toolkit(env: dict[str, str]) -> dict[str, object]:
-    """The SM_* variables, without the run's name, which is another one in each run."""
+    """The SM_* variables and those beside them, without the run's name, which is another one in each run."""
     found: dict[str, object] = {name: value for name, value in env.items() if name.startswith("SM_")}
+    found |= {name: env[name] for name in ("CURRENT_HOST", "SAGEMAKER_REGION")}
     known = json.loads(env["SM_TRAINING_ENV"])
+    assert env["SAGEMAKER_JOB_NAME"] == env["TRAINING_JOB_NAME"] == known["job_name"]
     return found | {"SM_TRAINING_ENV": {name: value for name, value in known.items() if name != "job_name"}}
 
 

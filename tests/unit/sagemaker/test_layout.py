@@ -366,6 +366,17 @@ class TestTraining:
             "SM_FRAMEWORK_MODULE": "",
         }
 
+    def test_variables_without_sm(self, made):
+        """Its host, the job's name and the region are the toolkit's too, the last two as hyperparameters may say."""
+        names = ("CURRENT_HOST", "SAGEMAKER_JOB_NAME", "SAGEMAKER_REGION")
+        found = made(kind=StepKind.TRAINING).job.environment
+        assert [found[name] for name in names] == ["algo-1", found["TRAINING_JOB_NAME"], "us-east-1"]
+        given = {"sagemaker_job_name": '"mine"', "sagemaker_region": "eu-west-1"}
+        found = made(kind=StepKind.TRAINING, hyperparameters=given).job.environment
+        assert [found[name] for name in names] == ["algo-1", "mine", "eu-west-1"]
+        for kind, start in ((StepKind.TRAINING, Start.IMAGE), (StepKind.PROCESSING, Start.SCRIPT)):
+            assert not {*names} & made(kind=kind, start=start).job.environment.keys()
+
     def test_all_of_input_data(self, made, tmp_path):
         """An input that is all of /opt/ml/input/data is no channel of its own."""
         rows = folder(tmp_path / "rows")
