@@ -59,7 +59,7 @@ def folder(tmp_path):
 
 def test_list(folder):
     """A line for each contract: its type, kind, how many inputs and outputs, and where it is from."""
-    said, _ = contracts("contracts", "list", cwd=folder)
+    said, _ = contracts("contracts", "list", cwd=folder, COLUMNS="120")
     head, first, *_, last = said.splitlines()
     assert head.split() == ["step", "type", "kind", "in", "out", "from"]
     assert first.split() == ["CleanTables", "processing", "3", "1", "contracts/clean_tables.step.yaml"]

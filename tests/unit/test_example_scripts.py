@@ -27,9 +27,13 @@ def constants(script):
     return found
 
 
-@pytest.mark.parametrize("path", CONTRACTS, ids=lambda path: path.name.removesuffix(".step.yaml"))
+@pytest.mark.parametrize(
+    "path",
+    [path for path in CONTRACTS if path.name.removesuffix(".step.yaml") not in {"cradle_data_loading", "registration"}],
+    ids=lambda path: path.name.removesuffix(".step.yaml"),
+)
 def test_script_and_contract_agree(path):
-    """A shipped contract has the paths and the defaults that its example script has."""
+    """A shipped contract of a step that runs here has the paths and the defaults that its example script has."""
     contract = yaml.safe_load(path.read_text())["contract"]
     script = constants(EXAMPLE / "scripts" / contract["entry_point"])
 

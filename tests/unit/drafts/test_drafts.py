@@ -1,12 +1,16 @@
 """A draft is written whole or not at all; graphs are read in every form; channels come of paths."""
 
+import json
 import os
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 import pytest
 
+from cursus_sandbox import check
 from cursus_sandbox.drafts.channels import channels, kind_of
 from cursus_sandbox.drafts.draft import Draft, write
+from cursus_sandbox.drafts.from_dag import from_graph
 from cursus_sandbox.drafts.from_script import from_scripts
 from cursus_sandbox.drafts.graphs import read_graph
 from cursus_sandbox.errors import DocumentError, MachineError
@@ -88,6 +92,24 @@ def test_no_graph(tmp_path, name, text, said):
     (tmp_path / name).write_text(text)
     with pytest.raises(DocumentError, match=said):
         read_graph(tmp_path / name)
+
+
+def test_steps_that_only_aws_has(tmp_path):
+    """CradleDataLoading and Registration are known: no stub is drafted, and only steps with a script want a folder."""
+    line = ["CradleDataLoading_training", "TabularPreprocessing_training", "XGBoostTraining", "Package", "Registration"]
+    edges = [*pairwise(line), ("XGBoostTraining", "Payload"), ("Payload", "Registration")]
+    (tmp_path / "a.dag.json").write_text(json.dumps({"dag": {"nodes": [*line, "Payload"], "edges": edges}}))
+    draft = from_graph(tmp_path / "a.dag.json", tmp_path)
+    assert ([str(path) for path in draft.files], draft.remarks) == (["dag.yaml"], ())
+    assert (
+        b"CradleDataLoading_training:\n    # step 'TabularPreprocessing_training' reads" in draft.files[draft.document]
+    )
+    write(draft, tmp_path, force=False)
+    (tmp_path / "rows").mkdir()
+    document = tmp_path / "dag.yaml"
+    document.write_text(document.read_text().replace("    # outputs: {DATA: ./folder}", "    outputs: {DATA: ./rows}"))
+    with pytest.raises(DocumentError, match="the scripts of 4 steps are looked for in"):
+        check(document)
 
 
 def use(path, how=Use.NAMED, key=None, *, whole=True):
