@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from cursus_sandbox.documents.library import no_folder
-from cursus_sandbox.documents.problems import validated
+from cursus_sandbox.documents.problems import shown, validated
 from cursus_sandbox.documents.reading import read_tree
 from cursus_sandbox.documents.tree import Place, Tree
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
@@ -126,6 +126,11 @@ def _cursus(tree: Tree) -> Written:
         for key in content
         if key in _OUR_OWN
     ]
+    version = content.get("version") if at else None
+    if version is not None and str(version).partition(".")[0] != _MAJOR:
+        what = f"version: this graph is of version {shown(version)}, and {_MAJOR}.x is what is read"
+        hint = "Save it with a Cursus that writes that, or keep its nodes and edges alone:  {nodes: […], edges: […]}"
+        problems.append(tree.problem(what, ("version",), hint))
     if read is None:
         raise DocumentError(problems)
     places: dict[Place, tuple[Path, int]] = {(): (tree.file, 1)}
@@ -144,6 +149,9 @@ def _cursus(tree: Tree) -> Written:
 
 
 _OUR_OWN = Document.model_fields.keys() - {"name", "description", "dag"}
+
+
+_MAJOR = "1"  # of what Cursus' serializer writes; its reader refuses another (api/dag/pipeline_dag_serializer.py)
 
 
 def _stem(file: Path) -> str:

@@ -373,3 +373,22 @@ def test_a_document_in_json(document, folder):
     written = read_pipeline(document(content, "dag.json"))
     assert written.pipeline.steps["Load"].env == {"ROUNDS": "10", "RATE": "0.5"}
     assert written.pipeline.name == "dag"
+
+
+@pytest.mark.parametrize(
+    ("version", "shown"), [('"2.0.0"', "'2.0.0'"), ('"0.9"', "'0.9'"), ("2", "2"), ('"10.0"', "'10.0'"), ('""', "''")]
+)
+def test_graph_of_another_major_version(tmp_path, version, shown):
+    """A graph that Cursus wrote in another major version of its format is refused, with the line that says it."""
+    file = tmp_path / "a.dag.json"
+    file.write_text(f'{{\n"version": {version},\n"dag": {{"nodes": ["A"], "edges": []}}}}')
+    (problem,) = read_pipeline(file).problems
+    assert (problem.line, problem.what) == (2, f"version: this graph is of version {shown}, and 1.x is what is read")
+
+
+@pytest.mark.parametrize("said", ['"version": "1.0.0",', '"version": "1.7",', '"version": 1,', '"version": null,', ""])
+def test_graph_of_this_major_version(tmp_path, said):
+    """One of the same major version is read, as is one that says none."""
+    file = tmp_path / "a.dag.json"
+    file.write_text(f'{{{said} "dag": {{"nodes": ["A"], "edges": []}}}}')
+    assert read_pipeline(file).problems == ()
