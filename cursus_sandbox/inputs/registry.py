@@ -76,9 +76,12 @@ class S3OutputPathRegistry(BaseModel):
             hint = "It holds what list-pipeline-execution-steps and describe-processing-job or -training-job said."
             raise DocumentError([Problem(f"{path}: '{odd}' is no description of a job that AWS gives", hint=hint)])
         try:
-            return cls(paths=uris_of(answers))
+            paths = uris_of(answers)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DocumentError([Problem(f"the registry {path} is of no use: {error}")]) from error
+        if problems := [*_unreadable(path, paths)]:
+            raise DocumentError(problems)
+        return cls(paths=paths)
 
     def rebound(
         self, plan: PipelineExecutionPlan, selection: Selection, s3: S3Settings | None = None
@@ -151,14 +154,20 @@ def _written(file: Path, content: Mapping[str, Any]) -> dict[str, str]:
         step, colon, channel = key.partition(":")
         if not (step and colon and channel and isinstance(uri, str)):
             problems.append(Problem(f"the registry {file}: '{key}' is not of the form {_FORM}"))
-            continue
-        try:
-            given(uri)
-        except ValueError as error:
-            problems.append(Problem(f"the registry {file}: '{key}': {error}"))
+        else:
+            problems += _unreadable(file, {key: uri})
     if problems or not content:
         raise DocumentError(problems or [Problem(f"the registry {file} is empty", hint=f"It is of the form {_FORM}.")])
     return dict(content)
+
+
+def _unreadable(file: Path, paths: Mapping[str, str]) -> Iterator[Problem]:
+    """The URIs that nothing can be read from."""
+    for key, uri in paths.items():
+        try:
+            given(uri)
+        except ValueError as error:
+            yield Problem(f"the registry {file}: '{key}': {error}")
 
 
 def _key(key: str) -> tuple[str, str]:

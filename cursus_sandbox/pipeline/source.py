@@ -13,7 +13,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from cursus_sandbox.pipeline.values import Size, Text, host_path, text
 
 _REFERENCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]*):([A-Za-z0-9_.-]+)")
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_BUCKET = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}"
+)  # longer than 63, in capitals or with _ are old ones of us-east-1
 _WILD = re.compile(r"[*?\[]")
 _ADDRESS = re.compile(r"https?://[^/@]+/?")
 _S3 = "s3://"
@@ -70,8 +72,11 @@ class Synthetic(_Ours):
 def s3_uri(uri: str) -> str:
     """An address in S3, as it is given; ValueError for what is none."""
     bucket, _, key = uri.removeprefix(_S3).partition("/")
-    if not uri.startswith(_S3) or not _BUCKET.fullmatch(bucket):
+    if not uri.startswith(_S3) or not bucket:
         raise ValueError(f"{uri!r} is not of the form s3://bucket/prefix")
+    if not _BUCKET.fullmatch(bucket):
+        rule = "3 to 255 letters, digits, '.', '_' and '-', the first a letter or digit"
+        raise ValueError(f"{uri}: {bucket!r} can't be a bucket's name: {rule}")
     parts = key.removesuffix("/").split("/")
     if key and ("" in parts or {".", ".."} & set(parts)):
         raise ValueError(f"{uri}: a key with an empty part, '.' or '..' can't become a file's name")

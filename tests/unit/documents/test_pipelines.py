@@ -217,7 +217,7 @@ def test_graphs_that_are_none(problems, document, content, line, words):
         (f"entry_point: {'x' * 300}", "File name too long"),
         ("inputs: {rows: {from: Load}}", "an input is STEP:CHANNEL, a path or s3://"),
         ("inputs: {rows: gs://bucket/key}", "only files and folders of this machine and s3:// can be bound"),
-        ("inputs: {rows: s3://b/key}", "steps.Load.inputs.rows: 's3://b/key' is not of the form s3://bucket/prefix"),
+        ("inputs: {rows: s3://b/key}", "steps.Load.inputs.rows: s3://b/key: 'b' can't be a bucket's name"),
         ("inputs: {rows: s3://bucket/a//b}", "a key with an empty part, '.' or '..' can't become a file's name"),
         (
             "inputs: {more: {s3: s3://bucket, max_object: 3}}",
