@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cursus_sandbox.cli.interruption import interruptible
+from cursus_sandbox.cli.interruption import interruptible, say_error
 from cursus_sandbox.cli.options import json_of
-from cursus_sandbox.cli.output import put
-from cursus_sandbox.cli.runs import written
+from cursus_sandbox.cli.output import not_written, put, written
+from cursus_sandbox.errors import ExitCode, MachineError
 
 if TYPE_CHECKING:
     from cursus_sandbox.pipeline.events import Observer
@@ -39,7 +39,7 @@ class Telling:
     shell_on_failure: bool = False
 
     def check(self) -> None:
-        """Refuse, before anything starts, what can't be."""
+        """Refuse, before anything starts, what can't be; a report of an earlier run is emptied."""
         if self.verbose and self.quiet:
             raise typer.BadParameter("it is the opposite of --verbose", param_hint="--quiet")
         if self.as_json and self.events == "-":
@@ -47,6 +47,11 @@ class Telling:
         if self.shell_on_failure and not (os.isatty(0) and os.isatty(1)):
             what = "it needs a terminal: stdin or stdout is none. Afterwards:  cursus-sandbox shell STEP -- COMMAND"
             raise typer.BadParameter(what, param_hint="--shell-on-failure")
+        if self.junit is not None:
+            try:
+                self.junit.open("wb").close()
+            except OSError as error:
+                raise not_written(self.junit, error, option="--junit") from error
 
 
 def told(telling: Telling, run: Callable[[Observer], PipelineExecutionResult | None]) -> PipelineExecutionResult | None:
@@ -71,7 +76,6 @@ def end(result: PipelineExecutionResult | None, telling: Telling) -> None:
     failed = result.first_failed
     if telling.shell_on_failure and failed is not None and not result.interrupted:
         from cursus_sandbox import api
-        from cursus_sandbox.cli.interruption import say_error
         from cursus_sandbox.errors import SandboxError
 
         with interruptible():
@@ -83,14 +87,19 @@ def end(result: PipelineExecutionResult | None, telling: Telling) -> None:
 
 
 def _tell(result: PipelineExecutionResult, telling: Telling) -> None:
+    """Tell all that there is to tell; then MachineError where the run was well, and the report could not be written."""
     from rich.console import Console
 
     from cursus_sandbox.reports.run import print_summary
 
+    unwritten = None
     if telling.junit is not None:
         from cursus_sandbox.reports.junit import junit as junit_xml
 
-        written(telling.junit, junit_xml(result))
+        try:
+            written(telling.junit, junit_xml(result), option="--junit")
+        except MachineError as error:  # of a disk that is full by now
+            unwritten = error
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(result)
     stream = sys.stderr if telling.events == "-" else sys.stdout
@@ -101,6 +110,10 @@ def _tell(result: PipelineExecutionResult, telling: Telling) -> None:
         console = Console(file=summary, width=there.width, force_terminal=there.is_terminal)
         print_summary(result, console, quiet=telling.quiet)
         put(summary.getvalue(), stream)
+    if unwritten is not None and result.exit_code == ExitCode.OK:
+        raise unwritten
+    if unwritten is not None:
+        say_error(unwritten)
 
 
 def _allow_many_files() -> None:

@@ -1,11 +1,14 @@
-"""The last words of a command, to whoever still listens."""
+"""The last words of a command, to whoever still listens, and files that it was told to write."""
 
 from __future__ import annotations
 
 import errno
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TextIO
+
+from cursus_sandbox.errors import MachineError
 
 _GONE = (errno.EPIPE, errno.EIO)
 
@@ -20,3 +23,16 @@ def put(text: str, stream: TextIO) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), stream.fileno())
         if error.errno not in _GONE:
             raise
+
+
+def written(file: Path, text: str, *, option: str) -> None:
+    """Write the file that an option names; MachineError if that can't be done."""
+    try:
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise not_written(file, error, option=option) from error
+
+
+def not_written(file: Path | str, error: OSError, *, option: str) -> MachineError:
+    """That the file that an option names can't be written."""
+    return MachineError(f"could not write {file}: {error.strerror or error}", hint=f"Name another:  {option} FILE")

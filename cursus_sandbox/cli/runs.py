@@ -13,7 +13,8 @@ import typer
 
 from cursus_sandbox.cli import completion
 from cursus_sandbox.cli.options import AsJson, print_json
-from cursus_sandbox.errors import DocumentError, MachineError, Problem
+from cursus_sandbox.cli.output import written
+from cursus_sandbox.errors import DocumentError, Problem
 
 if TYPE_CHECKING:
     from cursus_sandbox.pipeline.result import PipelineExecutionResult
@@ -199,18 +200,8 @@ def report(
         typer.echo(text, nl=False)
         return
     file = output or Path("report.html")
-    written(file, text)
+    written(file, text, option="-o")
     typer.echo(f"{file}: {result.pipeline}, run {kept.name}, {outcome or result.outcome}", err=True)
-
-
-def written(file: Path, text: str) -> None:
-    """Write a report; MachineError if that can't be done."""
-    try:
-        file.write_text(text, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise MachineError(
-            f"could not write {file}: {error.strerror or error}", hint="Name another:  -o FILE"
-        ) from error
 
 
 def ended(kept: KeptRun) -> PipelineExecutionResult:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from cursus_sandbox.errors import MachineError
+from cursus_sandbox.cli.output import not_written
 from cursus_sandbox.pipeline.events import Event, Observer
 from cursus_sandbox.runs.journal import Journal
 
@@ -51,5 +51,4 @@ def _journal(file: str) -> Journal:
             return Journal(os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0), whole=True)
         return Journal(Path(file).open("wb", buffering=0), whole=True)
     except OSError as error:
-        hint = "Name another:  --events FILE"
-        raise MachineError(f"could not write {file}: {error.strerror or error}", hint=hint) from error
+        raise not_written(file, error, option="--events") from error

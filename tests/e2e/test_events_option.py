@@ -70,6 +70,8 @@ def test_events_on_stdout(folder):
     ("words", "code", "said"),
     [
         (["--events", "no/such/folder/e"], 4, b"could not write no/such/folder/e: No such file or directory"),
+        (["--junit", "no/such/j.xml"], 4, b"could not write no/such/j.xml: No such file or directory"),
+        (["--junit", "."], 4, b"could not write .: Is a directory Name another: --junit FILE"),
         (["--events", "-", "--json"], 2, b"stdout can hold the events or the result"),
         (["-q", "-v"], 2, b"it is the opposite of --verbose"),
     ],

@@ -104,6 +104,22 @@ def test_a_report_is_written(folder):
     assert (refused.returncode, b"could not write no/such/report.html" in refused.stderr) == (4, True)
 
 
+@pytest.mark.parametrize(("ends", "code"), [("", 4), ("raise SystemExit(3)", 1)])
+def test_a_junit_file_that_can_not_be_written_any_more(folder, ends, code):
+    """The summary is told, then what could not be written; the exit code is that of a step that failed, if one did."""
+    (folder / "ci").mkdir()
+    (folder / "load.py").write_text(
+        f"import shutil\ndef main(*_):\n    shutil.rmtree({str(folder / 'ci')!r})\n    {ends}\n"
+    )
+    (folder / "load.step.yaml").write_text("step_type: Load\ncontract: {entry_point: load.py}\n")
+    ended = cursus_sandbox("run", "dag.yaml", "--engine", "process", "--junit", "ci/junit.xml", cwd=folder)
+    assert ended.returncode == code
+    assert (b"failed: 1 failed" if ends else b"ok: 1 succeeded") in ended.stdout
+    assert ended.stderr.endswith(
+        b"could not write ci/junit.xml: No such file or directory\nName another:  --junit FILE\n"
+    )
+
+
 def test_a_run_tells_continuous_integration(folder):
     """JUnit XML where it is asked for, annotations and a summary where GitHub runs it."""
     suite = ET.fromstring((folder / "junit.xml").read_text()).find("testsuite")
