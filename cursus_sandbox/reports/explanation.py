@@ -33,6 +33,11 @@ _KNOWN = [
         "Give it more: resources: {memory: 4g} of the step, or --memory 4g. `report` draws its memory over time.",
     ),
     (
+        r"lies beside .*, which goes along alone",
+        "It imports what lies in its script's folder, of which only the script itself goes along.",
+        "Have all of the folder go along:  contract: {source_dir: true}  in the step's contract.",
+    ),
+    (
         r"(?:ModuleNotFoundError|ImportError): ",
         "What it imports isn't installed where it ran.",
         "Install it in the image, or on the engines local and process in this machine's Python.",

@@ -223,6 +223,12 @@ def is_unpacked(step: PlannedStep) -> bool:
     return ships and step.source_dir is not None and all(one.path != PROCESSING_CODE for one in step.inputs)
 
 
+def goes_alone(step: PlannedStep) -> bool:
+    """Whether of the step's code its script alone is in the container, without what lies beside it here."""
+    brought = any(one.path == PROCESSING_CODE for one in step.inputs)
+    return step.start is Start.SCRIPT and not (step.ships_source_dir or brought)
+
+
 def code_paths(step: PlannedStep) -> tuple[PurePosixPath, ...]:
     """Where the code shows.
 

@@ -14,7 +14,7 @@ from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.dag import Start
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
 from cursus_sandbox.pipeline.source import Located
-from cursus_sandbox.sagemaker.layout import PROCESSING_CODE, TRAINING_CODE, script_of
+from cursus_sandbox.sagemaker.layout import PROCESSING_CODE, TRAINING_CODE, goes_alone, script_of
 from cursus_sandbox.sagemaker.limits import refusals, underscored
 from cursus_sandbox.sagemaker.script import Habits, habits
 from cursus_sandbox.sagemaker.toolkit import toolkit_variables
@@ -49,6 +49,11 @@ def _of_script(step: PlannedStep, found: Habits) -> Iterator[str]:
         yield (
             f"{step.entry_point}:{found.installs} installs packages, and the step has no network: only what its image "
             "has is there, as with NetworkConfig.EnableNetworkIsolation (--network bridge)"
+        )
+    for module, line in found.beside.items() if goes_alone(step) else ():
+        yield (
+            f"{step.entry_point}:{line} imports {module}, which lies beside it, and of its folder only the script goes "
+            "along: its contract ships all with  contract: {source_dir: true}"
         )
     if step.kind is not StepKind.PROCESSING:
         return

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,8 @@ _INSTALLERS = ("install", "download")
 _CODE = "/opt/ml/code"
 _OF_TRAINING = ("/opt/ml/model", "/opt/ml/input/data")
 _LARGEST = 2 * 1024 * 1024
+_NOT_FOUND = re.compile(rb"ModuleNotFoundError: No module named '(\w+)'")
+_IMPORTING = re.compile(rb"^[ \t]*(?:import|from)[ \t]([\w.,\t ]+)", re.MULTILINE)
 _TELLING = (b"SM_", b"/opt/ml/", b"pip", b"symlink", b"add_argument")  # without any a text has no habits: no parsing
 
 
@@ -20,7 +24,7 @@ class Habits:
     """Line numbers in a script: where it reads `SM_*` variables, names /opt/ml/code, installs packages, makes links.
 
     Without those of the variables that are `sm_needed` it raises. `training_folders` are training jobs' alone.
-    `options` are those of argparse that it has.
+    `options` are those of argparse that it has. `beside` are the modules beside it that it can't do without.
     """
 
     sm_variables: dict[str, int]
@@ -30,6 +34,7 @@ class Habits:
     installs: int | None = None
     links: int | None = None
     options: frozenset[str] = frozenset()
+    beside: Mapping[str, int] = field(default_factory=dict)
 
 
 def habits(script: Path) -> Habits | None:
@@ -38,7 +43,8 @@ def habits(script: Path) -> Habits | None:
         if script.suffix != ".py" or script.stat().st_size > _LARGEST:
             return None
         text = script.read_bytes()
-        if not any(word in text for word in _TELLING):
+        beside = _modules_beside(script, text)
+        if not beside and not any(word in text for word in _TELLING):
             return Habits({})
         nodes = list(ast.walk(ast.parse(text)))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
@@ -58,7 +64,50 @@ def habits(script: Path) -> Habits | None:
         installs=min(_installs(nodes), default=None),
         links=min(_links(nodes), default=None),
         options=frozenset(_options(nodes)),
+        beside={name: line for name, line in _imports(nodes) if name in beside} if beside else {},
     )
+
+
+def left_behind(script: Path, end: bytes) -> str | None:
+    """The module that a script did not find, as the end of its log says, though it lies beside it; None if none does.
+
+    A folder is one without an `__init__.py`, too.
+    """
+    for found in reversed(_NOT_FOUND.findall(end)):
+        name: str = found.decode()
+        if script.with_name(f"{name}.py").is_file() or script.with_name(name).is_dir():
+            return name
+    return None
+
+
+def _modules_beside(script: Path, text: bytes) -> frozenset[str]:
+    """The modules and packages beside a script that its lines of imports have words of, and Python has none of."""
+    words = {word.decode() for line in _IMPORTING.findall(text) for word in re.findall(rb"\w+", line)}
+    there = (script.parent / name for name in words - sys.stdlib_module_names - {script.stem})
+    return frozenset(
+        one.name for one in there if one.with_name(f"{one.name}.py").is_file() or (one / "__init__.py").is_file()
+    )
+
+
+def _imports(nodes: list[ast.AST]) -> Iterator[tuple[str, int]]:
+    """What must be found where the script lies, or in its image: it looks nowhere else, and does not try it."""
+    if any(isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path" for node in nodes):
+        return
+    tried = {
+        id(inner)
+        for node in nodes
+        if isinstance(node, ast.Try) and node.handlers
+        for one in node.body
+        for inner in ast.walk(one)
+    }
+    for node in nodes:
+        match node:
+            case _ if id(node) in tried:
+                continue
+            case ast.Import(names=names):
+                yield from ((one.name.partition(".")[0], node.lineno) for one in names)
+            case ast.ImportFrom(module=str(module), level=0):
+                yield module.partition(".")[0], node.lineno
 
 
 def _first(folder: str, texts: Iterable[tuple[str, int]]) -> int | None:

@@ -12,7 +12,9 @@ from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.pipeline.result import StepExecutionResult
 from cursus_sandbox.runs.folders import StepFolder
 from cursus_sandbox.sagemaker.exits import no_space
+from cursus_sandbox.sagemaker.layout import goes_alone, script_of
 from cursus_sandbox.sagemaker.offline import pip_failure
+from cursus_sandbox.sagemaker.script import left_behind
 from cursus_sandbox.steps.attempts import LastAttempt
 from cursus_sandbox.steps.kept_job import KeptJob, keep
 from cursus_sandbox.steps.reproduction import reproduction
@@ -28,7 +30,7 @@ def with_particulars(
     Whoever hears the lines of the log hears those of its end, too.
     """
     end = tail(folder.log)
-    why = ": ".join([result.why, *_reasons(last.step, last, end)])
+    why = ": ".join([result.why, *_reasons(last, end, engine)])
     told: dict[str, object] = {"why": why, "log_end": last_lines(end, _LINES)}
     closing, script = [f"--- {result.status}: {why} ---"], None
     if last.end.laid_out:
@@ -63,11 +65,15 @@ def _no_script(step: PlannedStep, engine: Engine) -> str:
     return "the engine does not see this machine's files, they are carried to it"
 
 
-def _reasons(step: PlannedStep, last: LastAttempt, end: bytes) -> Iterator[str]:
+def _reasons(last: LastAttempt, end: bytes, engine: Engine) -> Iterator[str]:
     """What the end of a log says about why, where the step itself failed."""
     if last.end.well or last.end.exit.why:
         return
+    step = last.step
     if step.pip_shim and not step.network and (pip := pip_failure(end)):
         yield pip
+    script = script_of(step)
+    if script and engine.makes_mounts and goes_alone(step) and (module := left_behind(script, end)):
+        yield f"'{module}' lies beside {script.name}, which goes along alone"
     if full := no_space(step, end, last.disk):
         yield full

@@ -34,6 +34,15 @@ def test_a_failure_skips_what_depends_on_it_and_nothing_else(anywhere):
     assert published(anywhere, result.folder, "other")
 
 
+def test_a_module_that_lies_beside_the_script(anywhere):
+    """A step that misses a module of its script's folder is told that the script goes along alone, and how all does."""
+    anywhere.write("scripts/helper.py", "WORD = 'helped'")
+    script = "import helper; say(helper.WORD)"
+    anywhere.step("alone", script)
+    assert anywhere.run()["alone"].why == "exit code 1: 'helper' lies beside alone.py, which goes along alone"
+    assert anywhere.said_by("alone", script, source_dir=True) == "helped"
+
+
 def test_the_message_a_step_leaves(anywhere):
     """What a step writes to /opt/ml/output/message is in its result, cut at 1024 bytes, be it well or not."""
     anywhere.step("bad", "(ML / 'output/message').write_text('no rows ' + 'é' * 2000); sys.exit(1)")

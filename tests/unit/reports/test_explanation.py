@@ -80,6 +80,11 @@ def test_why_it_failed():
             "secrets: for credentials",
         ),
         ("exit code 1", "KeyError: 'LABEL_FIELD'", "env: {NAME: value}"),
+        (
+            "exit code 1: 'helper' lies beside clean.py, which goes along alone",
+            "ModuleNotFoundError: No module named 'helper'",
+            "contract: {source_dir: true}",
+        ),
         ("exit code 1", "KeyError: 'label'", "an exception that nobody caught"),
         ("the command was not found (exit code 127)", "", "Install it in the image"),
         ("killed by SIGSEGV (exit code 139): a crash in native code", "", "a fault in native code"),

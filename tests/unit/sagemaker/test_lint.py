@@ -246,6 +246,45 @@ def test_folders_that_no_prefix_is_like(tmp_path):
     ]
 
 
+def beside(folder, text, kind=StepKind.PROCESSING, **fields):
+    """The warnings of a step whose script has a module and a package beside it."""
+    (folder / "tools").mkdir(exist_ok=True)
+    (folder / "data").mkdir(exist_ok=True)
+    for name in ("helper.py", "json.py", "tools/__init__.py"):
+        (folder / name).touch()
+    (folder / "script.py").write_text(text)
+    planned = step(kind, source_dir=folder, **fields)
+    return linted(PipelineExecutionPlan(name="p", steps=(planned,))).steps[0].warnings
+
+
+@pytest.mark.parametrize("text", ["import os, helper", "from helper import x", "def main():\n    import helper.part"])
+def test_modules_beside_a_script(tmp_path, text):
+    """A script that imports what lies beside it is warned of, where it goes along alone, with the remedy."""
+    line = text.count("\n") + 1
+    said = (
+        f"script.py:{line} imports helper, which lies beside it, and of its folder only the script goes along: its "
+        "contract ships all with  contract: {source_dir: true}"
+    )
+    assert beside(tmp_path, text) == (said,)
+    assert beside(tmp_path, text, ships_source_dir=True) == ()
+    assert beside(tmp_path, text, start=Start.IMAGE) == ()
+    assert beside(tmp_path, text, inputs=["/opt/ml/processing/input/code"]) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import json, data, pandas",
+        "try:\n    import helper\nexcept ImportError:\n    helper = None",
+        "import sys\nsys.path.append('/opt/ml/processing/input/lib')\nimport helper",
+        "# import helper\n'import helper'",
+    ],
+)
+def test_modules_that_a_script_has_from_elsewhere(tmp_path, text):
+    """Nothing is said of Python's own, of folders that are no packages, and of what a script tries or looks for."""
+    assert beside(tmp_path, text) == ()
+
+
 def test_scripts_that_cannot_be_read(tmp_path):
     """Nothing is said of a script that isn't there, isn't Python or is no text."""
     for name, content in (
