@@ -20,7 +20,12 @@ _NOT_WELL_BEFORE = "it has not ended well before"
 _FINDINGS = 3
 _LAST_WORD = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning)(?::|$)")
 
-# What the reason, or the end of the log, says, what that means, and what to do about it; the first that is found.
+_TRACEBACK = "Traceback (most recent call last):"
+_KEY_ERROR = r'", line \d+, in .*\n(?:    .*\n)*KeyError: '  # raised by the file that is named before it
+_CHAINED = ("During handling of the above exception, another", "The above exception was the direct cause")
+
+# What the reason, or what the log says last, holds, what that means, and what to do about it; the first that is found.
+# With ^ it is the reason alone; (?m)^ is where a line of the log begins.
 _KNOWN = [
     (
         r"^timed out",
@@ -43,7 +48,7 @@ _KNOWN = [
         "Install it in the image, or on the engines local and process in this machine's Python.",
     ),
     (
-        r"(?:Name or service not known|Temporary failure in name resolution|Network is unreachable|gaierror)",
+        r"(?:Name or service not known|Temporary failure in name resolution|Network is unreachable|gaierror: \[)",
         "It asked the network for something, and steps have none unless they ask for it.",
         "Give it what it needs as an input, or a network: network: true of the step, or --network bridge.",
     ),
@@ -53,7 +58,7 @@ _KNOWN = [
         "Give it what it needs as an input; or network: true of the step, and secrets: for credentials.",
     ),
     (
-        r"\busage: .*|: error: (?:the following arguments are required|unrecognized arguments)",
+        r"(?m)^\S.*: error: (?:the following arguments are required|unrecognized arguments|argument |ambiguous option)",
         "Its script refuses the arguments it was given.",
         "Compare them with what `plan` shows: they come from the contract and the document's arguments.",
     ),
@@ -68,9 +73,14 @@ _KNOWN = [
         "Compare its path with the outputs that `plan` shows.",
     ),
     (
-        r"KeyError: '[A-Z][A-Z0-9_]+'",
+        rf"(?:<frozen os>|/os\.py){_KEY_ERROR}|    .*\benviron.*\n(?: +[~^]+\n)?KeyError: ",
         "It reads a variable that it wasn't given.",
         "Give it one: env: {NAME: value} of the step, or secrets: for what must not be seen.",
+    ),
+    (
+        rf"(?:pandas|pyarrow)/[^\n]*{_KEY_ERROR}|ColumnNotFoundError: ",
+        "It asks a table for a column, or a label, that isn't there.",
+        "Compare it with what it is given: `schema infer DATA` lists the columns, `plan` says why each input is bound.",
     ),
     (
         r"^the command was not found",
@@ -142,11 +152,19 @@ def explanation_lines(told: Explanation) -> Iterator[str]:
 
 def meaning(step: StepExecutionResult) -> tuple[str, str]:
     """What a failure means, and what to do, as far as that is known from its reason or the end of its log."""
-    said = "\n".join(step.log_end)
+    said = "\n".join(_said_last(step.log_end))
     for pattern, means, remedy in _KNOWN:
         if re.search(pattern, step.why) or (not pattern.startswith("^") and re.search(pattern, said)):
             return means, remedy
     return "", ""
+
+
+def _said_last(lines: Sequence[str]) -> Sequence[str]:
+    """From the last traceback on, with those of the exceptions that it came of; all, where there is none."""
+    begins = [number for number, line in enumerate(lines) if line.startswith(_TRACEBACK)]
+    while len(begins) > 1 and any(line.startswith(_CHAINED) for line in lines[begins[-2] : begins[-1]]):
+        begins.pop()
+    return lines[begins[-1] :] if begins else lines
 
 
 def _failure(step: StepExecutionResult, result: PipelineExecutionResult) -> tuple[list[str], list[str]]:

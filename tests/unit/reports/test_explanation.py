@@ -1,5 +1,7 @@
 """What is said of a step: why it ran or didn't, what came of it, what that means, what to do and to type."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -79,7 +81,10 @@ def test_why_it_failed():
             "botocore.exceptions.NoCredentialsError: Unable to locate credentials",
             "secrets: for credentials",
         ),
-        ("exit code 1", "KeyError: 'LABEL_FIELD'", "env: {NAME: value}"),
+        ("exit code 1", "KeyError: 'LABEL_FIELD'", "an exception that nobody caught"),
+        ("exit code 1", "INFO memory usage: 12 MB", "an exception that nobody caught"),
+        ("exit code 1", "gaierror is fine", "an exception that nobody caught"),
+        ("exit code 1", "socket.gaierror: [Errno -5] No address associated with hostname", "network: true"),
         (
             "exit code 1: 'helper' lies beside clean.py, which goes along alone",
             "ModuleNotFoundError: No module named 'helper'",
@@ -94,6 +99,41 @@ def test_what_a_failure_means(why, log_end, said):
     """Known failures are told from the reason and the end of the log."""
     text = "\n".join(lines(step("train", "failed", why, log_end=(log_end,))))
     assert said in text
+
+
+def end_of(script):
+    """The end of the log of a script that is run."""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    return tuple(ended.stderr.splitlines()[-50:])
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("import os; os.environ['LABEL_FIELD']", "It reads a variable that it wasn't given."),
+        ("import pandas; pandas.DataFrame({'a': [1]})['CUSTOMER_ID']", "It asks a table for a column"),
+        ("import pandas; pandas.DataFrame({'a': [1]}).sort_values('B')", "It asks a table for a column"),
+        ("import pyarrow; pyarrow.table({'a': [1]})['B']", "It asks a table for a column"),
+        ("{}['LABEL_FIELD']", "an exception that nobody caught"),
+        (
+            "import traceback\ntry: import nowhere\nexcept ImportError: traceback.print_exc()\n1 / 0",
+            "that nobody caught",
+        ),
+        ("try: import nowhere\nexcept ImportError: 1 / 0", "What it imports isn't installed"),
+        ("import argparse; argparse.ArgumentParser().parse_args(['--x'])", "refuses the arguments"),
+        ("raise SystemExit('usage: it is fine')", "an exception that nobody caught"),
+    ],
+)
+def test_what_a_traceback_means(script, said):
+    """What counts is the last traceback, where it was raised, and what it came of; no word that a log has elsewhere."""
+    assert said in "\n".join(lines(step("train", "failed", "exit code 1", log_end=end_of(script))))
+
+
+def test_a_mapping_of_the_environment(tmp_path):
+    """A name that isn't in what a script's main is given of its environment is a variable that it wasn't given."""
+    (tmp_path / "script.py").write_text("def main(environ_vars):\n    environ_vars['A']\nmain({})\n")
+    end = end_of(f"import runpy; runpy.run_path({str(tmp_path / 'script.py')!r})")
+    assert "env: {NAME: value}" in "\n".join(lines(step("train", "failed", "exit code 1", log_end=end)))
 
 
 def test_broken_data():
