@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from cursus_sandbox.cli.interruption import interruptible, say_error
-from cursus_sandbox.cli.options import json_of
+from cursus_sandbox.cli.options import json_of, json_of_problems
 from cursus_sandbox.cli.output import not_written, put, written
-from cursus_sandbox.errors import ExitCode, MachineError
+from cursus_sandbox.errors import DocumentError, ExitCode, MachineError, SandboxError
 
 if TYPE_CHECKING:
     from cursus_sandbox.pipeline.events import Observer
@@ -28,8 +28,9 @@ _OPEN_FILES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """What is told of a run, and where."""
+    """What is told of a run, and where. `about` is what was to run, as it was typed."""
 
+    about: str
     events: str | None = None
     verbose: bool = False
     quiet: bool = False
@@ -55,18 +56,32 @@ class Telling:
 
 
 def told(telling: Telling, run: Callable[[Observer], PipelineExecutionResult | None]) -> PipelineExecutionResult | None:
-    """Run it, and tell what came of it, which None has nothing to say of."""
+    """Run it, and tell what came of it, which None has nothing to say of; or what kept it from being a run."""
     telling.check()
     _allow_many_files()
+    try:
+        result = _watched(telling, run)
+    except SandboxError as error:
+        _tell_error(error, telling)
+        raise
+    if result is not None:
+        _tell(result, telling)
+    elif telling.junit is not None:
+        from cursus_sandbox.reports.junit import junit_of_none
+
+        written(telling.junit, junit_of_none(telling.about), option="--junit")
+    return result
+
+
+def _watched(
+    telling: Telling, run: Callable[[Observer], PipelineExecutionResult | None]
+) -> PipelineExecutionResult | None:
     with interruptible(ctrl_c=telling.on_terminal), ExitStack() as shown:
         from cursus_sandbox.cli.watching import observer_of
 
         on_terminal = telling.on_terminal
         observer = observer_of(telling.events, verbose=telling.verbose, quiet=telling.quiet, on_terminal=on_terminal)
-        result = run(shown.enter_context(observer))
-    if result is not None:
-        _tell(result, telling)
-    return result
+        return run(shown.enter_context(observer))
 
 
 def end(result: PipelineExecutionResult | None, telling: Telling) -> None:
@@ -76,7 +91,6 @@ def end(result: PipelineExecutionResult | None, telling: Telling) -> None:
     failed = result.first_failed
     if telling.shell_on_failure and failed is not None and not result.interrupted:
         from cursus_sandbox import api
-        from cursus_sandbox.errors import SandboxError
 
         with interruptible():
             try:
@@ -114,6 +128,17 @@ def _tell(result: PipelineExecutionResult, telling: Telling) -> None:
         raise unwritten
     if unwritten is not None:
         say_error(unwritten)
+
+
+def _tell_error(error: SandboxError, telling: Telling) -> None:
+    """Tell of an error, besides the words that the command ends with, whoever waits for a result."""
+    if telling.junit is not None:
+        from cursus_sandbox.reports.junit import junit_of_none
+
+        with suppress(MachineError):  # of the two errors it is the other that matters
+            written(telling.junit, junit_of_none(telling.about, error), option="--junit")
+    if telling.as_json and isinstance(error, DocumentError):
+        put(json_of(json_of_problems(error)), sys.stdout)
 
 
 def _allow_many_files() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from cursus_sandbox.errors import DocumentError
     from cursus_sandbox.pipeline.source import S3Settings, Synthetic
 
 Value = TypeVar("Value")
@@ -160,6 +161,12 @@ ShellOnFailure = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+
+
+def json_of_problems(error: DocumentError) -> dict[str, Any]:
+    """What is wrong with documents, as a value for JSON."""
+    problems = [{"file": one.file, "line": one.line, "what": one.what, "hint": one.hint} for one in error.problems]
+    return {"ok": False, "problems": problems}
 
 
 def print_json(content: Any) -> None:

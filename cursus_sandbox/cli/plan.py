@@ -38,6 +38,7 @@ from cursus_sandbox.cli.options import (
     Timeout,
     User,
     api_options,
+    json_of_problems,
     print_json,
 )
 from cursus_sandbox.errors import DocumentError
@@ -166,10 +167,7 @@ def check(
                 planned = api.check(document, **options)
             except DocumentError as error:
                 wrong.append(error)
-                problems = [
-                    {"file": one.file, "line": one.line, "what": one.what, "hint": one.hint} for one in error.problems
-                ]
-                told.append({"ok": False, "problems": problems})
+                told.append(json_of_problems(error))
                 continue
             counted = {"ok": True, "name": planned.name, "steps": len(planned.steps)}
             told.append({**counted, "warnings": planned.warnings, "notes": (*planned.remarks, *planned.notes)})

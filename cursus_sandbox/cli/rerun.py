@@ -50,7 +50,13 @@ def rerun(
     changed, run the document again.
     """
     telling = Telling(
-        events=events, verbose=verbose, quiet=quiet, junit=junit, as_json=as_json, shell_on_failure=shell_on_failure
+        about=f"run {run}",
+        events=events,
+        verbose=verbose,
+        quiet=quiet,
+        junit=junit,
+        as_json=as_json,
+        shell_on_failure=shell_on_failure,
     )
 
     def watched(observer: Observer) -> PipelineExecutionResult | None:

@@ -197,6 +197,7 @@ def run(
     if pdb:
         _check_pdb(engine, only or [])
     telling = Telling(
+        about=str(document),
         events=events,
         verbose=verbose,
         quiet=quiet,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
+from cursus_sandbox.errors import SandboxError
 from cursus_sandbox.log_end import last_lines, tail
 from cursus_sandbox.pipeline.result import PipelineExecutionResult, StepExecutionResult, StepStatus
 from cursus_sandbox.reports.findings import failure_details
@@ -28,6 +29,21 @@ def junit(result: PipelineExecutionResult) -> str:
     )
     for step in steps:
         suite.append(_case(step, result))
+    return _document(suite)
+
+
+def junit_of_none(name: str, error: SandboxError | None = None) -> str:
+    """The document where there was no run: with an error one test case that says it, else none at all."""
+    cases = "0" if error is None else "1"
+    suite = ET.Element("testsuite", name=_text(name), tests=cases, failures="0", errors=cases, skipped="0")
+    if error is not None:
+        case = ET.SubElement(suite, "testcase", classname=_text(name), name=error.exit_code.name.lower())
+        said = str(error)
+        ET.SubElement(case, "error", message=_text(said.partition("\n")[0])).text = _text(said)
+    return _document(suite)
+
+
+def _document(suite: ET.Element) -> str:
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)

@@ -120,6 +120,28 @@ def test_a_junit_file_that_can_not_be_written_any_more(folder, ends, code):
     )
 
 
+def test_documents_that_are_wrong_tell_continuous_integration(folder):
+    """There is the JSON of `check`, and a JUnit file with one error that has every problem."""
+    (folder / "dag.yaml").write_text("steps:\n  Load: {imge: x}\n  Save: {envv: {}}\n")
+    checked = cursus_sandbox("check", "dag.yaml", "--json", cwd=folder)
+    ended = cursus_sandbox("run", "dag.yaml", "--json", "--junit", "junit.xml", cwd=folder)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, checked.stdout, checked.stderr)
+    assert len(json.loads(ended.stdout)["problems"]) == 2
+    suite = ET.fromstring((folder / "junit.xml").read_text()).find("testsuite")
+    assert {key: suite.get(key) for key in ("name", "tests", "errors")} == {
+        "name": "dag.yaml",
+        "tests": "1",
+        "errors": "1",
+    }
+    assert f"error: {suite.find('testcase/error').text}\n" == ended.stderr.decode()
+
+
+def test_nothing_to_run_again_tells_continuous_integration(folder):
+    """Where every step ended well `rerun --failed` leaves a JUnit file with no test case."""
+    assert cursus_sandbox("rerun", "--failed", "--junit", "junit.xml", cwd=folder).returncode == 0
+    assert ET.fromstring((folder / "junit.xml").read_text()).find("testsuite").get("tests") == "0"
+
+
 def test_a_run_tells_continuous_integration(folder):
     """JUnit XML where it is asked for, annotations and a summary where GitHub runs it."""
     suite = ET.fromstring((folder / "junit.xml").read_text()).find("testsuite")
