@@ -42,7 +42,7 @@ def explain(
     from rich.console import Console
     from rich.text import Text
 
-    from cursus_sandbox.reports.difference import came_of_differences, settings_of
+    from cursus_sandbox.reports.difference import came_of_differences, image_differences, settings_of
     from cursus_sandbox.reports.explanation import explanation, explanation_lines
     from cursus_sandbox.reports.text import printable
     from cursus_sandbox.runs.history import step_of
@@ -57,8 +57,9 @@ def explain(
     changes = []
     if earlier is not None:
         settings = settings_of(earlier.plan), settings_of(run.plan)
-        ingredients = earlier.ingredients.get(name), run.ingredients.get(name)
-        changes = list(came_of_differences(name, settings, ingredients))
+        before, now = earlier.ingredients.get(name, {}), run.ingredients.get(name, {})
+        changes = list(image_differences(name, before.get("image", {}), now.get("image", {})))
+        changes += came_of_differences(name, settings, (before, now))
     told = explanation(
         found,
         result,

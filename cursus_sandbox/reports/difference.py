@@ -57,15 +57,20 @@ def differences(
     old, new = before.step_results, after.step_results
     if before.pipeline != after.pipeline:
         yield Difference("", "pipeline", before.pipeline, after.pipeline)
-    for image in sorted({*before.images, *after.images}):
-        if before.images.get(image) != after.images.get(image) and image in before.images and image in after.images:
-            yield Difference("", f"image {image}", _short(before.images[image]), _short(after.images[image]))
+    yield from image_differences("", before.images, after.images)
     for name in (*new, *(name for name in old if name not in new)):
         if name not in old or name not in new:
             yield Difference(name, "step", *("there" if name in side else "" for side in (old, new)))
             continue
         yield from came_of_differences(name, settings, (ingredients[0].get(name), ingredients[1].get(name)))
         yield from _results(old[name], new[name])
+
+
+def image_differences(step: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Difference]:
+    """The images of the same name that are others: rebuilt, or pulled again. Both are digests by name."""
+    for image in sorted(before.keys() & after.keys()):
+        if before[image] != after[image]:
+            yield Difference(step, f"image {image}", _short(before[image]), _short(after[image]))
 
 
 def came_of_differences(

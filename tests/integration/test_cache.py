@@ -1,6 +1,7 @@
 """What an earlier run left is taken over where nothing that a step depends on has changed, and only there."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small_pipeline import SmallPipeline, Watched, said, statuses, succeeded
+from small_pipeline import COMMAND, SmallPipeline, Watched, said, statuses, succeeded
 
 from cursus_sandbox import DocumentError
 from cursus_sandbox.engines.local import LocalEngine
@@ -338,6 +339,9 @@ def test_another_image_under_the_same_name(in_docker):
         subprocess.run(["docker", "commit", "--change", "ENV NEW=1", made, name], check=True, capture_output=True)
         subprocess.run(["docker", "rm", made], check=True, capture_output=True)
         assert because(succeeded(in_docker.run()))["one"] == f"{name} changed"
+        explain = [COMMAND, "explain", "one", "--workspace", str(in_docker.workspace)]
+        told = subprocess.run(explain, check=True, capture_output=True, text=True).stdout
+        assert re.search(rf"    image {name}: [0-9a-f]{{12}} -> [0-9a-f]{{12}}\n", told), told
     finally:
         subprocess.run(["docker", "rmi", name], check=True, capture_output=True)
 
