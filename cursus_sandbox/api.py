@@ -221,7 +221,7 @@ def run(
         observer: Is called with each event, from several threads.
         pdb: Whether the steps in `only` run in Python's debugger on this process's terminal, with engine `process`.
         update_schemas: Whether the schemas that are seen are written beside the document, for later runs to be held to.
-        again: The steps of an earlier run that it is about; see `rerun`.
+        again: The earlier run that it repeats, or the steps of that which it is about; see `rerun`.
 
     Raises:
         DocumentError: The documents are wrong, and nothing was started.
@@ -243,7 +243,8 @@ def run(
     request = request_of(document, options)
     jobs, most = option("jobs", count, jobs), option("max_size", size, max_size)
     blessed_before = _blessed_before(document) if update_schemas else None
-    selection = Selection(only=only, first=from_step, last=until) if again is None else Selection(again.steps)
+    partly = again if again and again.steps else None
+    selection = Selection(partly.steps) if partly else Selection(only=only, first=from_step, last=until)
     resolver = _resolver(document, options, golden=not update_schemas)
     planned = resolver.create_execution_plan(
         runnable=True, strict=strict, registry=_registry(registry), selection=selection
@@ -266,12 +267,13 @@ def run(
             values=values,
             pull=pull,
             cache=cache,
-            force=(*force, *only) if pdb else force if again is None else again.failed,
+            force=(*force, *only) if pdb else partly.failed if partly else force,
+            forced_by="--pdb" if pdb else str(again or ""),
             max_size=most,
-            notes=(*notes, *([f"run {again.run} once more, as far as it did not end well"] if again else ())),
+            notes=(*notes, *([f"run {partly.run} once more, as far as it did not end well"] if partly else ())),
             observer=observer,
         )
-        earlier = again.run if again else None
+        earlier = partly.run if partly else None
         result = executor.execute_pipeline(planned, selection=selection, outputs_of=earlier, request=request)
     if blessed_before is None:
         return result
@@ -309,7 +311,8 @@ def rerun(
         options["data_source"] = Synthetic.model_validate(options["data_source"])
     options["fail_fast"] = fail_fast or options.get("fail_fast", False)
     if not failed:
-        return run(document, workspace=workspace, observer=observer, **{**options, "cache": False})
+        options["cache"] = False
+        return run(document, workspace=workspace, observer=observer, **options, again=Again(kept.name))
     skipped = [str(step.get("name")) for step in kept.plan.get("steps", ()) if step.get("skip")]
     again = unfinished(kept.result or kept.so_far, skipped)
     if again is None:

@@ -48,7 +48,8 @@ class PipelineExecutor:
     the steps that run and starts no other; without, only what depends on the failed step is skipped. `observer` is
     called from several threads. With `strict` what SageMaker would lose of a step's files, and what is odd about
     its data, fails it; without `values` no report holds what was in the data. What a step left in an earlier run is
-    taken over where nothing that it depends on has changed, but not without `cache`, nor for the steps in `force`.
+    taken over where nothing that it depends on has changed, but not without `cache`, nor for the steps in `force`:
+    `forced_by` is what the result says of why these ran.
     When the workspace takes more than `max_size` bytes, the oldest runs are removed.
     `notes` are carried into the result. `environment` is where the secrets of steps are looked for, this process's own
     if none is given.
@@ -74,6 +75,7 @@ class PipelineExecutor:
         pull: bool = False,
         cache: bool = True,
         force: Iterable[str] = (),
+        forced_by: str = "",
         max_size: int | None = MOST_BY_DEFAULT,
         observer: Observer | None = None,
         notes: tuple[str, ...] = (),
@@ -93,6 +95,7 @@ class PipelineExecutor:
         self.pull = pull
         self.cache = cache
         self.force = several(force)
+        self.forced_by = forced_by
         self.max_size = option("max_size", size, max_size)
         self.observer = observer or _nobody_listens
         self.notes = notes
@@ -174,6 +177,7 @@ class PipelineExecutor:
                             values=self.values,
                             cache=self.cache,
                             force=self.force,
+                            forced_by=self.forced_by,
                         ),
                         given,
                         journal,

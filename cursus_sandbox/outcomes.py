@@ -39,6 +39,7 @@ class Rules:
     values: bool = True
     cache: bool = True
     force: tuple[str, ...] = ()
+    forced_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Outcomes:
             ),
             strict=rules.strict,
             values=rules.values,
-            refused=refusals(given.plan.steps, forced=rules.force, use=rules.cache),
+            refused=refusals(given.plan.steps, forced=rules.force, use=rules.cache, forced_by=rules.forced_by),
             stopping=stopping,
         )
         self.sweeper = ThreadPoolExecutor(1, thread_name_prefix="sweep")

@@ -246,11 +246,13 @@ class Cache:
         return self._folder / "newest"
 
 
-def refusals(plan_steps: Collection[PlannedStep], *, forced: Collection[str], use: bool) -> dict[str, str]:
-    """The steps that run whatever is kept of them, and why."""
+def refusals(
+    plan_steps: Collection[PlannedStep], *, forced: Collection[str], use: bool, forced_by: str = ""
+) -> dict[str, str]:
+    """The steps that run whatever is kept of them, and why: who forced them, if it was none of the options for that."""
     found = {step.name: "the document says  cache: false" for step in plan_steps if not step.cache}
-    found |= dict.fromkeys(forced, "--force")
-    return found if use else dict.fromkeys((step.name for step in plan_steps), "--no-cache")
+    found |= dict.fromkeys(forced, forced_by or "--force")
+    return found if use else dict.fromkeys((step.name for step in plan_steps), forced_by or "--no-cache")
 
 
 def _before(step: PlannedStep) -> set[str]:

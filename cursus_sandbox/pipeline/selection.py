@@ -50,14 +50,17 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Steps of an earlier run that are to run once more, on what that run left of the others.
+    """An earlier run once more: all that it was asked for, or `steps` of it, on what it left of the others.
 
     `failed` are those of `steps` that run though something can be taken over for them.
     """
 
     run: str
-    steps: tuple[str, ...]
-    failed: tuple[str, ...]
+    steps: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"it did not end well in run {self.run}, which was rerun" if self.steps else f"run {self.run} was rerun"
 
 
 def unfinished(result: PipelineExecutionResult, skipped: Iterable[str]) -> Again | None:

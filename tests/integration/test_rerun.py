@@ -50,6 +50,14 @@ def test_what_failed_runs_again(failed):
     assert len(kept_runs(failed.workspace)) == 2
 
 
+def test_why_it_runs_again(failed):
+    """Of a step that runs once more `explain` says that, and names no option that nobody typed."""
+    first = kept_run(failed.workspace, "last").name
+    mend(failed)
+    api.rerun(failed=True, workspace=failed.workspace)
+    assert f"it ran: it did not end well in run {first}, which was rerun\n" in command(failed, "explain", "bad").stdout
+
+
 def test_it_reads_what_that_run_left(failed):
     """The others' outputs are those of the run that is named, though there are newer ones."""
     first = kept_run(failed.workspace, "last").name
@@ -76,7 +84,7 @@ def test_all_of_it_runs_again(failed):
     api.rerun(failed=True, workspace=failed.workspace)
     result = api.rerun(workspace=failed.workspace)
     assert set(statuses(result).values()) == {"succeeded"}
-    assert {step.because for step in result.steps} == {"--no-cache"}
+    assert {step.because for step in result.steps} == {f"run {kept_runs(failed.workspace)[-2].name} was rerun"}
 
 
 def test_options_are_kept(small):
