@@ -42,7 +42,7 @@ def with_particulars(
             file = folder.by_hand.with_suffix(".sh")
             file.write_text(script, encoding="utf-8", errors="surrogateescape")
             told["by_hand"] = file
-            closing.append(f"--- once more, by hand: sh {file} ---")
+            closing.append(f"--- once more, by hand: {shlex.join(['sh', str(file)])} ---")
     if script is None and last.end.laid_out:
         words = ["cursus-sandbox", "shell", f"{folder.run}:{result.step}", "--workspace", str(folder.workspace)]
         closing.append(f"--- no script runs it by hand: {_no_script(last.step, engine)} ---")

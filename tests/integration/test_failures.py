@@ -1,5 +1,7 @@
 """Steps that fail, and what that means for the others."""
 
+import re
+import subprocess
 import threading
 from pathlib import Path
 
@@ -41,6 +43,15 @@ def test_a_module_that_lies_beside_the_script(anywhere):
     anywhere.step("alone", script)
     assert anywhere.run()["alone"].why == "exit code 1: 'helper' lies beside alone.py, which goes along alone"
     assert anywhere.said_by("alone", script, source_dir=True) == "helped"
+
+
+def test_the_command_that_runs_it_by_hand(small):
+    """The command that the log ends with can be pasted, whatever the workspace is called."""
+    small.workspace_folder = small.folder / "a b"
+    small.step("bad", "sys.exit(7)")
+    log = small.run()["bad"].log.read_text()
+    command = re.search("--- once more, by hand: (.*) ---\n", log)[1]
+    assert subprocess.run(command, shell=True, check=False, timeout=60).returncode == 7
 
 
 def test_the_message_a_step_leaves(anywhere):
