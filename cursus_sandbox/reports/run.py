@@ -42,7 +42,7 @@ def _summary(result: PipelineExecutionResult, columns: int, *, quiet: bool) -> I
     if not quiet:
         yield Text()
         yield _bold(f"{result.pipeline} on the {result.engine} engine")
-        yield from (_plain(f"note: {note}") for note in result.notes)
+        yield from (Text(folded(f"note: {note}", "      ", columns)) for note in result.notes)
         yield from _steps(result, columns)
     known = {_of(report, one) for step in result.steps for report in step.reports for one in report.errors}
     for step in result.steps:
@@ -52,7 +52,7 @@ def _summary(result: PipelineExecutionResult, columns: int, *, quiet: bool) -> I
             yield _line(("warning:", _SEVERITIES[Severity.WARNING]), f"{step.step}: {warning}", indent=0)
     for step in result.steps:
         if step.status is StepStatus.FAILED and not step.data_broken:
-            yield from _failure(step, result)
+            yield from _failure(step, result, columns)
     if not quiet:
         yield from _metrics(result, columns)
         yield Text()
@@ -123,7 +123,7 @@ def _of(report: DataCompatibilityReport, finding: Mismatch) -> object:
     return report.data, finding.file, finding.message
 
 
-def _failure(step: StepExecutionResult, result: PipelineExecutionResult) -> Iterator[Text]:
+def _failure(step: StepExecutionResult, result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
     yield Text()
     yield _bold(f"{step.step}: {step.why}")
     if step.message:
@@ -134,7 +134,7 @@ def _failure(step: StepExecutionResult, result: PipelineExecutionResult) -> Iter
     yield from (_plain(f"    {line}") for line in step.log_end[-_LOG_LINES:])
     means, remedy = meaning(step)
     if remedy:
-        yield from (_plain(f"  {said}") for said in (means, remedy))
+        yield from (Text(folded(f"  {said}", "    ", columns)) for said in (means, remedy))
     yield _plain(f"  log: {shown(step.log)}")
     if way := by_hand(step, result):
         yield _plain(f"  {': '.join(way)}")

@@ -87,6 +87,17 @@ next: cursus-sandbox report 7f3a --workspace /w
     )
 
 
+def test_what_is_longer_than_a_line(shown, tmp_path):
+    """Notes, and what a failure means, go on in the next line where they don't fit."""
+    log = tmp_path / "log.txt"
+    log.write_text("ModuleNotFoundError: No module named 'xgboost'\n")
+    bad = ran("bad", 2.0, status=StepStatus.FAILED, why="exit code 1", **logged(log))
+    notes = ("the local engine runs no image, and this machine has two processors for it all",)
+    text = shown(result(bad, notes=notes), 80)
+    assert "\nnote: the local engine runs no image, and this machine has two processors for it\n      all\n" in text
+    assert "\n  Install it in the image, or on the engines local and process in this machine's\n    Python.\n" in text
+
+
 def test_a_run_that_failed(shown, tmp_path):
     """A failure has its message, the end of its log and where that is; what the step says commands no terminal."""
     log = tmp_path / "log.txt"
