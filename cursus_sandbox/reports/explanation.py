@@ -93,6 +93,16 @@ _KNOWN = [
 ]
 
 
+# The same of a step whose main was called with paths of this machine.
+_KNOWN_OF_PROCESS = [
+    (
+        r"(?:FileNotFoundError|PermissionError|OSError): .*'/opt/ml(?:/|')",
+        "It names a path of a container, and the process engine has none: there is no /opt/ml.",
+        "Use the paths that main() is given, or have it at /opt/ml with  --engine local  or docker.",
+    )
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """What is said of a step. `changes` are what it came of then and in run `since`; `next` are commands to type."""
@@ -150,10 +160,11 @@ def explanation_lines(told: Explanation) -> Iterator[str]:
     yield from (f"next: {command}" for command in told.next)
 
 
-def meaning(step: StepExecutionResult) -> tuple[str, str]:
-    """What a failure means, and what to do, as far as that is known from its reason or the end of its log."""
+def meaning(step: StepExecutionResult, engine: str) -> tuple[str, str]:
+    """What a failure means, and what to do, as far as its engine, its reason or the end of its log tells."""
+    known = [*_KNOWN_OF_PROCESS, *_KNOWN] if engine == "process" else _KNOWN
     said = "\n".join(_said_last(step.log_end))
-    for pattern, means, remedy in _KNOWN:
+    for pattern, means, remedy in known:
         if re.search(pattern, step.why) or (not pattern.startswith("^") and re.search(pattern, said)):
             return means, remedy
     return "", ""
@@ -184,7 +195,7 @@ def _failure(step: StepExecutionResult, result: PipelineExecutionResult) -> tupl
     last = next((line.strip() for line in reversed(step.log_end) if _LAST_WORD.match(line.strip())), "")
     if last:
         happened.append(f"its last word: {last}")
-    means, remedy = meaning(step)
+    means, remedy = meaning(step, result.engine)
     if means:
         happened.append(f"what that means: {means}")
         to_do.append(remedy)

@@ -132,7 +132,7 @@ def _failure(step: StepExecutionResult, result: PipelineExecutionResult, columns
         return
     yield _plain("  the end of its log:" if step.log_end else "  its log is empty")
     yield from (_plain(f"    {line}") for line in step.log_end[-_LOG_LINES:])
-    means, remedy = meaning(step)
+    means, remedy = meaning(step, result.engine)
     if remedy:
         yield from (Text(folded(f"  {said}", "    ", columns)) for said in (means, remedy))
     yield _plain(f"  log: {shown(step.log)}")

@@ -17,10 +17,10 @@ AT = datetime(2026, 1, 2, tzinfo=UTC)
 AFTER = {"load": (), "train": ("load",), "score": ("train",), "report": ("score", "load")}
 
 
-def run(*steps, workspace=".cursus-sandbox"):
+def run(*steps, workspace=".cursus-sandbox", engine="local"):
     folder = Path(workspace).absolute() / "runs/r7"
     return PipelineExecutionResult(
-        pipeline="p", run="r7", folder=folder, engine="local", started_at=AT, seconds=1.0, steps=steps
+        pipeline="p", run="r7", folder=folder, engine=engine, started_at=AT, seconds=1.0, steps=steps
     )
 
 
@@ -134,6 +134,23 @@ def test_a_mapping_of_the_environment(tmp_path):
     (tmp_path / "script.py").write_text("def main(environ_vars):\n    environ_vars['A']\nmain({})\n")
     end = end_of(f"import runpy; runpy.run_path({str(tmp_path / 'script.py')!r})")
     assert "env: {NAME: value}" in "\n".join(lines(step("train", "failed", "exit code 1", log_end=end)))
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        "FileNotFoundError: [Errno 2] No such file or directory: '/opt/ml/processing/input/raw/a.csv'",
+        "OSError: Cannot save file into a non-existent directory: '/opt/ml/processing/output/x'",
+        "PermissionError: [Errno 13] Permission denied: '/opt/ml'",
+    ],
+)
+def test_paths_of_a_container_on_the_process_engine(last):
+    """On the engine that mounts nothing, the remedy for a path in /opt/ml is main's own paths, or another engine."""
+    failed = step("train", "failed", "exit code 1", log_end=(last,))
+    said = "\n".join(explanation_lines(explanation(failed, run(failed, engine="process"), after=AFTER)))
+    assert "what that means: It names a path of a container, and the process engine has none" in said
+    assert "--engine local" in said
+    assert "the process engine" not in "\n".join(lines(failed))
 
 
 def test_broken_data():
