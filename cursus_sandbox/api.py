@@ -86,17 +86,27 @@ def plan(
 
 
 def predicted(
-    planned: PipelineExecutionPlan, workspace: AnyPath = WORKSPACE, *, strict: bool = False
+    planned: PipelineExecutionPlan,
+    workspace: AnyPath = WORKSPACE,
+    *,
+    strict: bool = False,
+    only: Iterable[str] = (),
+    from_step: str | None = None,
+    until: str | None = None,
+    cache: bool = True,
+    force: Iterable[str] = (),
 ) -> dict[str, Prediction]:
     """What a run in that workspace would take over from earlier ones and what it would run, step by step, and why.
 
-    No engine is asked: an image is taken to be what it was when its step last ran. Empty where the pipeline hasn't run.
+    The options are those of `run` with the same names. No engine is asked: an image is taken to be what it was when its
+    step last ran. Empty where the pipeline hasn't run, and all of it would.
     """
-    if not Path(workspace).exists():
+    selection, forced = Selection(only=tuple(only), first=from_step, last=until), tuple(force)
+    if selection == Selection() and not forced and not Path(workspace).exists():
         return {}
     from cursus_sandbox.caching.prediction import predictions
 
-    return predictions(planned, Path(workspace), strict=strict)
+    return predictions(planned, Path(workspace), strict=strict, selection=selection, use=cache, forced=forced)
 
 
 def check(

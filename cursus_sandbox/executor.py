@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from cursus_sandbox.caching.earlier import earlier_outputs
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engines.engine import Engine, EngineKind
 from cursus_sandbox.errors import DocumentError, EngineError, Problem, did_you_mean
@@ -20,10 +21,8 @@ from cursus_sandbox.pipeline.events import Observer, Progress
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.pipeline.selection import Selection
-from cursus_sandbox.pipeline.source import StepOutput
 from cursus_sandbox.pipeline.values import count, several, size
 from cursus_sandbox.planning import DataSource, Document, PipelineDAGResolver, unfed_of
-from cursus_sandbox.runs.folders import StepFolder
 from cursus_sandbox.runs.pruning import GIB, MOST_BY_DEFAULT, Bounds, pruned
 from cursus_sandbox.runs.recovery import recovery
 from cursus_sandbox.runs.request import REQUEST
@@ -147,7 +146,7 @@ class PipelineExecutor:
             )
             with Workspace(self.workspace_dir) as workspace:
                 recovered = recovery(workspace, [site])
-                reused = _earlier_outputs(plan, chosen, workspace, outputs_of)
+                reused = earlier_outputs(plan, chosen, workspace, first=outputs_of)
                 seconds = workspace.seconds_of(plan.name)
                 fetched = fetch(plan, chosen, workspace.folder / "downloads", self.observer)
                 started = datetime.now().astimezone()
@@ -272,31 +271,6 @@ def _refuse_servers(plan: PipelineExecutionPlan, chosen: frozenset[str], engine:
             f"step '{serving[0]}' is a transform, and the {engine.name} engine can't run a model's server",
             hint="Use --engine docker or --engine local, or leave the step out:  skip: true.",
         )
-
-
-def _earlier_outputs(
-    plan: PipelineExecutionPlan, chosen: frozenset[str], workspace: Workspace, first: str | None
-) -> dict[str, StepFolder]:
-    """The folders with the outputs of earlier runs that the chosen steps read; DocumentError if there are none."""
-    found: dict[str, StepFolder] = {}
-    problems = []
-    for step in plan.steps:
-        if step.name not in chosen or not step.runs:
-            continue
-        for one in step.inputs:
-            if not isinstance(one.source, StepOutput) or one.source.step in chosen:
-                continue
-            producer = plan.step_configs[one.source.step]
-            if not producer.runs or producer.name in found:
-                continue
-            if earlier := workspace.published(plan.name, producer.name, first=first):
-                found[producer.name] = earlier
-            else:
-                what = f"step '{step.name}' reads '{one.source}', and no earlier run in {workspace.folder} left that"
-                problems.append(Problem(what, hint=f"Run it first:  --until {producer.name}"))
-    if problems:
-        raise DocumentError(problems)
-    return found
 
 
 def _images(plan: PipelineExecutionPlan, chosen: frozenset[str], engine: EngineKind) -> list[str]:

@@ -5,15 +5,20 @@ Two things can't be known beforehand: what a step leaves that has to run, and wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from cursus_sandbox.caching.cache import Cache, refusals
+from cursus_sandbox.caching.earlier import earlier_outputs
 from cursus_sandbox.caching.ingredients import Ingredients, Surroundings, this_python
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep
+from cursus_sandbox.pipeline.selection import NOT_SELECTED, Selection
 from cursus_sandbox.pipeline.source import S3Objects, StepOutput
+from cursus_sandbox.runs.folders import StepFolder
+from cursus_sandbox.runs.records import Damaged, kept_in, verified
+from cursus_sandbox.runs.workspace import Workspace
 
 _DIGEST = len("sha256:") + 12  # characters of an image's digest that are shown
 
@@ -23,7 +28,11 @@ class Outcome(StrEnum):
 
     REUSED = "reused"
     RUN = "run"
+    SKIPPED = "skipped"
     UNKNOWN = "unknown"
+
+
+_WORDS = {Outcome.REUSED: "not again", Outcome.RUN: "yes", Outcome.SKIPPED: "no", Outcome.UNKNOWN: "perhaps"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +43,29 @@ class Prediction:
     why: str
 
     def __str__(self) -> str:
-        words = {Outcome.REUSED: "not again", Outcome.RUN: "yes", Outcome.UNKNOWN: "perhaps"}
-        return f"{words[self.outcome]}: {self.why}"
+        return f"{_WORDS[self.outcome]}: {self.why}"
 
 
-def predictions(plan: PipelineExecutionPlan, workspace: Path, *, strict: bool = False) -> dict[str, Prediction]:
-    """What would become of each step that isn't skipped; nothing where the workspace has no run of this pipeline.
+def predictions(
+    plan: PipelineExecutionPlan,
+    workspace: Path,
+    *,
+    strict: bool = False,
+    selection: Selection = Selection(),
+    use: bool = True,
+    forced: tuple[str, ...] = (),
+) -> dict[str, Prediction]:
+    """What would become of each step that the document doesn't skip; nothing where all would run for the first time.
 
     The engine is taken to be that of the newest run, and an image's digest the one it had when its step last ran.
+    Without `use` nothing is taken over, nor for the steps in `forced`. DocumentError for a selection that can't run.
     """
-    folder = workspace.absolute()
-    if not (folder / "cache" / "newest").is_dir():
-        return {}
+    folder, chosen = workspace.absolute(), selection.steps(plan)
+    Selection(only=forced).steps(plan)  # they must be there
+    left = earlier_outputs(plan, chosen, Workspace(folder))
     earlier = _earlier(plan, folder)
-    engine = next((one["engine"]["name"] for one in earlier.values() if "engine" in one), None)
-    if engine is None:
+    engine = next((one["engine"]["name"] for one in earlier.values() if "engine" in one), "")
+    if not engine and len(chosen) == len(plan.steps):
         return {}
     images = {name: digest for one in earlier.values() for name, digest in one.get("image", {}).items()}
     around = Surroundings(
@@ -59,8 +76,8 @@ def predictions(plan: PipelineExecutionPlan, workspace: Path, *, strict: bool = 
         workspace=folder,
         python="" if engine == "docker" else this_python(),
     )
-    cache = Cache(plan.name, around, strict=strict, refused=refusals(plan.steps, forced=(), use=True))
-    return dict(_predicted(plan, cache, images if around.runs_images else {}))
+    cache = Cache(plan.name, around, strict=strict, refused=refusals(plan.steps, forced=forced, use=use))
+    return dict(_predicted(plan, cache, images if around.runs_images else {}, chosen=chosen, left=left))
 
 
 def _earlier(plan: PipelineExecutionPlan, folder: Path) -> dict[str, Ingredients]:
@@ -70,7 +87,14 @@ def _earlier(plan: PipelineExecutionPlan, folder: Path) -> dict[str, Ingredients
     return {step.name: before for step in plan.steps if (before := cache.newest(step.name)) is not None}
 
 
-def _predicted(plan: PipelineExecutionPlan, cache: Cache, images: dict[str, str]) -> Iterator[tuple[str, Prediction]]:
+def _predicted(
+    plan: PipelineExecutionPlan,
+    cache: Cache,
+    images: dict[str, str],
+    *,
+    chosen: frozenset[str],
+    left: Mapping[str, StepFolder],
+) -> Iterator[tuple[str, Prediction]]:
     running: set[str] = set()
     for step in plan.steps:
         if step.skip is not None:
@@ -78,10 +102,33 @@ def _predicted(plan: PipelineExecutionPlan, cache: Cache, images: dict[str, str]
                 if output.bound:
                     cache.stands_for[step.name, output.channel] = output.bound.resolve()
             continue
-        found = _unknown(step, running) or _answered(step, cache, images)
+        if step.name not in chosen:
+            yield step.name, _not_chosen(step, left.get(step.name), cache)
+            continue
+        found = _refused(step, cache) or _unknown(step, running) or _answered(step, cache, images)
         if found.outcome is not Outcome.REUSED:
             running.add(step.name)
         yield step.name, found
+
+
+def _not_chosen(step: PlannedStep, left: StepFolder | None, cache: Cache) -> Prediction:
+    """That it doesn't run; the cache knows what it has left from now on, where a chosen one reads that."""
+    if left is None:
+        return Prediction(Outcome.SKIPPED, NOT_SELECTED)
+    try:
+        kept = kept_in(left)
+        kept = verified(kept) if kept else None
+    except Damaged:
+        kept = None
+    if kept:
+        cache.kept[step.name] = kept
+    else:
+        cache.stands_for.update({(step.name, one.name): one for one in left.outputs.iterdir()})
+    return Prediction(Outcome.REUSED, f"{NOT_SELECTED}, outputs of run {left.run}")
+
+
+def _refused(step: PlannedStep, cache: Cache) -> Prediction | None:
+    return Prediction(Outcome.RUN, cache.refused[step.name]) if step.name in cache.refused else None
 
 
 def _unknown(step: PlannedStep, running: set[str]) -> Prediction | None:

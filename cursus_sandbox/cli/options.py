@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
+from cursus_sandbox.cli import completion
+
 if TYPE_CHECKING:
     from cursus_sandbox.errors import DocumentError
     from cursus_sandbox.pipeline.source import S3Settings, Synthetic
@@ -92,6 +94,37 @@ User = Annotated[
     str | None,
     typer.Option(
         "--user", metavar="USER", help="Who steps run as: root, image (as it says), UID or UID:GID. Default: you."
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="STEP",
+        help="Run this step alone, on what an earlier run left. Repeatable.",
+        show_default=False,
+        autocompletion=completion.steps,
+    ),
+]
+FromStep = Annotated[
+    str | None,
+    typer.Option("--from", metavar="STEP", help="Run this step and all after it.", autocompletion=completion.steps),
+]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="STEP", help="Run all before this step, and it.", autocompletion=completion.steps),
+]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Run every step again, though nothing it depends on has changed.")
+]
+Force = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--force",
+        metavar="STEP",
+        help="Run this step again in any case. Repeatable.",
+        show_default=False,
+        autocompletion=completion.steps,
     ),
 ]
 Memory = Annotated[str | None, typer.Option("--memory", metavar="SIZE", help="Most memory of a step: 512m, 2g.")]

@@ -19,6 +19,8 @@ from cursus_sandbox.cli.options import (
     DataSourceOption,
     Document,
     Documents,
+    Force,
+    FromStep,
     Grace,
     Image,
     Inputs,
@@ -27,7 +29,9 @@ from cursus_sandbox.cli.options import (
     Memory,
     Nasty,
     Network,
+    NoCache,
     NoPipShim,
+    Only,
     ReadOnlyRoot,
     Rows,
     Runtime,
@@ -36,6 +40,7 @@ from cursus_sandbox.cli.options import (
     SourceDir,
     Strict,
     Timeout,
+    Until,
     User,
     api_options,
     json_of_problems,
@@ -44,8 +49,9 @@ from cursus_sandbox.cli.options import (
 from cursus_sandbox.errors import DocumentError
 
 PLAN_EXAMPLE = """\b
-Example:
+Examples:
   cursus-sandbox plan dag.yaml --image xgb:latest
+  cursus-sandbox plan dag.yaml --from XGBoostTraining
 """
 CHECK_EXAMPLE = """\b
 Example:
@@ -85,6 +91,11 @@ def plan(
     log_limit: LogLimit = None,
     read_only_root: ReadOnlyRoot = False,
     runtime: Runtime = None,
+    only: Only = None,
+    from_step: FromStep = None,
+    until: Until = None,
+    no_cache: NoCache = False,
+    force: Force = None,
     workspace: Annotated[
         Path, typer.Option(metavar="DIR", help="Where runs are kept, of which a run would take things over.")
     ] = Path(".cursus-sandbox"),
@@ -99,7 +110,7 @@ def plan(
     """Show what would run, and why. Starts nothing.
 
     The wiring with the reason of each binding, then the command, mounts, environment and limits of each step, and
-    whether it would run again after earlier runs, and why.
+    whether a run with the same options would run it, after earlier runs, and why.
     """
     options = api_options(locals())
     if explain_config and drawn is not PlanFormat.TEXT:
@@ -110,9 +121,18 @@ def plan(
         from cursus_sandbox import api
 
         planned = api.plan(document, **options, explain_config=explain_config)
+        found = api.predicted(
+            planned,
+            workspace,
+            strict=strict,
+            only=only or (),
+            from_step=from_step,
+            until=until,
+            cache=not no_cache,
+            force=force or (),
+        )
         predicted = {
-            step: {"outcome": str(one.outcome), "why": one.why, "words": str(one)}
-            for step, one in api.predicted(planned, workspace, strict=strict).items()
+            step: {"outcome": str(one.outcome), "why": one.why, "words": str(one)} for step, one in found.items()
         }
         if as_json:
             from cursus_sandbox.reports.plan import print_plan_json

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cursus_sandbox.cli import completion
 from cursus_sandbox.cli.ending import Telling, end, told
 from cursus_sandbox.cli.options import (
     S3,
@@ -20,6 +19,8 @@ from cursus_sandbox.cli.options import (
     Document,
     EngineChoice,
     Events,
+    Force,
+    FromStep,
     Grace,
     Image,
     Inputs,
@@ -29,7 +30,9 @@ from cursus_sandbox.cli.options import (
     Memory,
     Nasty,
     Network,
+    NoCache,
     NoPipShim,
+    Only,
     Quiet,
     ReadOnlyRoot,
     Rows,
@@ -40,6 +43,7 @@ from cursus_sandbox.cli.options import (
     SourceDir,
     Strict,
     Timeout,
+    Until,
     User,
     Verbose,
     api_options,
@@ -120,25 +124,9 @@ def run(
     read_only_root: ReadOnlyRoot = False,
     runtime: Runtime = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop everything at the first failure.")] = False,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="STEP",
-            help="Run this step alone, on what an earlier run left. Repeatable.",
-            show_default=False,
-            autocompletion=completion.steps,
-        ),
-    ] = None,
-    from_step: Annotated[
-        str | None,
-        typer.Option("--from", metavar="STEP", help="Run this step and all after it.", autocompletion=completion.steps),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option(
-            "--until", metavar="STEP", help="Run all before this step, and it.", autocompletion=completion.steps
-        ),
-    ] = None,
+    only: Only = None,
+    from_step: FromStep = None,
+    until: Until = None,
     registry: Annotated[
         Path | None,
         typer.Option(
@@ -148,19 +136,8 @@ def run(
             show_default=False,
         ),
     ] = None,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Run every step again, though nothing it depends on has changed.")
-    ] = False,
-    force: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--force",
-            metavar="STEP",
-            help="Run this step again in any case. Repeatable.",
-            show_default=False,
-            autocompletion=completion.steps,
-        ),
-    ] = None,
+    no_cache: NoCache = False,
+    force: Force = None,
     max_size: Annotated[
         str, typer.Option(metavar="SIZE", help="When all runs together take more, the oldest are removed.")
     ] = "20g",

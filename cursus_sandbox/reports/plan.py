@@ -19,6 +19,7 @@ from rich.style import Style
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.dag import Distribution, Start
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedStep, step_as_json
+from cursus_sandbox.pipeline.selection import NOT_SELECTED
 from cursus_sandbox.reports.config import in_short
 from cursus_sandbox.reports.text import folded, plain_lines, shown
 from cursus_sandbox.sagemaker.layout import code_paths, command_of
@@ -52,7 +53,8 @@ def print_plan_json(plan: PipelineExecutionPlan, file: TextIO, predicted: Predic
 def _lines(plan: PipelineExecutionPlan, console: Console, predicted: Predictions) -> Iterator[str]:
     columns = console.width  # asks the system each time
     bold = console.color_system is not None
-    running = sum(step.runs for step in plan.steps)
+    left_out = sum(NOT_SELECTED in one["why"] for one in predicted.values())
+    running = sum(step.runs for step in plan.steps) - left_out
     yield _heading(f"{plan.name}: {len(plan.steps)} steps, {running} to run", bold=bold)
     yield from (folded(f"note: {remark}", "      ", columns) for remark in plan.remarks)
     yield from _wiring(plan, columns)

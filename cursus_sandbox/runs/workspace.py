@@ -182,6 +182,8 @@ class Workspace:
         return self.folder / "runs"
 
     def _newest_first(self) -> Iterator[Path]:
+        if not self.runs.is_dir():
+            return iter(())
         return iter(sorted((run for run in self.runs.iterdir() if run.is_dir()), reverse=True))
 
 

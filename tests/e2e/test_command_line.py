@@ -87,7 +87,7 @@ def test_plan_imports_no_engine(folder):
         ("--help", ["run", "plan", "check", "--version", "--debug"]),
         ("-h", ["run", "plan", "check"]),
         ("run --help", ["--image", "--engine", "--workspace", "--contracts", "--from", "Examples:", "Exit codes:"]),
-        ("plan --help", ["--image", "--contracts", "Example:", "Starts nothing"]),
+        ("plan --help", ["--image", "--contracts", "Examples:", "Starts nothing"]),
         ("check --help", ["--contracts", "--json", "Example:"]),
         ("--help", ["contracts", "schema-json"]),
         ("contracts --help", ["list", "show", "search"]),

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from small_pipeline import COMMAND, SmallPipeline, statuses, succeeded
 
-from cursus_sandbox import api
+from cursus_sandbox import DocumentError, api
 
 
 def chain(small: SmallPipeline) -> SmallPipeline:
@@ -80,6 +80,43 @@ def test_secrets_are_not_read(small):
     assert predicted(small)["three"] == ("unknown", "its secrets are read only when it runs")
 
 
+@pytest.mark.parametrize(
+    ("options", "outcomes"),
+    [
+        ({"only": ["two"]}, {"one": "reused", "two": "reused", "three": "skipped"}),
+        ({"from_step": "two", "force": ["two"]}, {"one": "reused", "two": "run", "three": "reused"}),
+        ({"until": "two", "cache": False}, {"one": "run", "two": "run", "three": "skipped"}),
+        ({"force": ["three"]}, {"one": "reused", "two": "reused", "three": "run"}),
+    ],
+)
+def test_the_options_of_a_run(small, options, outcomes):
+    """A selection, --force and --no-cache mean what they mean to a run, which then does what was predicted."""
+    succeeded(chain(small).run())
+    planned = api.plan(small.document, image=small.image)
+    found = api.predicted(planned, small.workspace, **options)
+    assert {step: str(one.outcome) for step, one in found.items()} == outcomes
+    ran = {step: "run" if status == "succeeded" else status for step, status in statuses(small.run(**options)).items()}
+    assert ran == outcomes
+
+
+def test_a_selection_before_the_first_run(small):
+    """What is left out, and that what it would read isn't there, is said where nothing has run yet, as by the run."""
+    planned = api.plan(chain(small).document)
+    found = api.predicted(planned, small.workspace, until="two")
+    assert {step: str(one) for step, one in found.items()} == {
+        "one": "yes: it has not run before",
+        "two": "perhaps: it reads what one will leave",
+        "three": "no: not selected",
+    }
+    with pytest.raises(DocumentError) as refused:
+        api.predicted(planned, small.workspace, only=["two"])
+    with pytest.raises(DocumentError, match="no earlier run") as of_run:
+        small.run(only=["two"])
+    assert str(refused.value) == str(of_run.value)
+    with pytest.raises(DocumentError, match="no step is called 'tow'"):
+        api.predicted(planned, small.workspace, force=["tow"])
+
+
 def test_the_command_says_it(small):
     """`plan` says of each step whether it would run again and why, in text and in JSON."""
     succeeded(chain(small).run())
@@ -91,3 +128,8 @@ def test_the_command_says_it(small):
     assert "  run      not again: unchanged since run " in text
     read = json.loads(subprocess.run([*plan, "--json"], capture_output=True, text=True, check=True).stdout)
     assert [step["prediction"]["outcome"] for step in read["steps"]] == ["run", "unknown", "reused"]
+    text = subprocess.run([*plan, "--only", "two"], capture_output=True, text=True, check=True).stdout
+    assert text.startswith("small: 3 steps, 1 to run\n")
+    assert "  run      no: not selected\n" in text
+    read = json.loads(subprocess.run([*plan, "--only", "two", "--json"], capture_output=True, check=True).stdout)
+    assert [step["prediction"]["outcome"] for step in read["steps"]] == ["reused", "reused", "skipped"]
