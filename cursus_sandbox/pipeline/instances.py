@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from cursus_sandbox.errors import did_you_mean
 from cursus_sandbox.pipeline.contract import StepKind
@@ -14,6 +15,7 @@ from cursus_sandbox.pipeline.plan import PlannedStep
 
 _MIB, _GIB = 1024**2, 1024**3
 _MOST = 100  # ClusterConfig.InstanceCount, ResourceConfig.InstanceCount
+_LARGEST = 16_384  # GB: ClusterConfig.VolumeSizeInGB
 
 # Of these families a `large` has 2 virtual processors, an `xlarge` 4, an `Nxlarge` 4 N; here is the GiB of each one.
 _GIB_PER_CPU = {
@@ -57,11 +59,12 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Instances:
-    """On what, and on how many of it, a step runs. `name` is None where nobody says."""
+    """On what, and on how many of it, a step runs. `name` and `volume`, in GB, are None where nobody says."""
 
     name: str | None
     count: int
     resources: Resources
+    volume: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -72,7 +75,7 @@ def instances(
 
     What the step or the pipeline says of `resources` goes before what the type has.
     """
-    configured, number = _configured(kind, config)
+    configured, number, volume = _configured(kind, config)
     name = step.instance_type or defaults.instance_type or configured
     found = _of_type(name, defaults.instance_types) if name else None
     notes: tuple[str, ...] = ()
@@ -86,7 +89,7 @@ def instances(
     if defaults.memory is not None:
         said = {"memory": defaults.memory} | said
     resources = (found or Resources()).model_copy(update=said)
-    return Instances(name, step.instance_count or number or 1, resources, notes)
+    return Instances(name, step.instance_count or number or 1, resources, volume, notes)
 
 
 def fitted(step: PlannedStep, machine: Capacity) -> PlannedStep:
@@ -125,22 +128,23 @@ def _of_type(name: str, own: Mapping[str, Resources]) -> Resources | None:
     return Resources(cpus=cpus, memory=int(cpus * _GIB_PER_CPU[family] * _GIB), gpus=gpus)
 
 
-def _configured(kind: StepKind, config: EffectiveConfig | None) -> tuple[str | None, int | None]:
-    """Type and number of instances as Cursus' builders take them from the configuration of a step."""
+def _configured(kind: StepKind, config: EffectiveConfig | None) -> tuple[str | None, int | None, int | None]:
+    """Type and number of instances and the size of their disks, as Cursus' builders take them from a configuration."""
     values = config.values if config else {}
-    if kind is StepKind.TRAINING:
-        types, counts = ["training_instance_type"], ["training_instance_count"]
-    else:
+    verb = "training" if kind is StepKind.TRAINING else "processing"
+    types = [f"{verb}_instance_type"]
+    if verb == "processing":
         size = "large" if values.get("use_large_processing_instance") is True else "small"
-        types = [f"processing_instance_type_{size}", "processing_instance_type"]
-        counts = ["processing_instance_count"]
+        types = [f"processing_instance_type_{size}", *types]
     names = [name for key in (*types, "instance_type") if isinstance(name := values.get(key), str) and name]
-    numbers = [one for key in (*counts, "instance_count") if _is_count(one := values.get(key))]
-    return next(iter(names), None), next(iter(numbers), None)
+    counts = (f"{verb}_instance_count", "instance_count")
+    numbers = [one for key in counts if _is_number(one := values.get(key), _MOST)]
+    volume = values.get(f"{verb}_volume_size")
+    return next(iter(names), None), next(iter(numbers), None), volume if _is_number(volume, _LARGEST) else None
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST
+def _is_number(value: object, most: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
 def _amount(key: str, value: float) -> str:

@@ -102,6 +102,7 @@ class PlannedStep:
     retries: Retries = NEVER
     instance_type: str | None = None
     instance_count: int = 1
+    volume_size: int | None = None  # GB, as the job is told; a disk here is what it is
     resources: Resources = _NO_LIMITS
     log_limit: int | None = None  # bytes
     network: bool = False

@@ -89,6 +89,7 @@ def planned_step(
         retries=retries_of(step.retries),
         instance_type=on.name,
         instance_count=on.count,
+        volume_size=on.volume,
         resources=on.resources,
         log_limit=step.log_limit or defaults.log_limit,
         network=bool(step.network if step.network is not None else defaults.network),

@@ -122,8 +122,9 @@ def _running(step: PlannedStep) -> Iterator[tuple[str, str]]:
     if step.kind is StepKind.TRAINING:
         for name, value in step.hyperparameters.items():
             yield "hyper", f"{name}={value}  ({step.encoding})"
-    if step.instance_type or step.instance_count > 1:
-        yield "on", f"{step.instance_count} x {step.instance_type or 'a host'}"
+    if step.instance_type or step.volume_size or step.instance_count > 1:
+        disk = f", told of a disk of {step.volume_size} GB" if step.volume_size else ""
+        yield "on", f"{step.instance_count} x {step.instance_type or 'a host'}{disk}"
     if limits := ", ".join(_limits(step)):
         yield "limits", limits
 

@@ -22,7 +22,7 @@ from cursus_sandbox.sagemaker.identity import ROLE, JobIdentity
 
 _GROUP = "homogeneousCluster"
 _DATA = PurePosixPath("/opt/ml/input/data")
-_VOLUME = 30  # GB, as in AWS's example
+_VOLUME = 30  # GB, when nobody says: as in AWS's example
 _LONGEST_RUN = 86400  # seconds: StoppingCondition, when none is given
 
 
@@ -89,7 +89,7 @@ def processing_configuration(
                     "ClusterConfig": {
                         "InstanceCount": len(host.all),
                         "InstanceType": host.instance_type,
-                        "VolumeSizeInGB": _VOLUME,
+                        "VolumeSizeInGB": step.volume_size or _VOLUME,
                         "VolumeKmsKeyId": None,
                     }
                 },

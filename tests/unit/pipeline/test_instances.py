@@ -119,6 +119,22 @@ def test_a_configuration_says_which(values, kind, expected):
     assert (step.instance_type, step.instance_count) == expected
 
 
+@pytest.mark.parametrize(
+    ("values", "kind", "gb"),
+    [
+        ({"processing_volume_size": 111, "training_volume_size": 5}, "Processing", 111),
+        ({"processing_volume_size": 111, "training_volume_size": 5}, "Training", 5),
+        ({"training_volume_size": 5}, "Processing", None),
+        ({"processing_volume_size": 0}, "Processing", None),
+        ({"processing_volume_size": "111"}, "Processing", None),
+        ({}, "Processing", None),
+    ],
+)
+def test_a_configuration_says_the_size_of_the_disk(values, kind, gb):
+    """A step's disk is as large as its configuration says, in the words of its kind; what is no number says nothing."""
+    assert configured(values, kind).volume_size == gb
+
+
 def test_the_document_goes_before_the_configuration():
     """What the document says holds, whatever the configuration says."""
     values = {"processing_instance_type_small": "ml.m5.large", "processing_instance_count": 5}

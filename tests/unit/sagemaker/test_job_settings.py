@@ -102,6 +102,12 @@ def test_what_was_not_given_is_null():
     assert (job["ProcessingInputs"], job["ProcessingOutputConfig"]["Outputs"]) == ([], [])
 
 
+def test_the_disk_of_a_processing_job():
+    """A job is told of a disk of the size that its configuration asks for."""
+    job = processing(planned(volume_size=111))["processingjobconfig.json"]
+    assert job["ProcessingResources"]["ClusterConfig"]["VolumeSizeInGB"] == 111
+
+
 def test_the_hosts_of_a_processing_job():
     """Each host is told its own name and all names in order, and nothing else; the job knows how many there are."""
     files = [processing(planned(), host) for host in hosts(3, "ml.m5.large")]
