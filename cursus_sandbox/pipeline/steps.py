@@ -17,6 +17,12 @@ from cursus_sandbox.pipeline.retries import retries_of
 from cursus_sandbox.pipeline.source import Unfed
 from cursus_sandbox.pipeline.transform import TransformSettings
 
+_READ_BY = {
+    "transform": (StepKind.TRANSFORM, "Transform"),
+    "hyperparameters": (StepKind.TRAINING, "Training"),
+    "hyperparameter_encoding": (StepKind.TRAINING, "Training"),
+}
+
 
 def planned_step(
     name: str,
@@ -36,7 +42,7 @@ def planned_step(
     config = assigned.config if assigned else None
     step = pipeline.steps.get(name, StepConfiguration())
     defaults = pipeline.defaults
-    problems = [*_unknown_channels(name, contract, step), *_misplaced_transform(name, contract, step)]
+    problems = [*_unknown_channels(name, contract, step), *_misplaced(name, contract, step)]
     skip = why_skipped(contract, step, defaults)
     inputs = StepInputs(
         name, pipeline=pipeline, contracts=contracts, depends_on=depends_on, lenient=lenient, unfed=unfed
@@ -103,13 +109,18 @@ def planned_step(
     return planned, problems
 
 
-def _misplaced_transform(name: str, contract: ScriptContract, step: StepConfiguration) -> list[Problem]:
-    if step.transform is None or contract.kind is StepKind.TRANSFORM:
-        return []
-    what = (
-        f"step '{name}' has  transform:, and contract '{contract.step_type}' is a {contract.sagemaker_step_type} step"
-    )
-    return [Problem(what, ("steps", name, "transform"), "Only the contract of a Transform step reads it.")]
+def _misplaced(name: str, contract: ScriptContract, step: StepConfiguration) -> list[Problem]:
+    """What the document says of a step whose kind of job never reads it."""
+    problems = []
+    for key, (kind, verb) in _READ_BY.items():
+        said = key in step.model_fields_set and getattr(step, key) not in (None, {})
+        if said and contract.kind is not kind:
+            job = f"contract '{contract.step_type}' is a {contract.sagemaker_step_type} step"
+            hint = f"Only the contract of a {verb} step reads it."
+            if contract.kind is StepKind.PROCESSING and kind is StepKind.TRAINING:
+                hint += " A Processing script is told by  env:  and  arguments:."
+            problems.append(Problem(f"step '{name}' has  {key}:, and {job}", ("steps", name, key), hint))
+    return problems
 
 
 def _unknown_channels(name: str, contract: ScriptContract, step: StepConfiguration) -> list[Problem]:

@@ -126,7 +126,8 @@ def test_hyperparameters():
         "eta": written(WrittenFloat(0.1), "0.10"),
         "nested": [written(WrittenFloat(0.001), "1.0e-3")],
     }
-    step = plan({"Load": {"hyperparameters": given}}, [LOAD]).steps[0]
+    fit = contract("Fit", sagemaker_step_type="Training")
+    step = plan({"Fit": {"hyperparameters": given}}, [fit]).steps[0]
     assert step.hyperparameters == {
         "text": "a b",
         "digits": "010",
@@ -138,7 +139,7 @@ def test_hyperparameters():
         "eta": "0.1",
         "nested": "[0.001]",
     }
-    step = plan({"Load": {"hyperparameters": given, "hyperparameter_encoding": "json"}}, [LOAD]).steps[0]
+    step = plan({"Fit": {"hyperparameters": given, "hyperparameter_encoding": "json"}}, [fit]).steps[0]
     assert step.hyperparameters == {
         "text": '"a b"',
         "digits": '"010"',
@@ -150,6 +151,31 @@ def test_hyperparameters():
         "eta": "0.1",
         "nested": "[0.001]",
     }
+
+
+@pytest.mark.parametrize(
+    ("verb", "said", "reader"),
+    [
+        ("Processing", {"hyperparameters": {"a": 1}}, "Training"),
+        ("Processing", {"hyperparameter_encoding": "json"}, "Training"),
+        ("Transform", {"hyperparameters": {"a": 1}}, "Training"),
+        ("Processing", {"transform": {}}, "Transform"),
+        ("Training", {"transform": {}}, "Transform"),
+    ],
+)
+def test_what_a_step_never_reads(verb, said, reader):
+    """Settings of another kind of job are a problem where they are written: nothing would come of them."""
+    (problem,) = problems({"Fit": said}, [contract("Fit", sagemaker_step_type=verb)])
+    [key] = said
+    assert problem.at == ("steps", "Fit", key)
+    assert problem.what == f"step 'Fit' has  {key}:, and contract 'Fit' is a {verb} step"
+    assert problem.hint.startswith(f"Only the contract of a {reader} step reads it.")
+    assert ("env:" in problem.hint) is (verb == "Processing" and reader == "Training")
+
+
+def test_nothing_to_read():
+    """Where nothing is said, nothing is misplaced."""
+    assert problems({"Load": {"hyperparameters": {}, "transform": None}}, [LOAD]) == []
 
 
 def test_defaults_and_steps():
