@@ -55,32 +55,35 @@ def arguments(
 ) -> tuple[str, ...]:
     """The command line after the script.
 
-    A list in the document is taken as it is, also an empty one. Otherwise, in this order: the contract's
-    `job_arguments` that have a value (the step's `arguments` by flag or by source, `job_type`, else the
-    configuration's), the contract's other `arguments` with their defaults, the step's remaining `arguments`. An entry
-    of `arguments` that is a `job_arguments` flag too is only its description there (Cursus' Bedrock contracts), and is
-    left out while it has no value.
+    In this order: the contract's `job_arguments` that have a value (the step's `arguments` by flag or by source,
+    `job_type`, else the configuration's), the contract's other `arguments` with their defaults, the step's remaining
+    `arguments`. An entry of `arguments` that is a `job_arguments` flag too is only its description there (Cursus'
+    Bedrock contracts), and is left out while it has no value.
+
+    Where the step's `arguments` are a list, it is added word by word, and a flag in it takes the place of the
+    contract's; an empty list leaves the command line empty.
     """
-    if isinstance(step.arguments, tuple) and "arguments" in step.model_fields_set:
-        return step.arguments
+    listed = step.arguments if isinstance(step.arguments, tuple) else ()
+    if not listed and isinstance(step.arguments, tuple) and "arguments" in step.model_fields_set:
+        return ()
     written = dict(step.arguments) if isinstance(step.arguments, Mapping) else {}
     given = {flag.lstrip("-"): value for flag, value in written.items()}
     words: list[str] = []
-    taken = set()
+    taken = {word.lstrip("-").partition("=")[0] for word in listed if word.startswith("-")}
     for argument in contract.job_arguments:
         flag = argument.flag.lstrip("-")
-        taken |= {flag, argument.source}
         value = given.get(flag, given.get(argument.source))
         if value is None:
             value = job_type if argument.source == "job_type" else _configured(config, argument.source)
-        if value is not None:
+        if value is not None and flag not in taken:
             words += [argument.flag, value]
+        taken |= {flag, argument.source}
     flags = {flag.lstrip("-"): flag for flag in (*contract.arguments, *written)}
     values = {flag.lstrip("-"): value for flag, value in contract.arguments.items()} | given
     for name, flag in flags.items():
         if name not in taken:
             words += [flag if flag.startswith("-") else f"--{flag}", values[name]]
-    return tuple(words)
+    return (*words, *listed)
 
 
 def _configured(config: EffectiveConfig | None, name: str) -> str | None:

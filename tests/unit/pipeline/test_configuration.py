@@ -86,13 +86,19 @@ def test_slips():
         ("Load", {"arguments": {"v": "2"}}, ("-v", "2")),
         ("Load", {"arguments": {"more": "1", "-m": "2"}}, ("--more", "1", "-m", "2")),
         ("Load_a", {"arguments": {"z": "1", "batch-size": "5"}}, ("--job_type", "a", "--batch-size", "5", "--z", "1")),
-        ("Load_a", {"arguments": ["--only", "this"]}, ("--only", "this")),
+        ("Load_a", {"arguments": ["--more", "this"]}, ("--job_type", "a", "--more", "this")),
+        ("Load_a", {"arguments": ["--job_type", "b", "x"]}, ("--job_type", "b", "x")),
+        ("Load_a", {"arguments": ["--job_type=b"]}, ("--job_type=b",)),
+        ("Load_a", {"arguments": ["job_type", "-1"]}, ("--job_type", "a", "job_type", "-1")),
         ("Load_a", {"arguments": []}, ()),
         ("Load_a", {"arguments": {}}, ("--job_type", "a")),
     ],
 )
 def test_job_arguments(name, step, words):
-    """A contract's flag is there once it has a value: by flag, by source or from the job type; a list is literal."""
+    """A contract's flag is there once it has a value: by flag, by source or from the job type.
+
+    A list adds its words, with the flags in it in place of the contract's; an empty one leaves nothing.
+    """
     assert arguments(name, job_arguments=FLAGS, **step) == words
 
 
@@ -107,6 +113,11 @@ def test_contract_arguments():
     assert arguments(job_arguments=FLAGS, described=described) == ("--epochs", "10", "--lr", "0.1")
     given = {"--lr": "0.2", "seed": "7"}
     assert arguments(described={"epochs": "10", "lr": "0.1"}, arguments=given) == (
+        *("--epochs", "10"),
+        *("--lr", "0.2"),
+        *("--seed", "7"),
+    )
+    assert arguments(described={"epochs": "10", "lr": "0.1"}, arguments=["--lr", "0.2", "--seed", "7"]) == (
         *("--epochs", "10"),
         *("--lr", "0.2"),
         *("--seed", "7"),
