@@ -68,7 +68,6 @@ class StepInputs:
         listed = ", ".join(map(str, wired.rivals))
         several = f"several outputs fit it equally well: {listed}"
         equal = several if len(wired.rivals) > 1 else f"{listed} fits it as well as another of its inputs"
-        found = self._unfed_source(channel)
         if wired.binding is not None and wired.evidence is not None:
             if not (wired.evidence.named or wired.evidence.listed):
                 why = ", ".join(wired.evidence.reasons)
@@ -78,14 +77,8 @@ class StepInputs:
             self.notes.append(f"optional input '{channel}' stays unbound: {equal}; pin one")
         elif wired.rivals:
             self._refuse(channel, equal, f"Pin one:  inputs: {{{channel}: {wired.rivals[0]}}}")
-        elif isinstance(found, Synthetic):
-            self._bind(channel, found, Wiring(), reason="made up from its schema")
-        elif isinstance(found, S3Objects):
-            self._bind(channel, found, Wiring(), reason="below the prefix of S3")
-        elif isinstance(self._unfed, S3Settings) and required:
-            self._refuse(
-                channel, "no prefix of S3 is given where it could be", "Give it:  s3: {prefix: s3://BUCKET/PREFIX}"
-            )
+        elif self._fed_from_outside(channel):
+            return
         elif required and self._lenient and self._candidates:
             first = self._candidates[0].source
             why = "nothing fits it, and --lenient takes the first output there is"
@@ -96,6 +89,21 @@ class StepInputs:
             nothing = "no step before it leaves anything"
             what = f"no output of its predecessors fits: {offered}" if offered else nothing
             self._refuse(channel, what, f"Bind it:  inputs: {{{channel}: step:channel or ./folder}}")
+
+    def _fed_from_outside(self, channel: str) -> bool:
+        """Whether the data source of inputs that nothing feeds takes care of this one: binds it, or says why not."""
+        match self._unfed_source(channel):
+            case Synthetic() as made_up:
+                self._bind(channel, made_up, Wiring(), reason="made up from its schema")
+            case S3Objects() as objects:
+                self._bind(channel, objects, Wiring(), reason="below the prefix of S3")
+            case None if isinstance(self._unfed, S3Settings) and self._contract.inputs[channel].required:
+                self._refuse(
+                    channel, "no prefix of S3 is given where it could be", "Give it:  s3: {prefix: s3://BUCKET/PREFIX}"
+                )
+            case None:
+                return False
+        return True
 
     def _unfed_source(self, channel: str) -> Synthetic | S3Objects | None:
         """Where an input comes from that nothing feeds; of one that isn't required, none where it can't be known."""
@@ -113,12 +121,15 @@ class StepInputs:
     def _take_local(self, channel: str) -> None:
         """Bind, or ask for, an input that Cursus takes from the configuration: no step before it can feed it."""
         if not self._contract.inputs[channel].required:
+            self._fed_from_outside(channel)
             return
         named = self._contract.local_inputs[channel]
         folder = self._step.source_dir or self._pipeline.defaults.source_dir
         if named == _SOURCE_DIR and folder is not None:
             self.notes.append(f"input '{channel}' is the source folder, as it is in Cursus unless it says otherwise")
             self._bind(channel, Located(path=folder), Wiring(), reason=f"the configuration's {named}")
+            return
+        if self._fed_from_outside(channel):
             return
         what = f"Cursus takes it from the configuration ({named}), never from a step"
         self._refuse(channel, what, f"Bind it:  inputs: {{{channel}: ./folder}}")

@@ -9,7 +9,7 @@ from cursus_sandbox.errors import DocumentError
 from cursus_sandbox.pipeline.contract import InputChannel, OutputChannel
 from cursus_sandbox.pipeline.evidence import evidence
 from cursus_sandbox.pipeline.resolver import Resolver
-from cursus_sandbox.pipeline.source import Synthetic
+from cursus_sandbox.pipeline.source import S3Settings, Synthetic
 from cursus_sandbox.pipeline.wiring import Candidate, wirings
 
 
@@ -172,6 +172,29 @@ def test_local_inputs_are_never_wired():
     assert problem.what == f"step 'Read' needs its input 'rows', and {why}"
     made = plan({"Load": {}, "Read": {"depends_on": ["Load"], "inputs": {"rows": "./rows"}}}, [LOAD, reader])
     assert inputs_of(made, "Read") == {"rows": ("rows", "pinned")}
+
+
+@pytest.mark.parametrize(
+    ("unfed", "source"),
+    [
+        (Synthetic(rows=5), "synthetic, 5 rows, seed 0"),
+        (S3Settings(prefix="s3://bucket/all"), "s3://bucket/all/Read/rows"),
+    ],
+)
+def test_local_inputs_have_a_data_source(unfed, source):
+    """What feeds inputs that nothing feeds feeds those too that Cursus takes from the configuration, but for a pin."""
+    schema = {"fields": [{"name": "id", "type": "integer"}]}
+    reader = contract("Read", {"rows": {"path": f"{IN}/rows", "schema": schema}}, local_inputs={"rows": "rows_source"})
+    for said, found in ({}, source), ({"inputs": {"rows": "./rows"}}, "rows"):
+        resolver = Resolver(pipeline({"Read": said}), contracts={"Read": reader}, unfed=unfed)
+        assert inputs_of(resolver.create_execution_plan(), "Read")["rows"][0] == found
+
+
+def test_local_inputs_without_a_prefix():
+    """A local input that is to come from S3, of which no prefix is known, is a problem that says so."""
+    reader = contract("Read", {"rows": f"{IN}/rows"}, local_inputs={"rows": "rows_source"})
+    with pytest.raises(DocumentError, match="no prefix of S3 is given"):
+        Resolver(pipeline({"Read": {}}), contracts={"Read": reader}, unfed=S3Settings()).create_execution_plan()
 
 
 def test_the_source_folder_as_an_input():
