@@ -14,7 +14,7 @@ from cursus_sandbox.pipeline.interface import OLDER_NAMES, older_fields
 from cursus_sandbox.pipeline.values import ChannelName, ContainerPath, EntryPoint, EnvironmentName, StepName, Text
 from cursus_sandbox.tables.schema import TableSchema
 
-_TRAINING_DATA = PurePosixPath("/opt/ml/input/data")
+TRAINING_DATA = PurePosixPath("/opt/ml/input/data")
 _MODEL = PurePosixPath("/opt/ml/model")
 RECORDS = PurePosixPath("/invocations")  # where a transform's are posted to
 _SPLITS = ("train", "val", "test")
@@ -73,7 +73,7 @@ class _Tolerant(BaseModel):
 class InputChannel(_Tolerant):
     """A folder (or, where the path names a file, a file) the step reads.
 
-    `channels` are SageMaker training channels: the source's sub-folders `train`, `val`, … appear below `path`.
+    `channels` are SageMaker training channels: the source's sub-folders `train`, `val`, … appear as those.
     """
 
     path: ContainerPath | None = None
@@ -211,23 +211,25 @@ class ScriptContract(_Tolerant):
         return self.variants.get(job_type, self) if job_type else self
 
     def fan_out(self, channel: str) -> tuple[str, ...]:
-        """The training channels of an input at /opt/ml/input/data itself, which is none: the folders below it are.
+        """The training channels that an input becomes of which each brings one folder of its source.
 
-        Cursus fans `input_path` out to train, val and test even where the contract names no channels, and makes of any
-        other input there the channel of its name (cursus/steps/builders: the training handlers).
+        Cursus fans out what names its channels, wherever its path lies, and `input_path` into train, val and test even
+        where the contract names none (cursus/core/base/builder_templates.py: TrainingHandler).
         """
-        port = self.inputs[channel]
-        if self.kind is not StepKind.TRAINING or port.path != _TRAINING_DATA:
+        if self.kind is not StepKind.TRAINING:
             return ()
-        return port.channels or (_SPLITS if channel == "input_path" else ())
+        return self.inputs[channel].channels or (_SPLITS if channel == "input_path" else ())
 
     def paths_of(self, channel: str) -> tuple[PurePosixPath, ...]:
-        """Where an input shows: one path, or one for each of the folders it fans out to."""
+        """Where an input shows: one path, or one for each of the folders it fans out to.
+
+        A training job's inputs are channels, and channels lie at /opt/ml/input/data/<channel>, whatever the contract
+        says. Cursus takes a channel's name from a path below that folder, else it is the input's own
+        (`TrainingHandler.channels_for`).
+        """
         path = self.inputs[channel].path
-        if path is None:
-            return ()
-        if parts := self.fan_out(channel):
-            return tuple(path / part for part in parts)
-        if self.kind is StepKind.TRAINING and path == _TRAINING_DATA:
-            return (path / channel,)
-        return (path,)
+        if path is None or self.kind is not StepKind.TRAINING:
+            return () if path is None else (path,)
+        inside = path != TRAINING_DATA and path.is_relative_to(TRAINING_DATA)
+        names = self.fan_out(channel) or (path.relative_to(TRAINING_DATA).parts[0] if inside else channel,)
+        return tuple(TRAINING_DATA / name for name in names)

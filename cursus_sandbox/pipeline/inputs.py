@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cursus_sandbox.errors import Problem, did_you_mean, nearly
-from cursus_sandbox.pipeline.contract import KINDS, ScriptContract, StepKind
+from cursus_sandbox.pipeline.contract import KINDS, TRAINING_DATA, ScriptContract, StepKind
+from cursus_sandbox.pipeline.cursus_config import EffectiveConfig
 from cursus_sandbox.pipeline.dag import Distribution, Pipeline, PipelineDefaults, StepConfiguration
 from cursus_sandbox.pipeline.plan import PlannedInput
 from cursus_sandbox.pipeline.source import Located, S3Objects, S3Settings, Source, StepOutput, Synthetic, Unfed
@@ -13,6 +14,7 @@ from cursus_sandbox.pipeline.wiring import Wiring, outputs_of, wirings
 from cursus_sandbox.tables.schema import TableSchema, merged
 
 _SOURCE_DIR = "inference_scripts_source"  # PackageConfig: the source folder, if nothing else is configured
+_HYPERPARAMETERS, _SKIP = "hyperparameters_s3_uri", "skip_hyperparameters_s3_uri"
 
 Contracts = Mapping[str, tuple[ScriptContract, str | None]]  # each step's contract and job type
 
@@ -27,6 +29,7 @@ class StepInputs:
         pipeline: Pipeline,
         contracts: Contracts,
         depends_on: Sequence[str],
+        config: EffectiveConfig | None = None,
         lenient: bool = False,
         unfed: Unfed | None = None,
     ) -> None:
@@ -43,16 +46,17 @@ class StepInputs:
         self._step = pipeline.steps.get(name, StepConfiguration())
         self._candidates = outputs_of(depends_on, {before: contracts[before][0] for before in depends_on})
         ports = self._contract.inputs
-        elsewhere = {*self._step.inputs, *self._contract.local_inputs, *self._contract.unmounted_inputs}
+        unmounted = _unmounted(self._contract, config)
+        elsewhere = {*self._step.inputs, *self._contract.local_inputs, *unmounted}
         wired = wirings(
             {key: port for key, port in ports.items() if key not in elsewhere},
             self._candidates,
             taken=[source for source in self._step.inputs.values() if isinstance(source, StepOutput)],
         )
         for channel in ports:
-            if channel in self._contract.unmounted_inputs:
+            if channel in unmounted:
                 if channel in self._step.inputs:
-                    self.notes.append(f"input '{channel}' is not mounted: its contract's skip_inputs names it")
+                    self.notes.append(f"input '{channel}' is not mounted: {unmounted[channel]}")
             elif (source := self._step.inputs.get(channel)) is not None:
                 self._bind(channel, source, Wiring())
             elif channel in self._contract.local_inputs:
@@ -148,10 +152,14 @@ class StepInputs:
         if isinstance(source, S3Objects):
             source = source.over(self._pipeline.defaults.s3)
         parts = contract.fan_out(channel)
+        path = TRAINING_DATA if parts else contract.paths_of(channel)[0]
+        if not parts and path not in (port.path, port.path / channel):
+            why = f"a training job's inputs are channels; its contract says {port.path}"
+            self.notes.append(f"input '{channel}' is at {path}: {why}")
         self.bound.append(
             PlannedInput(
                 channel=channel,
-                path=port.path if parts else contract.paths_of(channel)[0],
+                path=path,
                 source=source,
                 reason=", ".join(wired.evidence.reasons) if wired.evidence else reason,
                 score=round(wired.evidence.score, 3) if wired.evidence else None,
@@ -194,6 +202,19 @@ class StepInputs:
             for before in depends_on
             if before not in carried and before not in self._step.depends_on and self._contracts[before][0].outputs
         ]
+
+
+def _unmounted(contract: ScriptContract, config: EffectiveConfig | None) -> dict[str, str]:
+    """The inputs that no job gets, each with the reason: the contract's, and what the configuration says of one.
+
+    `skip_hyperparameters_s3_uri` is true in all of Cursus' training configurations unless they say otherwise
+    (cursus/steps/configs; TrainingHandler.get_inputs).
+    """
+    unmounted = dict.fromkeys(contract.unmounted_inputs, "its contract's skip_inputs names it")
+    if contract.kind is StepKind.TRAINING and config is not None and config.values.get(_SKIP, True):
+        said = "is true" if _SKIP in config.values else "is true unless it says otherwise"
+        unmounted[_HYPERPARAMETERS] = f"its configuration's {_SKIP} {said}, and the script has its own"
+    return unmounted
 
 
 def why_skipped(contract: ScriptContract, step: StepConfiguration, defaults: PipelineDefaults) -> str | None:

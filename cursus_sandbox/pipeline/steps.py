@@ -45,7 +45,13 @@ def planned_step(
     problems = [*_unknown_channels(name, contract, step), *_misplaced(name, contract, step)]
     skip = why_skipped(contract, step, defaults)
     inputs = StepInputs(
-        name, pipeline=pipeline, contracts=contracts, depends_on=depends_on, lenient=lenient, unfed=unfed
+        name,
+        pipeline=pipeline,
+        contracts=contracts,
+        depends_on=depends_on,
+        config=config,
+        lenient=lenient,
+        unfed=unfed,
     )
     settings, missing = environment(name, contract, step, defaults, config)
     notes = list(inputs.notes)

@@ -1,7 +1,8 @@
 """Train: boosted trees on the train split, stopped by the val split, scored on the test split.
 
-A SageMaker training job: its settings are the strings of `hyperparameters.json`, on top of the optional file of the
-`hyperparameters_s3_uri` channel. Those named in `SETTINGS` are this script's own; every other one goes to XGBoost.
+A SageMaker training job: its settings are the strings of `hyperparameters.json`, on top of the optional file of that
+name in the `hyperparameters_s3_uri` channel. Those named in `SETTINGS` are this script's own; every other one goes to
+XGBoost.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 INPUT_PATHS = {
     "input_path": "/opt/ml/input/data",
-    "hyperparameters_s3_uri": "/opt/ml/code/hyperparams/hyperparameters.json",
+    "hyperparameters_s3_uri": "/opt/ml/input/data/hyperparameters_s3_uri",
     "model_artifacts_input": "/opt/ml/input/data/model_artifacts_input",
 }
 OUTPUT_PATHS = {"model_output": "/opt/ml/model", "evaluation_output": "/opt/ml/output/data"}
@@ -120,7 +121,8 @@ def main(
     job_args: argparse.Namespace | None = None,
 ) -> dict[str, float]:
     """Write the model, and to the evaluation output the scored val and test splits; give their metrics."""
-    hp = hyperparameters(input_paths.get("hyperparameters_s3_uri"), input_paths.get("hyperparameters"))
+    channel = input_paths.get("hyperparameters_s3_uri")
+    hp = hyperparameters(channel and f"{channel}/hyperparameters.json", input_paths.get("hyperparameters"))
     label, source = hp["label_name"], Path(input_paths["input_path"])
     tables, suffix = {}, ""
     for split in SPLITS:

@@ -312,6 +312,55 @@ def test_training_fan_out(channel, fields, parts):
     assert bound.mounts()[0] == (bound.path / parts[0], f"rows/{parts[0]}")
 
 
+@pytest.mark.parametrize(
+    ("channel", "port", "shows"),
+    [
+        ("tuned", "/opt/ml/code/hyperparams/hyperparameters.json", ["/opt/ml/input/data/tuned <- x"]),
+        ("tuned", "/opt/ml/input/data/deep/file.json", ["/opt/ml/input/data/deep <- x"]),
+        ("graph", {"path": "/opt/ml/code/g", "channels": ["nodes"]}, ["/opt/ml/input/data/nodes <- x/nodes"]),
+        (
+            "input_path",
+            "/opt/ml/input/data/rows",
+            [f"/opt/ml/input/data/{one} <- x/{one}" for one in ("train", "val", "test")],
+        ),
+    ],
+)
+def test_inputs_of_a_training_job_are_channels(channel, port, shows):
+    """Wherever its contract puts it, a training input is a channel, as Cursus names it; elsewhere nothing can be.
+
+    Where that is another place than the contract's, a note says so.
+    """
+    step = contract("Fit", {channel: port}, sagemaker_step_type="Training")
+    planned = plan({"Fit": {"inputs": {channel: "./x"}}}, [step]).steps[0]
+    assert [f"{path} <- {source}" for path, source in planned.inputs[0].mounts()] == shows
+    moved = f"input 'tuned' is at {shows[0].partition(' ')[0]}: a training job's inputs are channels"
+    assert [note.partition(";")[0] for note in planned.notes] == ([moved] if channel == "tuned" else [])
+
+
+@pytest.mark.parametrize(
+    ("values", "verb", "why"),
+    [
+        ({"skip_hyperparameters_s3_uri": True}, "Training", "is true"),
+        ({}, "Training", "is true unless it says otherwise"),
+        ({"skip_hyperparameters_s3_uri": False}, "Training", None),
+        ({"skip_hyperparameters_s3_uri": True}, "Processing", None),
+        (None, "Training", None),
+    ],
+)
+def test_hyperparameters_that_a_configuration_skips(values, verb, why):
+    """A configuration keeps the file of hyperparameters from becoming a channel, as all of Cursus' do by default."""
+    fit = contract("Fit", {"hyperparameters_s3_uri?": f"{IN}/h"}, sagemaker_step_type=verb)
+    resolver = Resolver(
+        pipeline({"Fit": {"inputs": {"hyperparameters_s3_uri": "./h.json"}}}),
+        contracts={"Fit": fit},
+        available_configs=None if values is None else {"Fit": values},
+    )
+    step = resolver.create_execution_plan().steps[0]
+    assert [one.channel for one in step.inputs] == ([] if why else ["hyperparameters_s3_uri"])
+    said = f"its configuration's skip_hyperparameters_s3_uri {why}, and the script has its own"
+    assert (f"input 'hyperparameters_s3_uri' is not mounted: {said}" in step.notes) is bool(why)
+
+
 def test_training_input_without_channels():
     """Any other training input at /opt/ml/input/data is the channel of its own name."""
     step = contract("Fit", {"rows": "/opt/ml/input/data"}, sagemaker_step_type="Training")
