@@ -1,4 +1,4 @@
-"""What a step is told: environment, job arguments, hyperparameters.
+"""What a step is told: environment, job arguments, hyperparameters, and of its records if it is a transform.
 
 Each comes from the step's contract, from its Cursus configuration where there is one, and from the document.
 """
@@ -8,13 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from pydantic import ValidationError
+
 from cursus_sandbox.errors import Problem, did_you_mean
-from cursus_sandbox.pipeline.contract import ScriptContract
+from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
 from cursus_sandbox.pipeline.cursus_config import EffectiveConfig
 from cursus_sandbox.pipeline.dag import Encoding, PipelineDefaults, StepConfiguration
 from cursus_sandbox.pipeline.derivation import as_text, derived_environment
 from cursus_sandbox.pipeline.plan import Setting
 from cursus_sandbox.pipeline.secrets import Handed
+from cursus_sandbox.pipeline.transform import TransformSettings
+
+# Of a Transform step's configuration: what its job is told of records, and what isn't done here; Cursus' defaults.
+_RECORDS = {"content_type": "text/csv", "accept": "text/csv", "split_type": "Line", "assemble_with": "Line"}
+_DATA_PROCESSING = {"input_filter": "$[1:]", "join_source": "Input", "output_filter": "$[-1]"}
 
 
 def environment(
@@ -88,6 +95,36 @@ def arguments(
 
 def _configured(config: EffectiveConfig | None, name: str) -> str | None:
     return as_text(config.values.get(name)) if config else None
+
+
+def transform_settings(
+    contract: ScriptContract, step: StepConfiguration, config: EffectiveConfig | None = None
+) -> tuple[TransformSettings | None, list[Problem], list[str]]:
+    """What a Transform step is told about its records, what is wrong with that, and what is worth a look.
+
+    The document's `transform` over what the configuration says, and that over the defaults of Cursus' own class
+    (cursus/steps/configs/config_batch_transform_step.py). Of another kind of step None.
+    """
+    if contract.kind is not StepKind.TRANSFORM:
+        return None, [], []
+    said = step.transform.model_dump(exclude_unset=True) if step.transform else {}
+    if config is None:
+        return TransformSettings.model_validate(said), [], []
+    values = {**_RECORDS, **_DATA_PROCESSING, **config.values}
+    undone = [f"{key}={values[key]}" for key in _DATA_PROCESSING if values[key] not in (None, "", "$", "None")]
+    whole = "the model gets whole records, and its answers are kept as they are"
+    notes = [f"DataProcessing is not done here ({', '.join(undone)}): {whole}"] if undone else []
+    try:
+        configured = {key: values[key] for key in _RECORDS}
+        return TransformSettings.model_validate({**configured, **said}), [], notes
+    except ValidationError as error:
+        problems = []
+        for one in error.errors(include_url=False):
+            key = str(next(iter(one["loc"]), "transform"))
+            what = f"the configuration '{config.key}', {key}: {one['msg'].removeprefix('Value error, ')}"
+            hint = "The step's own  transform:  goes before it."
+            problems.append(Problem(what, ("config", "configuration", "specific", config.key, key), hint))
+        return None, problems, notes
 
 
 def hyperparameters(step: StepConfiguration) -> dict[str, str]:

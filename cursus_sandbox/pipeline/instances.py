@@ -15,6 +15,7 @@ from cursus_sandbox.pipeline.plan import PlannedStep
 
 _MIB, _GIB = 1024**2, 1024**3
 _MOST = 100  # ClusterConfig.InstanceCount, ResourceConfig.InstanceCount
+_VERBS = {StepKind.TRAINING: "training", StepKind.TRANSFORM: "transform"}
 _LARGEST = 16_384  # GB: ClusterConfig.VolumeSizeInGB
 
 # Of these families a `large` has 2 virtual processors, an `xlarge` 4, an `Nxlarge` 4 N; here is the GiB of each one.
@@ -131,7 +132,7 @@ def _of_type(name: str, own: Mapping[str, Resources]) -> Resources | None:
 def _configured(kind: StepKind, config: EffectiveConfig | None) -> tuple[str | None, int | None, int | None]:
     """Type and number of instances and the size of their disks, as Cursus' builders take them from a configuration."""
     values = config.values if config else {}
-    verb = "training" if kind is StepKind.TRAINING else "processing"
+    verb = _VERBS.get(kind, "processing")
     types = [f"{verb}_instance_type"]
     if verb == "processing":
         size = "large" if values.get("use_large_processing_instance") is True else "small"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cursus_sandbox.errors import Problem, did_you_mean
 from cursus_sandbox.pipeline.config_assignment import Assigned
-from cursus_sandbox.pipeline.configuration import arguments, environment, hyperparameters
+from cursus_sandbox.pipeline.configuration import arguments, environment, hyperparameters, transform_settings
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
 from cursus_sandbox.pipeline.dag import Pipeline, Start, StepConfiguration, UploadMode
 from cursus_sandbox.pipeline.inputs import Contracts, StepInputs, refined, why_skipped
@@ -15,7 +15,6 @@ from cursus_sandbox.pipeline.limits import GRACE, RUNTIME, configured_runtime
 from cursus_sandbox.pipeline.plan import PlannedOutput, PlannedStep
 from cursus_sandbox.pipeline.retries import retries_of
 from cursus_sandbox.pipeline.source import Unfed
-from cursus_sandbox.pipeline.transform import TransformSettings
 
 _READ_BY = {
     "transform": (StepKind.TRANSFORM, "Transform"),
@@ -54,13 +53,17 @@ def planned_step(
         unfed=unfed,
     )
     settings, missing = environment(name, contract, step, defaults, config)
+    transform, unreadable, untransformed = transform_settings(contract, step, config)
     notes = list(inputs.notes)
     if skip is None:
-        problems += inputs.problems + missing
+        problems += inputs.problems + missing + unreadable
+        notes += untransformed
         notes += assigned.notes(contract.step_type, settings) if assigned else ()
     on = instances(step, defaults, contract.kind, config)
     if skip is None:
         notes += on.notes
+        if contract.kind is StepKind.TRANSFORM and on.count > 1:
+            notes.append(f"{on.count} instances are asked for: here one host answers all records")
         continuous = [channel for channel, mode in step.upload_mode.items() if mode is UploadMode.CONTINUOUS]
         notes += [f"output '{one}' is uploaded at the end, not while it runs (S3UploadMode)" for one in continuous]
     entry_point = step.entry_point or contract.entry_point
@@ -110,7 +113,7 @@ def planned_step(
         pip_shim=next((one for one in (step.pip_shim, defaults.pip_shim) if one is not None), True),
         user=step.user or defaults.user,
         cache=step.cache,
-        transform=step.transform or TransformSettings() if contract.kind is StepKind.TRANSFORM else None,
+        transform=transform,
     )
     return planned, problems
 

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
-from small import LOAD, contract, plan, problems
+from small import LOAD, contract, pipeline, plan, problems
 
+from cursus_sandbox.errors import DocumentError
+from cursus_sandbox.pipeline.resolver import Resolver
 from cursus_sandbox.pipeline.values import WrittenFloat, WrittenInt
 
 FLAGS = [
@@ -187,6 +189,70 @@ def test_what_a_step_never_reads(verb, said, reader):
 def test_nothing_to_read():
     """Where nothing is said, nothing is misplaced."""
     assert problems({"Load": {"hyperparameters": {}, "transform": None}}, [LOAD]) == []
+
+
+def transforming(values, **step):
+    """A Transform step with a configuration."""
+    return Resolver(
+        pipeline({"Score": {"entry_point": "serve.py", **step}}),
+        contracts={"Score": contract("Score", sagemaker_step_type="Transform")},
+        available_configs={"Score": values},
+    ).create_execution_plan()
+
+
+LINES = {"content_type": "text/csv", "accept": "text/csv", "split_type": "Line", "assemble_with": "Line"}
+WHOLE = {"input_filter": None, "join_source": None, "output_filter": "$"}
+
+
+@pytest.mark.parametrize(
+    ("values", "step", "told"),
+    [
+        (WHOLE, {}, LINES),
+        (WHOLE | {"content_type": "application/json"}, {}, LINES | {"content_type": "application/json"}),
+        (
+            WHOLE | {"split_type": "None", "assemble_with": None},
+            {},
+            LINES | {"split_type": "None", "assemble_with": "None"},
+        ),
+        (
+            WHOLE | {"accept": "a/b"},
+            {"transform": {"accept": "c/d", "max_payload_in_mb": 1}},
+            LINES | {"accept": "c/d", "max_payload_in_mb": 1},
+        ),
+    ],
+)
+def test_a_configuration_says_how_records_are_sent(values, step, told):
+    """What a Transform step's configuration says counts, below it Cursus' defaults, above it the document."""
+    planned = transforming(values, **step).steps[0]
+    assert planned.transform.model_dump(mode="json", exclude_unset=True) == told
+    assert planned.notes == ()
+
+
+def test_without_a_configuration_records_are_sent_as_the_document_says():
+    """Cursus' defaults are those of its configurations: without one, the container and the platform decide."""
+    score = contract("Score", sagemaker_step_type="Transform")
+    planned = plan({"Score": {"transform": {"accept": "a/b"}}}, [score]).steps[0]
+    assert planned.transform.model_dump(mode="json", exclude_unset=True) == {"accept": "a/b"}
+
+
+def test_data_processing_is_noted():
+    """Filters and joins of a configuration, also Cursus' own where it says nothing of them, are not done, and noted."""
+    [note] = transforming({"output_filter": "$[0]"}).notes
+    assert note == (
+        "Score: DataProcessing is not done here (input_filter=$[1:], join_source=Input, output_filter=$[0]): the model "
+        "gets whole records, and its answers are kept as they are"
+    )
+
+
+def test_records_that_are_not_read_here():
+    """A configuration's setting that can't be is a problem at its place, and the document may put another over it."""
+    values = WHOLE | {"split_type": "RecordIO"}
+    with pytest.raises(DocumentError) as raised:
+        transforming(values)
+    [problem] = raised.value.problems
+    assert problem.at == ("config", "configuration", "specific", "Score", "split_type")
+    assert problem.what.startswith("the configuration 'Score', split_type: RecordIO records are not read here")
+    assert transforming(values, transform={"split_type": "Line"}).steps[0].transform.split_type == "Line"
 
 
 def test_defaults_and_steps():

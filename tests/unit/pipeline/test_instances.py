@@ -110,13 +110,26 @@ def test_an_unknown_type_sets_no_limits(name):
             "Processing",
             ("ml.c5.xlarge", 1),
         ),
+        (
+            {"transform_instance_type": "ml.m5.large", "transform_instance_count": 2, "processing_instance_count": 3},
+            "Transform",
+            ("ml.m5.large", 2),
+        ),
         ({"processing_instance_type_small": None, "processing_instance_count": True}, "Processing", (None, 1)),
     ],
 )
 def test_a_configuration_says_which(values, kind, expected):
-    """Cursus' small or large type of a processing step and the type of a training step, each with its number."""
+    """Cursus' small or large type of a processing step, a training step's and a transform's, each with its number."""
     step = configured(values, kind)
     assert (step.instance_type, step.instance_count) == expected
+
+
+def test_a_transform_has_one_host():
+    """The objects of a transform that asks for several instances are all answered by one, and a note says so."""
+    assert (
+        configured({"transform_instance_count": 2}, "Transform").notes[-1]
+        == "2 instances are asked for: here one host answers all records"
+    )
 
 
 @pytest.mark.parametrize(
