@@ -82,6 +82,11 @@ class _Registry(_Cursus):
     config_class: str | None = None
 
 
+class _Compute(_Cursus):
+    kind: str | None = None
+    sdk_class: str | None = None
+
+
 class _Patterns(_Cursus):
     step_assembly: str | None = None
 
@@ -99,6 +104,7 @@ class Interface(_Cursus):
     step_type: StepName
     node_type: str | None = None
     registry: _Registry | None = None
+    compute: _Compute | None = None
     contract: _ContractSection
     spec: _Spec | None = None
     patterns: _Patterns | None = None

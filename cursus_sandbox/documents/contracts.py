@@ -131,7 +131,7 @@ def _no_mappings(tree: Tree) -> Iterator[Problem]:
     if tree.content.get("contract") is None:
         yield tree.problem("contract: this is required", hint="It says the paths of inputs and outputs.")
     bodies: list[Place] = [(), *(("variants", name) for name in section(tree.content, "variants"))]
-    places: list[Place] = [("registry",), ("variants",), *bodies[1:]]
+    places: list[Place] = [("registry",), ("compute",), ("variants",), *bodies[1:]]
     for body in bodies:
         places += [(*body, *part) for part in _PARTS]
         described = [(*body, "spec", name) for _, name in _DESCRIBED]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import shutil
 from collections.abc import Container, Mapping
@@ -13,6 +14,7 @@ from typing import assert_never
 from cursus_sandbox.amount import Amount
 from cursus_sandbox.errors import DocumentError, Problem
 from cursus_sandbox.inputs.manifests import listed
+from cursus_sandbox.pipeline.dag import Encoding
 from cursus_sandbox.pipeline.events import Observer, Progress
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
 from cursus_sandbox.pipeline.source import Located, S3Objects, Synthetic
@@ -148,7 +150,9 @@ def _made_up(step: PlannedStep, one: PlannedInput, source: Synthetic, folder: Pa
     """The folder, with data for the input in it: of each of its parts a table."""
     from cursus_sandbox.tables.synthetic import Recipe, write_table  # noqa: PLC0415 -- numpy, only where data are made
 
-    told = {name: setting.value for name, setting in step.environment.items()} | step.hyperparameters
+    told: dict[str, str] = {name: setting.value for name, setting in step.environment.items()}
+    for name, text in step.hyperparameters.items():
+        told[name] = str(json.loads(text)) if step.encoding is Encoding.JSON else text
     label = next((told[name] for name in _LABELS if name in told), None)
     key = next((told[name] for name in _KEYS if name in told), None)
     schema = one.table_schema or TableSchema()

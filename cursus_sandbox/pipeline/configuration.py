@@ -19,6 +19,11 @@ from cursus_sandbox.pipeline.plan import Setting
 from cursus_sandbox.pipeline.secrets import Handed
 from cursus_sandbox.pipeline.transform import TransformSettings
 
+# The SDK's estimators that are its Framework, which writes hyperparameters as JSON (sagemaker/estimator.py).
+_FRAMEWORKS = frozenset(
+    {"Chainer", "HuggingFace", "MXNet", "PyTorch", "RLEstimator", "SKLearn", "TensorFlow", "XGBoost"}
+)
+
 # Of a Transform step's configuration: what its job is told of records, and what isn't done here; Cursus' defaults.
 _RECORDS = {"content_type": "text/csv", "accept": "text/csv", "split_type": "Line", "assemble_with": "Line"}
 _DATA_PROCESSING = {"input_filter": "$[1:]", "join_source": "Input", "output_filter": "$[-1]"}
@@ -127,7 +132,13 @@ def transform_settings(
         return None, problems, notes
 
 
-def hyperparameters(step: StepConfiguration) -> dict[str, str]:
-    """Each value as the text that CreateTrainingJob takes: `str` of it, or JSON, whichever the step says."""
-    encoded = json.dumps if step.hyperparameter_encoding is Encoding.JSON else str
+def encoding(contract: ScriptContract, step: StepConfiguration) -> Encoding:
+    """How hyperparameters become text: the document's word, else as the class of the SDK does it that makes the job."""
+    by_class = Encoding.JSON if contract.sdk_class in _FRAMEWORKS else Encoding.PLAIN
+    return step.hyperparameter_encoding or by_class
+
+
+def hyperparameters(step: StepConfiguration, how: Encoding) -> dict[str, str]:
+    """Each value as the text that CreateTrainingJob takes: `str` of it, or JSON."""
+    encoded = json.dumps if how is Encoding.JSON else str
     return {key: encoded(value) for key, value in step.hyperparameters.items()}

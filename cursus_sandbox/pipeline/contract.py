@@ -109,9 +109,10 @@ class ScriptContract(_Tolerant):
 
     `variants` are what it is for certain job types, each a whole contract. `local_inputs` come from this machine, never
     from a step: each with the configuration's attribute that names it in Cursus. `unmounted_inputs` the script looks up
-    by itself. What is `delegated` runs in an SDK of Cursus'. `file` is where the contract was found, and `field_lines`
-    the line of each field of the schema of a channel (`("inputs", "data")`), `like_lines` of the `like` in one, `slips`
-    what is likely misspelt in the file; a `generic` one stands for a contract that was not found.
+    by itself. What is `delegated` runs in an SDK of Cursus'; `sdk_class` is the class of SageMaker's SDK that makes the
+    job. `file` is where the contract was found, and `field_lines` the line of each field of the schema of a channel
+    (`("inputs", "data")`), `like_lines` of the `like` in one, `slips` what is likely misspelt in the file; a `generic`
+    one stands for a contract that was not found.
     """
 
     step_type: StepName
@@ -119,6 +120,7 @@ class ScriptContract(_Tolerant):
     sagemaker_step_type: str = "Processing"
     delegated: bool = False
     config_class: Text | None = None
+    sdk_class: Text | None = None
     entry_point: EntryPoint | None = None
     source_dir: bool = False
     inputs: dict[ChannelName, InputChannel] = Field(default_factory=dict)

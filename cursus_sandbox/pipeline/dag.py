@@ -126,7 +126,7 @@ class StepConfiguration(_Ours):
     entry_point: EntryPoint | None = None
     start: Start | None = None
     hyperparameters: dict[Text, Annotated[Any, BeforeValidator(_hyperparameter)]] = Field(default_factory=dict)
-    hyperparameter_encoding: Encoding = Encoding.PLAIN
+    hyperparameter_encoding: Encoding | None = None
     timeout: Duration | None = None
     grace: Duration | None = None
     retries: Retried = 0

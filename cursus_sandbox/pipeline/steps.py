@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cursus_sandbox.errors import Problem, did_you_mean
 from cursus_sandbox.pipeline.config_assignment import Assigned
-from cursus_sandbox.pipeline.configuration import arguments, environment, hyperparameters, transform_settings
+from cursus_sandbox.pipeline.configuration import arguments, encoding, environment, hyperparameters, transform_settings
 from cursus_sandbox.pipeline.contract import ScriptContract, StepKind
 from cursus_sandbox.pipeline.dag import Pipeline, Start, StepConfiguration, UploadMode
 from cursus_sandbox.pipeline.inputs import Contracts, StepInputs, refined, why_skipped
@@ -95,8 +95,8 @@ def planned_step(
         entry_point=entry_point,
         start=step.start or (Start.SCRIPT if entry_point else Start.IMAGE),
         arguments=arguments(contract, step, job_type, config),
-        hyperparameters=hyperparameters(step),
-        encoding=step.hyperparameter_encoding,
+        hyperparameters=hyperparameters(step, how := encoding(contract, step)),
+        encoding=how,
         environment=settings,
         secrets=defaults.secrets | step.secrets,
         timeout=step.timeout or defaults.timeout or configured_runtime(config) or RUNTIME,

@@ -1,5 +1,7 @@
 """Runs on data that nobody has: made up from the schemas, on every engine."""
 
+import tarfile
+
 import pytest
 from small_pipeline import succeeded
 
@@ -58,6 +60,25 @@ say(f"{codes('rows/train/part-0.csv') == codes('rows/val/part-0.csv') == codes('
     small.step("first", script, inputs=asked)
     result = succeeded(small.run(data_source=Synthetic(rows=50)))
     assert (result.step_results["first"].outputs["out"] / "said").read_text() == "True"
+
+
+def test_the_label_that_a_hyperparameter_names(small):
+    """The label that a training step's hyperparameters name is known, however they are written."""
+    a, late = {"name": "a", "type": "number"}, {"name": "late", "type": "integer"}
+    rows = {"path": "/opt/ml/input/data/rows", "required": True, "schema": {"glob": "*.csv", "fields": [a, late]}}
+    model = {"model": {"path": "/opt/ml/model"}}
+    script = "(ML / 'model/rows.csv').write_text((ML / 'input/data/rows/part-0.csv').read_text())"
+    for name, how in (("plain", "plain"), ("json", "json")):
+        told = {"hyperparameters": {"label_name": "late"}, "hyperparameter_encoding": how}
+        small.step(name, script, inputs={"rows": rows}, outputs=model, kind="Training", **told)
+    small.step("unsaid", script, inputs={"rows": rows}, outputs=model, kind="Training")
+    result = succeeded(small.run(data_source=Synthetic(rows=50)))
+    labels = {}
+    for name, step in result.step_results.items():
+        with tarfile.open(step.outputs["model"] / "model.tar.gz") as archive:
+            lines = archive.extractfile("rows.csv").read().decode().splitlines()[1:]
+        labels[name] = {line.split(",")[1] for line in lines}
+    assert labels["plain"] == labels["json"] == {"0", "1"} != labels["unsaid"]
 
 
 def test_an_unknown_data_source(small):

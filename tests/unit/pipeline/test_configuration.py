@@ -167,6 +167,25 @@ def test_hyperparameters():
 
 
 @pytest.mark.parametrize(
+    ("sdk_class", "said", "written"),
+    [
+        (None, None, ("plain", "True")),
+        ("XGBoost", None, ("json", "true")),
+        ("PyTorch", None, ("json", "true")),
+        ("SKLearn", None, ("json", "true")),
+        ("Estimator", None, ("plain", "True")),
+        ("XGBoost", "plain", ("plain", "True")),
+        (None, "json", ("json", "true")),
+    ],
+)
+def test_the_encoding_is_the_sdk_s(sdk_class, said, written):
+    """Hyperparameters are written as the SDK's class does it that the contract names, unless the step says how."""
+    fit = contract("Fit", sagemaker_step_type="Training", sdk_class=sdk_class)
+    step = plan({"Fit": {"hyperparameters": {"flag": True}, "hyperparameter_encoding": said}}, [fit]).steps[0]
+    assert (step.encoding, step.hyperparameters["flag"]) == written
+
+
+@pytest.mark.parametrize(
     ("verb", "said", "reader"),
     [
         ("Processing", {"hyperparameters": {"a": 1}}, "Training"),

@@ -69,6 +69,7 @@ def test_fields_of_a_cursus_tree():
         "step_type": "Score",
         "node_type": "internal",
         "registry": {"sagemaker_step_type": "Processing", "description": "…"},
+        "compute": {"kind": "framework", "sdk_class": "SKLearn"},
         "contract": {
             "entry_point": "score.py",
             "source_dir": True,
@@ -86,6 +87,7 @@ def test_fields_of_a_cursus_tree():
     }
     read = contract("Score", **{key: value for key, value in contract_fields(tree).items() if key != "step_type"})
     assert (read.kind, read.entry_point, read.source_dir) == (StepKind.PROCESSING, "score.py", True)
+    assert read.sdk_class == "SKLearn"
     assert read.inputs["model"].compatible_sources == ("Train",)
     assert read.outputs["scores"].aliases == ("rows",)
     assert (read.required_env_vars, read.optional_env_vars) == (("KEY",), {"MODE": "fast"})
