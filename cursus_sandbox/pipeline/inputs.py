@@ -13,7 +13,8 @@ from cursus_sandbox.pipeline.source import Located, S3Objects, S3Settings, Sourc
 from cursus_sandbox.pipeline.wiring import Wiring, outputs_of, wirings
 from cursus_sandbox.tables.schema import TableSchema, merged
 
-_SOURCE_DIR = "inference_scripts_source"  # PackageConfig: the source folder, if nothing else is configured
+# PackageConfig: the source folder, unless inference_scripts_dir is another.
+_SOURCE_DIR, _SCRIPTS = "inference_scripts_source", "inference_scripts_dir"
 _HYPERPARAMETERS, _SKIP = "hyperparameters_s3_uri", "skip_hyperparameters_s3_uri"
 
 Contracts = Mapping[str, tuple[ScriptContract, str | None]]  # each step's contract and job type
@@ -38,6 +39,7 @@ class StepInputs:
         self.notes: list[str] = []
         self._name = name
         self._pipeline = pipeline
+        self._config = config
         self._lenient = lenient
         self._unfed = unfed
         self._is_first = not depends_on
@@ -123,20 +125,25 @@ class StepInputs:
         return None
 
     def _take_local(self, channel: str) -> None:
-        """Bind, or ask for, an input that Cursus takes from the configuration: no step before it can feed it."""
-        if not self._contract.inputs[channel].required:
-            self._fed_from_outside(channel)
-            return
+        """Bind, or ask for, an input that Cursus takes from the configuration: no step before it can feed it.
+
+        Cursus always mounts it, required or not (ProcessingHandler.get_inputs).
+        """
         named = self._contract.local_inputs[channel]
         folder = self._step.source_dir or self._pipeline.defaults.source_dir
         if named == _SOURCE_DIR and folder is not None:
-            self.notes.append(f"input '{channel}' is the source folder, as it is in Cursus unless it says otherwise")
+            other = self._config.values.get(_SCRIPTS) if self._config else None
+            unless = f"not {_SCRIPTS}, {other}: paths of a configuration aren't read" if other else ""
+            why = unless or "as it is in Cursus unless it says otherwise"
+            self.notes.append(f"input '{channel}' is the source folder, {why}")
             self._bind(channel, Located(path=folder), Wiring(), reason=f"the configuration's {named}")
-            return
-        if self._fed_from_outside(channel):
-            return
-        what = f"Cursus takes it from the configuration ({named}), never from a step"
-        self._refuse(channel, what, f"Bind it:  inputs: {{{channel}: ./folder}}")
+        elif not self._fed_from_outside(channel):
+            what = f"Cursus takes it from the configuration ({named}), never from a step"
+            bind = f"Bind it:  inputs: {{{channel}: ./folder}}"
+            if self._contract.inputs[channel].required:
+                self._refuse(channel, what, bind)
+            else:
+                self.notes.append(f"input '{channel}' stays unbound, which it never is in AWS: {what}. {bind}")
 
     def _bind(self, channel: str, source: Source, wired: Wiring, reason: str = "pinned") -> None:
         contract, port = self._contract, self._contract.inputs[channel]

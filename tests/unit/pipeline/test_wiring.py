@@ -197,16 +197,42 @@ def test_local_inputs_without_a_prefix():
         Resolver(pipeline({"Read": {}}), contracts={"Read": reader}, unfed=S3Settings()).create_execution_plan()
 
 
-def test_the_source_folder_as_an_input():
-    """The inference scripts are the source folder, as in Cursus, where there is one and they are required."""
-    local = {"scripts": "inference_scripts_source"}
-    reader = contract("Read", {"scripts": f"{IN}/script"}, local_inputs=local)
+@pytest.mark.parametrize("name", ["scripts", "scripts?"])
+def test_the_source_folder_as_an_input(name):
+    """The inference scripts are the source folder, as in Cursus, where there is one, required or not."""
+    reader = contract("Read", {name: f"{IN}/script"}, local_inputs={"scripts": "inference_scripts_source"})
     made = plan({"Read": {}}, [reader], source_dir="code")
     assert inputs_of(made, "Read") == {"scripts": ("code", "the configuration's inference_scripts_source")}
     assert made.notes == ("Read: input 'scripts' is the source folder, as it is in Cursus unless it says otherwise",)
-    assert len(problems({"Read": {}}, [reader])) == 1
+    made = plan({"Read": {"inputs": {"scripts": "./mine"}}}, [reader], source_dir="code")
+    assert (inputs_of(made, "Read"), made.notes) == ({"scripts": ("mine", "pinned")}, ())
+
+
+def test_another_folder_of_inference_scripts():
+    """A folder that the configuration names is on another machine: the note says that it isn't read."""
+    reader = contract("Read", {"scripts?": f"{IN}/script"}, local_inputs={"scripts": "inference_scripts_source"})
+    made = Resolver(
+        pipeline({"Read": {}}, source_dir="code"),
+        contracts={"Read": reader},
+        available_configs={"Read": {"inference_scripts_dir": "dockers/inference"}},
+    ).create_execution_plan()
+    assert inputs_of(made, "Read")["scripts"][0] == "code"
+    why = "not inference_scripts_dir, dockers/inference: paths of a configuration aren't read"
+    assert made.notes == (f"Read: input 'scripts' is the source folder, {why}",)
+
+
+def test_a_local_input_that_nothing_brings():
+    """Cursus always mounts such an input: a required one is asked for, and of an optional one a note tells."""
+    local = {"scripts": "inference_scripts_source"}
+    (problem,) = problems({"Read": {}}, [contract("Read", {"scripts": f"{IN}/script"}, local_inputs=local)])
+    assert problem.at == ("steps", "Read", "inputs", "scripts")
     optional = contract("Read", {"scripts?": f"{IN}/script"}, local_inputs=local)
-    assert inputs_of(plan({"Read": {}}, [optional], source_dir="code"), "Read") == {}
+    [step] = plan({"Read": {}}, [optional]).steps
+    why = "Cursus takes it from the configuration (inference_scripts_source), never from a step"
+    assert (step.inputs, step.notes) == (
+        (),
+        (f"input 'scripts' stays unbound, which it never is in AWS: {why}. Bind it:  inputs: {{scripts: ./folder}}",),
+    )
 
 
 def test_skipped_inputs_are_not_mounted():
