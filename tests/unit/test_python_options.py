@@ -84,7 +84,10 @@ def test_numbers_that_can_not_be(document, tmp_path, options, said):
     ("options", "said"),
     [
         ({"keep": 0}, "keep: a whole number of at least 1 is meant here, not 0"),
-        ({"older_than": "soon"}, "older_than: a duration looks like 90, 15m or 2h, is more than 0 and at most a year, not 'soon'"),
+        (
+            {"older_than": "soon"},
+            "older_than: a duration looks like 90, 15m or 2h, is more than 0 and at most a year, not 'soon'",
+        ),
         ({"max_size": "x"}, "max_size: a size looks like 512m or 2g, not 'x'"),
     ],
 )
