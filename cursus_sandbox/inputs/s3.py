@@ -87,9 +87,15 @@ def unfit(objects: Sequence[StoredObject]) -> str | None:
     return f"s3://{clash.path} and s3://{folders[clash.name].path} can't both be files of a folder" if clash else None
 
 
+def taken(listings: Sequence[Listing]) -> list[StoredObject]:
+    """The objects that are taken, each once, though several sources have it."""
+    return [*{(endpoint_of(one.source), each.path): each for one in listings for each in one.taken}.values()]
+
+
 def absent(listings: Sequence[Listing], folder: Path) -> int:
     """How many bytes of the objects that are taken were never brought to this folder."""
-    return sum(one.stored.size for one in _downloads(listings, folder) if not one.home.exists())
+    once = {one.home: one for one in _downloads(listings, folder)}
+    return sum(one.stored.size for home, one in once.items() if not home.exists())
 
 
 def fetched(
@@ -97,7 +103,8 @@ def fetched(
 ) -> dict[S3Objects, dict[str, Path]]:
     """A copy of every object that is taken, by its name, below a folder that one process uses at a time.
 
-    `heard` is told of the bytes as they arrive, and of those that were here, from several threads.
+    An object of several sources is brought once. `heard` is told of the bytes as they arrive, and of those that were
+    here, from several threads.
     S3Error where an object can't be brought, MachineError where the disk has no room.
     """
     downloads = _downloads(listings, folder)
@@ -112,7 +119,8 @@ def fetched(
     stopping = threading.Event()
     # No other file system is made from here on: that would wait, inside of pyarrow, for all reading to end.
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="s3") as threads:
-        by_home = {one.home: threads.submit(one.fetch, stopping, heard) for one in downloads}
+        once = {one.home: one for one in downloads}
+        by_home = {home: threads.submit(one.fetch, stopping, heard) for home, one in once.items()}
         try:
             for one in downloads:
                 files[one.listing.source][one.stored.name] = by_home[one.home].result()
@@ -154,6 +162,10 @@ class _Download:
                 continue
             if broken:
                 raise refusal(self.listing.source, broken) from broken
+            if (there := part.stat().st_size) != size:
+                part.unlink()
+                what = f"s3://{self.stored.path} has {size:,} bytes, and {there:,} arrived"
+                raise S3Error(what, hint="Nothing of it is kept. Run it again.")
             part.replace(file)
             _sync(self.home)
             for other in self.home.iterdir():

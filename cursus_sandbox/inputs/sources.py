@@ -49,7 +49,7 @@ def fetch(plan: PipelineExecutionPlan, chosen: Container[str], folder: Path, tel
     }
     if not readers:
         return Fetched()
-    from cursus_sandbox.inputs.s3 import absent, fetched, listing  # noqa: PLC0415 -- where there is something to fetch
+    from cursus_sandbox.inputs.s3 import absent, fetched, listing, taken  # noqa: PLC0415 -- where there is any to fetch
     from cursus_sandbox.inputs.s3_access import NoSuchObjectsError  # noqa: PLC0415
 
     listings, problems = [], []
@@ -63,11 +63,11 @@ def fetch(plan: PipelineExecutionPlan, chosen: Container[str], folder: Path, tel
     if problems:
         raise DocumentError(problems)
     notes = [f"{':'.join(readers[one.source])} is {one.note}" for one in listings if one.note]
-    taken = [each.size for one in listings for each in one.taken]
-    what = f"fetching {len(taken):,} objects from S3"
-    tell(Progress(what=what, done=0, total=sum(taken), in_bytes=True))
+    sizes = [one.size for one in taken(listings)]
+    what = f"fetching {len(sizes):,} objects from S3"
+    tell(Progress(what=what, done=0, total=sum(sizes), in_bytes=True))
     new = absent(listings, folder)
-    return Fetched(fetched(listings, folder, Amount(tell, what, total=sum(taken)).add), new, tuple(notes))
+    return Fetched(fetched(listings, folder, Amount(tell, what, total=sum(sizes)).add), new, tuple(notes))
 
 
 def brought(
