@@ -28,7 +28,7 @@ _Stamp = tuple[str, int, int, int]
 class Ready:
     """A first attempt that is laid out: its job, what is on disk for it, and the job as the engine has prepared it.
 
-    `stamps` tell whether what was copied for it is still what it was.
+    `stamps` tell whether what was linked, copied or packed for it is still what it was.
     """
 
     folders: StepFolders
@@ -145,11 +145,17 @@ def without_absent_inputs(step: PlannedStep, sources: Mapping[str, Path]) -> Pla
 
 
 def _stamps(staging: Staging) -> frozenset[_Stamp]:
-    """What tells whether files that are copied for a step have changed."""
+    """What tells whether files that are linked, copied or packed for a step have changed.
+
+    What is named may be a link, and is the file it leads to; in a folder links stay links.
+    """
     found = []
-    for source, _ in (*staging.copies, *staging.archives):
-        paths = [source, *source.rglob("*")] if source.is_dir() else [source]
-        for path in paths:
-            status = path.lstat()
-            found.append((str(path), status.st_mtime_ns, status.st_size, status.st_ino))
+    for source, _ in (*staging.links, *staging.copies, *staging.archives):
+        found.append(_stamp(source, source.stat()))
+        if source.is_dir():
+            found += [_stamp(path, path.lstat()) for path in source.rglob("*")]
     return frozenset(found)
+
+
+def _stamp(path: Path, status: os.stat_result) -> _Stamp:
+    return str(path), status.st_mtime_ns, status.st_size, status.st_ino

@@ -154,6 +154,23 @@ def test_a_script_that_changes_while_its_container_waits(in_docker, gates):
     assert said(result.step_results["b"]) == "edited"
 
 
+def test_a_file_that_is_replaced_while_its_container_waits(in_docker, gates):
+    """A single file that a step reads is the one there is when it starts; what it left of that is what is kept."""
+    in_docker.write("ref.txt", "old")
+    in_docker.step("first", "say('0')")
+    in_docker.step("b", "say((IN / 'ref/ref.txt').read_text())", reads={"data": "first:out", "ref": "./ref.txt"})
+
+    def replaced(event: object) -> None:
+        if isinstance(event, StepEnded) and event.result.step == "first":
+            wait_for(lambda: "b" in containers(in_docker))
+            in_docker.write("ref.new", "new").rename(in_docker.folder / "ref.txt")
+
+    result = succeeded(in_docker.run(observer=replaced))
+    assert said(result.step_results["b"]) == "new"
+    again = succeeded(in_docker.run())
+    assert (statuses(again)["b"], said(again.step_results["b"])) == ("reused", "new")
+
+
 def test_an_optional_output_that_is_not_left(in_docker):
     """A step that was expected to read something runs without it, as if nothing had been expected."""
     in_docker.step("first", "say('0')", outputs={"out": {}, "more": {"required": False}})
