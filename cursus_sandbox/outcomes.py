@@ -92,7 +92,7 @@ class Outcomes:
                 makes_mounts=given.site.makes_mounts,
                 images=given.images,
                 python=given.site.python,
-                workspace=given.folder.path.parents[1],
+                workspace=given.folder.workspace,
                 secrets=fingerprints(given.secrets),
                 fetched=given.fetched,
             ),
@@ -187,7 +187,7 @@ class Outcomes:
         if isinstance(source, StepOutput):
             return self._output(source)
         folder = self._given.folder.path / "inputs" / step.name / one.channel
-        return brought(step, one, source, folder, fetched=self._given.fetched)
+        return brought(step, one, source, folder, fetched=self._given.fetched, workspace=self._given.folder.workspace)
 
     def _source_to_come(self, one: PlannedInput) -> Path | None:
         """Where an input's file or folder will be; None where it is still to be made."""

@@ -16,10 +16,10 @@ from functools import cache
 from pathlib import Path
 
 from cursus_sandbox import __version__
-from cursus_sandbox.inputs.sources import Fetched, named
+from cursus_sandbox.inputs.sources import Fetched, Files, laid_out, named
 from cursus_sandbox.pipeline.plan import PlannedInput, PlannedStep, step_as_json
 from cursus_sandbox.pipeline.source import Located, S3Objects, StepOutput, Synthetic
-from cursus_sandbox.runs.contents import Contents
+from cursus_sandbox.runs.contents import Contents, printable
 
 Ingredients = Mapping[str, Mapping[str, str]]
 
@@ -114,21 +114,29 @@ class Cook:
                 folder, left = self.left(one.source)
                 return _shortened({name: self.as_table(folder / name, content) for name, content in left.items()})
             case Located() | S3Objects():
-                found: dict[str, str] = {}
-                for name, path in named(one.source, self.around.fetched).items():
-                    whole = path.resolve()
-                    if path.is_dir():
-                        tree = self.contents.tree(whole, but_not=self.around.workspace, linked=linked)
-                        for inside, content in tree.items():
-                            found[f"{name}/{inside}".removeprefix("/")] = self.as_table(whole / inside, content)
-                    else:
-                        content = self.contents.file(whole, linked=linked).sha256
-                        found[name or path.name] = self.as_table(whole, content)
-                return _shortened(found)
+                files = named(one.source, self.around.fetched)
+                whole = files.get("")
+                read = self._whole(whole, linked=linked) if whole else self._named(files, linked=linked)
+                return _shortened(dict(read))
             case Synthetic():
                 # What is made depends on the channel's schema and on these, besides our version.
                 recipe = [one.source.model_dump(mode="json"), step.name, one.channel, step.hyperparameters]
                 return {"recipe": _digest(recipe)}
+
+    def _whole(self, path: Path, *, linked: bool) -> Iterator[tuple[str, str]]:
+        """What is in a file or folder that is read as it lies: links in it stay links."""
+        whole = path.resolve()
+        if not whole.is_dir():
+            yield path.name, self.as_table(whole, self.contents.file(whole, linked=linked).sha256)
+            return
+        for name, content in self.contents.tree(whole, but_not=self.around.workspace, linked=linked).items():
+            yield name, self.as_table(whole / name, content)
+
+    def _named(self, files: Files, *, linked: bool) -> Iterator[tuple[str, str]]:
+        """What is in files and folders that are laid out by their names."""
+        for name, file in laid_out(files, self.around.workspace):
+            content = "folder" if name.endswith("/") else self.contents.file(file, linked=linked).sha256
+            yield printable(name), self.as_table(file, content)
 
     def as_table(self, file: Path, content: str) -> str:
         """A file's content, or of a Parquet file its table's: what it is, not how it was written."""

@@ -6,7 +6,7 @@ import glob
 import json
 import os
 import shutil
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
@@ -14,6 +14,7 @@ from typing import assert_never
 from cursus_sandbox.amount import Amount
 from cursus_sandbox.errors import DocumentError, Problem
 from cursus_sandbox.inputs.manifests import listed
+from cursus_sandbox.leaves import leaves
 from cursus_sandbox.pipeline.dag import Encoding
 from cursus_sandbox.pipeline.events import Observer, Progress
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan, PlannedInput, PlannedStep
@@ -77,12 +78,13 @@ def brought(
     folder: Path,
     *,
     fetched: Fetched,
+    workspace: Path,
 ) -> Path:
     """The file or folder that an input reads: its own, or `folder`, with what is made for it."""
     if isinstance(source, Synthetic):
         return _made_up(step, one, source, folder)
     files = named(source, fetched)
-    return files[""].resolve() if "" in files else _linked(files, folder)
+    return files[""].resolve() if "" in files else _linked(files, folder, workspace)
 
 
 def at_once(source: Located | Synthetic | S3Objects, fetched: Fetched) -> Path | None:
@@ -122,28 +124,37 @@ def matches(source: Located) -> dict[str, Path]:
     return {name: source.path / name for name in sorted(found)}
 
 
-def _linked(files: Files, folder: Path) -> Path:
+def laid_out(files: Files, workspace: Path) -> Iterator[tuple[str, Path]]:
+    """Each file that shows, by its path, and where its bytes are; an empty folder by its path with a slash.
+
+    Folders are gone through, and links followed, but for those to what they lie in. The workspace is nobody's input.
+    """
+    for name, file in files.items():
+        whole = file.resolve()
+        if not whole.is_dir():
+            yield name, whole
+        elif whole != workspace.resolve():
+            for below, entry in leaves(whole, but_not=workspace, follow=True):
+                real = whole / below if entry is None else Path(entry.path)
+                yield f"{name}/{below}", real.resolve() if entry and entry.is_symlink() else real
+
+
+def _linked(files: Files, folder: Path, workspace: Path) -> Path:
     """The folder, with links to all the files in it, or copies where there can be no links."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, file in files.items():
-        _link(file.resolve(), folder / name)
+    for name, file in laid_out(files, workspace):
+        target = folder / name
+        if name.endswith("/"):
+            target.mkdir(parents=True, exist_ok=True)
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():  # `**` matches a folder and what is in it
+            continue
+        try:
+            os.link(file, target)
+        except OSError:  # another file system
+            shutil.copyfile(file, target)
     return folder
-
-
-def _link(source: Path, target: Path) -> None:
-    if source.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
-        for one in source.iterdir():
-            if not source.is_relative_to(inside := one.resolve()):  # a link to what it lies in
-                _link(inside, target / one.name)
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():  # `**` matches a folder and what is in it
-        return
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copyfile(source, target)
 
 
 def _made_up(step: PlannedStep, one: PlannedInput, source: Synthetic, folder: Path) -> Path:

@@ -12,13 +12,14 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cursus_sandbox import bytes_done
+from cursus_sandbox.leaves import leaves
 
 _CHUNK = 1 << 20
 _MOST_REMEMBERED = 200_000  # files
@@ -83,7 +84,8 @@ class Contents:
         found: dict[str, str] = {}
         if not root.is_dir():
             return {root.name: self.file(root, linked=linked).sha256} if root.exists() else found
-        for relative, entry in _entries(root, leave_out, but_not):
+        for name, entry in leaves(root, leave_out=leave_out, but_not=but_not):
+            relative = printable(name)
             if entry is None:
                 found[relative] = "folder"
             elif entry.is_symlink():
@@ -180,24 +182,6 @@ def this_boot() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return ""
-
-
-def _entries(
-    root: Path, leave_out: Collection[str], but_not: Path | None
-) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
-    """What lies below a folder and is no folder, by its path from there; of an empty folder its path alone."""
-    waiting = [("", os.fspath(root))]
-    while waiting:
-        prefix, folder = waiting.pop()
-        with os.scandir(folder) as scanned:
-            entries = sorted((entry for entry in scanned if entry.name not in leave_out), key=lambda entry: entry.name)
-        if not entries and prefix:
-            yield printable(prefix), None
-        for entry in entries:
-            if not entry.is_dir(follow_symlinks=False):
-                yield printable(f"{prefix}{entry.name}"), entry
-            elif but_not is None or entry.path != os.fspath(but_not):
-                waiting.append((f"{prefix}{entry.name}/", entry.path))
 
 
 def _remembered(memo: Path) -> tuple[dict[str, list[Any]], dict[str, str | None]]:

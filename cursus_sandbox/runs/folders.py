@@ -126,9 +126,14 @@ class RunFolder:
         return self.path.name
 
     @property
+    def workspace(self) -> Path:
+        """The folder of all runs, this one and others."""
+        return self.path.parents[1]
+
+    @property
     def checks(self) -> Path:
         """Where the workspace remembers data that were found well, for all of its runs."""
-        return self.path.parent.parent / "checks"
+        return self.workspace / "checks"
 
     def step(self, name: str) -> StepFolder:
         """The folder of a step, made if need be."""

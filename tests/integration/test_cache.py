@@ -133,6 +133,28 @@ def test_what_does_not_make_a_step_run_again(small, change):
     assert set(statuses(succeeded(small.run())).values()) == {"reused"}
 
 
+def test_what_a_link_in_a_matched_folder_leads_to(small):
+    """A pattern's folders are read with what links in them lead to: that counts by its content, as the step sees it."""
+    small.write("given/sub/rows.txt", "1")
+    (small.folder / "given/sub/out").symlink_to("../../outside")
+    (small.folder / "given/sub/file.txt").symlink_to("../../outside/rows.txt")
+    script = "say(str([file.read_text() for file in sorted((IN / 'data').rglob('*.txt'))]))"
+    small.step("one", script, reads={"data": "./given/*"})
+    for word in ("a", "b"):
+        small.write("outside/rows.txt", word)
+        assert said(succeeded(small.run()).step_results["one"]) == str([word, word, "1"])
+    assert statuses(succeeded(small.run())) == {"one": "reused"}
+
+
+def test_a_pattern_that_matches_the_workspace(small):
+    """The workspace is nobody's input: what `*` matches is read without it, and is the same run by run."""
+    small.write("given/rows.txt", "1")
+    small.workspace_folder = small.folder / "given/workspace"
+    small.step("one", "say(str(tree(IN / 'data')))", reads={"data": "./given/*"})
+    assert said(succeeded(small.run()).step_results["one"]) == "['rows.txt']"
+    assert statuses(succeeded(small.run())) == {"one": "reused"}
+
+
 def test_a_table_counts_by_what_is_in_it(small):
     """A Parquet file that is packed otherwise is the same input; one with another value is another."""
     table = pa.table({"x": range(5000), "y": [None, "a", "b", "c"] * 1250})

@@ -28,7 +28,6 @@ def files(tmp_path):
 @pytest.fixture
 def serves(files):
     """Whether what was got ready serves the step after something has happened."""
-
     runs = iter("123")
 
     def answer(happens) -> bool:
