@@ -95,18 +95,29 @@ class Cook:
         return found
 
     def _code(self, step: PlannedStep, *, linked: bool) -> Mapping[str, str]:
-        """The files that are the step's code: those that are shipped, and without a sandbox those it may import."""
+        """The files that are the step's code: those that are shipped, and without a sandbox those it may import.
+
+        Without a sandbox a script is read where it lies, and what links lead to with it.
+        """
         if step.source_dir is None or step.entry_point is None:
             return {}
+        sandbox = self.around.makes_mounts
+        script = step.source_dir / step.entry_point
+        alone = {step.entry_point: self.contents.file(script, linked=linked).sha256}
         if step.ships_source_dir:
-            return _shortened(
-                self.contents.tree(step.source_dir, leave_out=NOT_CODE, but_not=self.around.workspace, modes=True)
-            )
-        script = {step.entry_point: self.contents.file(step.source_dir / step.entry_point, linked=linked).sha256}
-        if self.around.makes_mounts:
-            return script
-        beside = self.contents.tree(step.source_dir, leave_out=NOT_CODE, but_not=self.around.workspace)
-        return _shortened({name: one for name, one in beside.items() if name.endswith(".py")} | script)
+            found = self._source(step.source_dir, follow=not sandbox)
+        else:
+            found = alone if sandbox else self._source(step.source_dir, follow=True, suffix=".py") | alone
+        if not sandbox and not (home := script.resolve().parent).is_relative_to(step.source_dir.resolve()):
+            beside = self._source(home, follow=True, suffix=".py")  # Python looks for modules there
+            found |= {str(home / name): content for name, content in beside.items()}
+        return _shortened(found)
+
+    def _source(self, folder: Path, *, follow: bool, suffix: str = "") -> dict[str, str]:
+        """What of a source folder is code."""
+        return self.contents.tree(
+            folder, leave_out=NOT_CODE, but_not=self.around.workspace, modes=not suffix, follow=follow, suffix=suffix
+        )
 
     def _files(self, step: PlannedStep, one: PlannedInput, *, linked: bool) -> Mapping[str, str]:
         match one.source:

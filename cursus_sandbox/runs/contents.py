@@ -74,26 +74,32 @@ class Contents:
         but_not: Path | None = None,
         modes: bool = False,
         linked: bool = False,
+        follow: bool = False,
+        suffix: str = "",
     ) -> dict[str, str]:
         """Each file below a folder, or a single file, and the SHA-256 of its content; nothing where there is nothing.
 
-        Links are not followed: they stand with what they lead to. Empty folders stand with a slash. `leave_out` are
-        names of files and folders that don't count, `but_not` is a folder that doesn't. With `modes` it counts whether
-        a file can be executed.
+        Links stand with what they lead to; with `follow` that is gone through and read, as far as it is there and not
+        what they lie in. Empty folders stand with a slash. `leave_out` are names of files and folders that don't count,
+        `but_not` is a folder that doesn't; names without the `suffix` don't. With `modes` it counts whether a file can
+        be executed.
         """
         found: dict[str, str] = {}
         if not root.is_dir():
             return {root.name: self.file(root, linked=linked).sha256} if root.exists() else found
-        for name, entry in leaves(root, leave_out=leave_out, but_not=but_not):
+        for name, entry in leaves(root, leave_out=leave_out, but_not=but_not, follow=follow):
+            if not name.endswith(suffix):
+                continue
             relative = printable(name)
             if entry is None:
                 found[relative] = "folder"
-            elif entry.is_symlink():
+            elif entry.is_symlink() and not (follow and os.path.isfile(entry.path)):  # noqa: PTH113 -- no error for a bad link
                 found[relative] = f"-> {printable(os.readlink(entry.path))}"  # noqa: PTH115
-            elif entry.is_file(follow_symlinks=False):
-                status = entry.stat(follow_symlinks=False)
-                executable = "x" if modes and status.st_mode & stat.S_IXUSR else ""
-                found[relative] = self._content(entry.path, status, None, linked=linked).sha256 + executable
+            elif entry.is_file():
+                status = entry.stat()
+                link = entry.is_symlink()
+                content = self.file(entry.path) if link else self._content(entry.path, status, None, linked=linked)
+                found[relative] = content.sha256 + ("x" if modes and status.st_mode & stat.S_IXUSR else "")
             else:
                 found[relative] = "special"
         return found

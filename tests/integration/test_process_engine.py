@@ -112,6 +112,31 @@ def main(input_paths, output_paths, environ_vars, job_args):
     assert not (scripts / "__pycache__").exists()
 
 
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"scripts/words.py": "../lib/words.py"},
+        {"scripts/lib": "../lib", "lib/up": "../scripts"},
+        {"scripts/step.py": "../lib/step.py"},
+    ],
+    ids=["a module", "its folder", "the script"],
+)
+def test_a_module_behind_a_link(plain, links):
+    """What a script imports through a link is code of the step, as is what lies beside a script that is one itself."""
+    where = "from lib import words" if "scripts/lib" in links else "import words"
+    plain.step("step", where + "\n" + says("words.WORD"))
+    if "scripts/step.py" in links:
+        (plain.folder / "lib").mkdir()
+        (plain.folder / "scripts/step.py").rename(plain.folder / "lib/step.py")
+    for word in ("one", "other"):
+        plain.write("lib/words.py", f"WORD = {word!r}")
+        for name, target in links.items():
+            if not (plain.folder / name).is_symlink():
+                (plain.folder / name).symlink_to(target)
+        assert said(succeeded(plain.run()).step_results["step"]) == word
+    assert statuses(succeeded(plain.run())) == {"step": "reused"}
+
+
 def test_an_input_that_nothing_is_bound_to(plain):
     """It is not among the inputs; a main that looks it up all the same gets a path where nothing lies."""
     text = "str(['data' in input_paths, input_paths.get('data'), Path(input_paths['data']).exists()])"
