@@ -1,10 +1,22 @@
-"""What lies below a folder. Who lays folders out and who reads them to know them again see the same by that."""
+"""What lies below a folder. Who lays folders out and who reads them to know them again see the same by that.
+
+Of a step's source folder it is code: what is shipped, and what counts for whether the step runs again.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
+
+NOT_CODE = ("__pycache__", ".git", ".pytest_cache", ".mypy_cache", ".ruff_cache")
+
+
+def code(
+    source_dir: Path, workspace: Path | None, *, follow: bool = False
+) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
+    """What of a source folder is code, as `leaves` has it: all but the workspace, `.git` and what tools keep there."""
+    return leaves(source_dir, leave_out=NOT_CODE, but_not=workspace, follow=follow)
 
 
 def leaves(

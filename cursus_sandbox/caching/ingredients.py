@@ -31,7 +31,6 @@ _WITHOUT = {
     *("image", "source_dir", "inputs", "environment", "hyperparameters"),
 }
 _LIMITS = ("cpus", "memory", "shm_size", "files")
-NOT_CODE = ("__pycache__", ".git", ".pytest_cache", ".mypy_cache", ".ruff_cache")
 _MOST_NAMED = 1000  # files of one input; of more, the whole alone can be compared
 _NAMED = 2
 _PARQUET = ".parquet"
@@ -105,19 +104,16 @@ class Cook:
         script = step.source_dir / step.entry_point
         alone = {step.entry_point: self.contents.file(script, linked=linked).sha256}
         if step.ships_source_dir:
-            found = self._source(step.source_dir, follow=not sandbox)
+            found = self.contents.code(step.source_dir, self.around.workspace, follow=not sandbox)
         else:
-            found = alone if sandbox else self._source(step.source_dir, follow=True, suffix=".py") | alone
+            found = alone if sandbox else self._modules(step.source_dir) | alone
         if not sandbox and not (home := script.resolve().parent).is_relative_to(step.source_dir.resolve()):
-            beside = self._source(home, follow=True, suffix=".py")  # Python looks for modules there
+            beside = self._modules(home)  # where Python looks for them
             found |= {str(home / name): content for name, content in beside.items()}
         return _shortened(found)
 
-    def _source(self, folder: Path, *, follow: bool, suffix: str = "") -> dict[str, str]:
-        """What of a source folder is code."""
-        return self.contents.tree(
-            folder, leave_out=NOT_CODE, but_not=self.around.workspace, modes=not suffix, follow=follow, suffix=suffix
-        )
+    def _modules(self, folder: Path) -> dict[str, str]:
+        return self.contents.code(folder, self.around.workspace, follow=True, suffix=".py", modes=False)
 
     def _files(self, step: PlannedStep, one: PlannedInput, *, linked: bool) -> Mapping[str, str]:
         match one.source:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from cursus_sandbox.amount import Amount
-from cursus_sandbox.caching.ingredients import NOT_CODE
 from cursus_sandbox.cluster.enclosed import Enclosed, enclosed, opened
 from cursus_sandbox.cluster.messages import Freight, Parcels
 from cursus_sandbox.cluster.parcels import Packed, Parcel, one_file, packed, unpacked
 from cursus_sandbox.cluster.store import Stopped, Store
 from cursus_sandbox.errors import EngineError
+from cursus_sandbox.leaves import NOT_CODE
 from cursus_sandbox.pipeline.events import Observer, Progress
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.pipeline.source import S3Objects

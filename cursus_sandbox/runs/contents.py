@@ -12,14 +12,14 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cursus_sandbox import bytes_done
-from cursus_sandbox.leaves import leaves
+from cursus_sandbox.leaves import code, leaves
 
 _CHUNK = 1 << 20
 _MOST_REMEMBERED = 200_000  # files
@@ -66,30 +66,36 @@ class Contents:
         finally:
             os.close(descriptor)
 
-    def tree(
-        self,
-        root: Path,
-        *,
-        leave_out: Collection[str] = (),
-        but_not: Path | None = None,
-        modes: bool = False,
-        linked: bool = False,
-        follow: bool = False,
-        suffix: str = "",
-    ) -> dict[str, str]:
+    def tree(self, root: Path, *, but_not: Path | None = None, linked: bool = False) -> dict[str, str]:
         """Each file below a folder, or a single file, and the SHA-256 of its content; nothing where there is nothing.
 
-        Links stand with what they lead to; with `follow` that is gone through and read, as far as it is there and not
-        what they lie in. Empty folders stand with a slash. `leave_out` are names of files and folders that don't count,
-        `but_not` is a folder that doesn't; names without the `suffix` don't. With `modes` it counts whether a file can
-        be executed.
+        Links stand with what they lead to, empty folders with a slash. `but_not` is a folder that doesn't count.
         """
-        found: dict[str, str] = {}
         if not root.is_dir():
-            return {root.name: self.file(root, linked=linked).sha256} if root.exists() else found
-        for name, entry in leaves(root, leave_out=leave_out, but_not=but_not, follow=follow):
-            if not name.endswith(suffix):
-                continue
+            return {root.name: self.file(root, linked=linked).sha256} if root.exists() else {}
+        return self._of(leaves(root, but_not=but_not), linked=linked)
+
+    def code(
+        self, source_dir: Path, workspace: Path, *, follow: bool = False, suffix: str = "", modes: bool = True
+    ) -> dict[str, str]:
+        """The same of what is code in a source folder, and has a name with the `suffix`.
+
+        With `follow` what links lead to is gone through and read, as far as it is there and not what they lie in. With
+        `modes` it counts whether a file can be executed.
+        """
+        found = code(source_dir, workspace, follow=follow)
+        return self._of((one for one in found if one[0].endswith(suffix)), follow=follow, modes=modes)
+
+    def _of(
+        self,
+        found_entries: Iterable[tuple[str, os.DirEntry[str] | None]],
+        *,
+        follow: bool = False,
+        modes: bool = False,
+        linked: bool = False,
+    ) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, entry in found_entries:
             relative = printable(name)
             if entry is None:
                 found[relative] = "folder"

@@ -67,7 +67,7 @@ class StepFolder:
     def attempt(self, number: int) -> StepFolders:
         """Fresh folders for one attempt."""
         path = self.path / f"{ATTEMPT}{self.task}{number}"
-        folders = StepFolders(outputs=path / "outputs", staged=path / "staged", scratch=path / "scratch")
+        folders = StepFolders(path / "outputs", path / "staged", path / "scratch", self.workspace)
         for folder in (folders.outputs, folders.staged, folders.scratch):
             folder.mkdir(parents=True)
         return folders

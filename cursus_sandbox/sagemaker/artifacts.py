@@ -10,9 +10,10 @@ import gzip
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
+from cursus_sandbox.leaves import leaves
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedOutput, PlannedStep
 from cursus_sandbox.sagemaker.layout import MODEL, OUTPUT_DATA, StepFolders
@@ -49,38 +50,29 @@ def archive(step: PlannedStep, folders: StepFolders) -> None:
             folder_at(whole, inside)  # the step may have put a link, or files, where the output was mounted
             (folders.outputs / output.channel).rename(inside)
         first, *others = (folders.outputs / output.channel / name for output in outputs)
-        pack(whole, first)
+        pack(leaves(whole), first)
         for other in others:
             other.parent.mkdir()
             os.link(first, other)
 
 
-def pack(folder: Path, archive: Path) -> None:
-    """Write a folder's regular files and empty folders to a gzipped tar, sorted, without times and owners."""
+def pack(found: Iterable[tuple[str, os.DirEntry[str] | None]], archive: Path) -> None:
+    """Write the regular files and empty folders of `leaves` to a gzipped tar, without times and owners."""
+    members = list(found)  # before there is an archive, which may lie in the folder
     archive.parent.mkdir(parents=True, exist_ok=True)
     with (
         archive.open("wb") as raw,
         gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for file in _leaves(folder):
-            member = tarfile.TarInfo(file.relative_to(folder).as_posix())
-            if file.is_dir():
+        for name, entry in members:
+            member = tarfile.TarInfo(name.rstrip("/"))
+            if entry is None:
                 member.type, member.mode = tarfile.DIRTYPE, 0o755
                 tar.addfile(member)
-                continue
-            with opened(file) as content:
-                status = os.fstat(content.fileno())
-                member.size = status.st_size
-                member.mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
-                tar.addfile(member, content)
-
-
-def _leaves(folder: Path) -> Iterator[Path]:
-    """The regular files, and the folders below that have neither files nor folders in them."""
-    for parent, folders, files in os.walk(folder):
-        folders.sort()
-        found = [file for name in sorted(files) if stat.S_ISREG((file := Path(parent, name)).lstat().st_mode)]
-        yield from found
-        if not found and not folders and Path(parent) != folder:
-            yield Path(parent)
+            elif entry.is_file(follow_symlinks=False):
+                with opened(Path(entry.path)) as content:
+                    status = os.fstat(content.fileno())
+                    member.size = status.st_size
+                    member.mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
+                    tar.addfile(member, content)

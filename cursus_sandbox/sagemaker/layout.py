@@ -44,6 +44,7 @@ class StepFolders:
     outputs: Path
     staged: Path
     scratch: Path
+    workspace: Path | None = None  # in which they lie: no code is
 
     @property
     def messages(self) -> Path:
@@ -69,7 +70,9 @@ class Staging:
     texts: Mapping[Path, str] = field(default_factory=dict)
     links: tuple[tuple[Path, Path], ...] = ()  # (file, where it shows): a hard link serves, where there can be one
     copies: tuple[tuple[Path, Path], ...] = ()  # (file or folder, where its copy goes)
-    archives: tuple[tuple[Path, Path], ...] = ()  # (folder, the .tar.gz of what is in it)
+    sources: tuple[tuple[Path, Path], ...] = ()  # (source folder, where a copy of what is code in it goes)
+    archives: tuple[tuple[Path, Path], ...] = ()  # (source folder, the .tar.gz of what is code in it)
+    workspace: Path | None = None  # no code is in it
 
 
 def sagemaker_job(
@@ -146,7 +149,9 @@ def sagemaker_job(
         texts=dict.fromkeys(empty_files, "") | texts,
         links=tuple(links),
         copies=code.copies,
+        sources=code.sources,
         archives=code.archives,
+        workspace=folders.workspace,
     )
     return job, staging
 
@@ -259,12 +264,13 @@ class _Code:
 
     mounts: tuple[Mount, ...] = ()
     copies: tuple[tuple[Path, Path], ...] = ()
+    sources: tuple[tuple[Path, Path], ...] = ()
     archives: tuple[tuple[Path, Path], ...] = ()
     texts: dict[Path, str] = field(default_factory=dict)
 
 
 def _code(step: PlannedStep, folders: StepFolders) -> _Code:
-    """The code as SageMaker brings it: one file for a plain script, else the source folder, packed or not.
+    """The code as SageMaker brings it: one file for a plain script, else the source folder's code, packed or not.
 
     Where an input has the code's own path (Cursus' GraphSubgraphExtraction), it brings the code, and only the script
     is laid into it.
@@ -276,6 +282,7 @@ def _code(step: PlannedStep, folders: StepFolders) -> _Code:
     brought = {one.path for one in step.inputs}
     mounts = []
     copies = []
+    sources: list[tuple[Path, Path]] = []
     archives: list[tuple[Path, Path]] = []
     texts: dict[Path, str] = {}
     for path in code_paths(step):
@@ -291,11 +298,13 @@ def _code(step: PlannedStep, folders: StepFolders) -> _Code:
             name = step.entry_point if step.ships_source_dir else script.name
             mounts.append(Mount(script, path / name, MountMode.PRIVATE))
         elif step.ships_source_dir:
-            mounts.append(Mount(step.source_dir, path, MountMode.PRIVATE))
+            own = folders.staged / ("code" if path == PROCESSING_CODE else "source")
+            mounts.append(Mount(own, path, MountMode.WRITABLE))
+            sources.append((step.source_dir, own))
         else:
             mounts.append(Mount(code, path, MountMode.WRITABLE))
             copies.append((script, code / script.name))
-    return _Code(tuple(mounts), tuple(copies), tuple(archives), texts)
+    return _Code(tuple(mounts), tuple(copies), tuple(sources), tuple(archives), texts)
 
 
 def _input_mounts(

@@ -25,8 +25,10 @@ def serving_job(
     """The server of a transform as one job, and what to put on disk for it. `model` is the unpacked model's folder."""
     entrypoint, arguments, working_dir = command_of(step)
     mounts = [Mount(model, MODEL, MountMode.PRIVATE)]
+    sources: tuple[tuple[Path, Path], ...] = ()
     if step.entry_point and step.source_dir:
-        mounts.append(Mount(step.source_dir, TRAINING_CODE, MountMode.PRIVATE))
+        mounts.append(Mount(folders.staged / "source", TRAINING_CODE, MountMode.WRITABLE))
+        sources = ((step.source_dir, folders.staged / "source"),)
     told = step.transform.environment() if step.transform else {}
     job = Job(
         name=step.name,
@@ -46,4 +48,5 @@ def serving_job(
         labels=labels or {},
     )
     outputs = [folders.outputs / output.channel for output in step.outputs]
-    return job, Staging(folders=(*outputs, folders.messages, folders.scratch))
+    made = (*outputs, folders.messages, folders.scratch)
+    return job, Staging(folders=made, sources=sources, workspace=folders.workspace)

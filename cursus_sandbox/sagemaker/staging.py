@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cursus_sandbox.bytes_done import copy_bytes, expect
+from cursus_sandbox.leaves import code
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.sagemaker.artifacts import pack
@@ -22,7 +23,10 @@ _MESSAGE_LENGTH = 1024  # DescribeProcessingJob ExitMessage, DescribeTrainingJob
 
 
 def stage(staging: Staging) -> None:
-    """Make the folders, write the texts, link, copy or pack the files. Copies can be written to; links stay links."""
+    """Make the folders, write the texts, link, copy or pack the files. Copies can be written to; links stay links.
+
+    Again, it lays out what has been taken away since.
+    """
     for folder in staging.folders:
         folder.mkdir(parents=True, exist_ok=True)
     for file, text in staging.texts.items():
@@ -36,7 +40,9 @@ def stage(staging: Staging) -> None:
             expect(source)
             copy_bytes(source, target)
     for folder, file in staging.archives:
-        pack(folder, file)
+        pack(code(folder, staging.workspace), file)
+    for folder, target in staging.sources:
+        copy_code(folder, target, staging.workspace)
     for source, _ in staging.copies:
         expect(source)
     for source, target in staging.copies:
@@ -105,6 +111,23 @@ def copy(source: Path, target: Path) -> None:
     for path in (target, *target.rglob("*")):
         if path.is_dir() and not path.is_symlink():
             path.chmod(path.stat().st_mode & 0o777 | 0o700)
+
+
+def copy_code(source_dir: Path, target: Path, workspace: Path | None) -> None:
+    """A copy of what is code in a source folder: it can be written to, and links stay links."""
+    found = list(code(source_dir, workspace))  # before there is a copy, which may lie in the folder
+    for _, entry in found:
+        if entry and not entry.is_symlink():
+            expect(Path(entry.path))
+    target.mkdir(parents=True, exist_ok=True)
+    for name, entry in found:
+        there = target / name
+        (there if entry is None else there.parent).mkdir(parents=True, exist_ok=True)
+        if entry and entry.is_symlink():
+            if not os.path.lexists(there):
+                there.symlink_to(os.readlink(entry.path))  # noqa: PTH115 -- as it is written
+        elif entry and entry.is_file():
+            _copy_file(entry.path, there)
 
 
 def _copy_file(source: str | Path, target: str | Path) -> None:

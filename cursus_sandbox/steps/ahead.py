@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cursus_sandbox.engines.engine import Engine, Exit, Job, Prepared, Watcher
 from cursus_sandbox.errors import SandboxError
+from cursus_sandbox.leaves import code
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.runs.folders import RunFolder
@@ -147,15 +148,15 @@ def without_absent_inputs(step: PlannedStep, sources: Mapping[str, Path]) -> Pla
 def _stamps(staging: Staging) -> frozenset[_Stamp]:
     """What tells whether files that are linked, copied or packed for a step have changed.
 
-    What is named may be a link, and is the file it leads to; in a folder links stay links.
+    Of a source folder what is code counts. A file that is a link is what it leads to, in a folder links stay links.
     """
-    found = []
-    for source, _ in (*staging.links, *staging.copies, *staging.archives):
-        found.append(_stamp(source, source.stat()))
-        if source.is_dir():
-            found += [_stamp(path, path.lstat()) for path in source.rglob("*")]
+    found = {_stamp(str(source), source.stat()) for source, _ in (*staging.links, *staging.copies)}
+    for folder in {folder for folder, _ in (*staging.sources, *staging.archives)}:
+        for name, entry in code(folder, staging.workspace):
+            path = f"{folder}/{name}"
+            found.add(_stamp(path, entry.stat(follow_symlinks=False)) if entry else (path, 0, 0, 0))
     return frozenset(found)
 
 
-def _stamp(path: Path, status: os.stat_result) -> _Stamp:
-    return str(path), status.st_mtime_ns, status.st_size, status.st_ino
+def _stamp(path: str, status: os.stat_result) -> _Stamp:
+    return path, status.st_mtime_ns, status.st_size, status.st_ino

@@ -54,9 +54,9 @@ def _made(mount: Mount, place: Path, staging: Staging, here: Path) -> Iterator[s
         yield f"cp {named(source)} {named(place)}"
         return
     yield f"mkdir {named(place)}"
-    pairs = (*staging.links, *staging.copies, *staging.archives)
+    pairs = (*staging.links, *staging.copies, *staging.sources, *staging.archives)
     laid_out = {*staging.texts, *(there for _, there in pairs)}
-    if mount.mode is MountMode.PRIVATE or any(source in there.parents for there in laid_out):
+    if mount.mode is MountMode.PRIVATE or any(source in (there, *there.parents) for there in laid_out):
         yield f"cp -a {named(source)}/. {named(place)}"
         yield f"chmod -R u+rwX {named(place)}"
     for folder in staging.folders:

@@ -162,7 +162,7 @@ class HostsRun:
 def _folders_of(host: Host, folders: StepFolders) -> StepFolders:
     """A host's own folders, within those of the attempt."""
     within = folders.staged / "hosts" / host.name
-    own = StepFolders(within / "outputs", within / "staged", folders.scratch / host.name)
+    own = StepFolders(within / "outputs", within / "staged", folders.scratch / host.name, folders.workspace)
     for folder in (own.outputs, own.staged, own.scratch):
         folder.mkdir(parents=True)
     return own

@@ -151,6 +151,23 @@ def test_a_whole_source_folder_is_brought(anywhere):
     assert json.loads(heard) == ["a neighbour", "/opt/ml/processing/input/code", True]
 
 
+@pytest.mark.parametrize("kind", ["Processing", "Training"])
+def test_a_source_folder_that_holds_the_workspace(anywhere, kind):
+    """It is brought without the workspace, in which other runs are, and without what tools keep: that is no code."""
+    anywhere.workspace_folder = anywhere.folder / "scripts/.cursus-sandbox"
+    anywhere.write("scripts/.git/HEAD", "")
+    script = "(OUT / 'out/x').touch(); print(json.dumps([tree(ML / 'code'), tree(IN / 'code')]))"
+    out = {"out": {"path": "/opt/ml/processing/output/out"}}
+    if kind == "Training":
+        script = script.replace("OUT / 'out/x'", "ML / 'output/data/x'")
+        out = {"out": {"path": "/opt/ml/output/data"}}
+    anywhere.step("whole", script, source_dir=True, kind=kind, outputs=out)
+    unpacked = {"Processing": ["sourcedir.tar.gz", "whole.py"], "Training": []}
+    for _ in range(2):
+        log = succeeded(anywhere.run(cache=False)).step_results["whole"].log.read_text()
+        assert json.loads(log.splitlines()[-1]) == [["whole.py"], unpacked[kind]]
+
+
 def test_the_requirements_of_a_source_folder(anywhere):
     """What requirements.txt asks for is installed before the script runs: what is there already needs no network."""
     anywhere.write("scripts/requirements.txt", "pip\n")

@@ -30,7 +30,7 @@ def serves(files):
     """Whether what was got ready serves the step after something has happened."""
     runs = iter("123")
 
-    def answer(happens) -> bool:
+    def answer(happens, **fields) -> bool:
         rows = PlannedInput(
             channel="rows",
             path=PurePosixPath("/opt/ml/processing/input/rows"),
@@ -44,6 +44,7 @@ def serves(files):
             source_dir=files,
             entry_point="step.py",
             inputs=(rows,),
+            **fields,
         )
         run, sources = RunFolder(files / "workspace/runs" / next(runs)), {"rows": files / "rows.csv"}
         ahead = Ahead(ENGINE)
@@ -56,6 +57,13 @@ def serves(files):
         return ready is not None
 
     return answer
+
+
+@pytest.mark.parametrize(("name", "still"), [("other.py", False), (".git/HEAD", True), ("workspace/x", True)])
+def test_what_is_made_in_a_source_folder(files, serves, name, still):
+    """A new file in a source folder that is shipped is noticed, unless it is no code."""
+    (files / name).parent.mkdir(exist_ok=True)
+    assert serves(lambda: (files / name).write_text("new"), ships_source_dir=True) is still
 
 
 @pytest.mark.parametrize("name", ["step.py", "rows.csv"])

@@ -20,7 +20,7 @@ ROOMS = {
     "tables": {"errors", "untrusted"},
     "engines": {"errors", "untrusted", "bytes_done"},
     "pipeline": {"errors", "tables"},
-    "sagemaker": {"errors", "untrusted", "bytes_done", "pipeline", "engines.engine"},
+    "sagemaker": {"errors", "untrusted", "bytes_done", "leaves", "pipeline", "engines.engine"},
     "reports": {"errors", "log_end", "pipeline", "tables", "sagemaker.layout"},
 }
 

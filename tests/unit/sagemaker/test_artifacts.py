@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from cursus_sandbox.leaves import leaves
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedOutput, PlannedStep
 from cursus_sandbox.sagemaker.artifacts import archive, archive_name, pack
@@ -30,7 +31,7 @@ def members(archive):
 
 def test_members(model, tmp_path):
     """Members have plain names relative to the folder, and the files' bytes."""
-    pack(model, tmp_path / "out/model.tar.gz")
+    pack(leaves(model), tmp_path / "out/model.tar.gz")
     packed = members(tmp_path / "out/model.tar.gz")
     assert list(packed) == ["a.json", "code.txt", "z.json", "code/inference.py", "code/deep/x"]
     assert all(content.decode() == name for name, (_, content) in packed.items())
@@ -42,7 +43,7 @@ def test_order(tmp_path):
         (tmp_path / "model" / name).mkdir(parents=True)
         (tmp_path / "model" / name / "x").touch()
         (tmp_path / "model" / f"{name}.json").touch()
-    pack(tmp_path / "model", tmp_path / "model.tar.gz")
+    pack(leaves(tmp_path / "model"), tmp_path / "model.tar.gz")
     names = list(members(tmp_path / "model.tar.gz"))
     assert names == [f"{name}.json" for name in "abcdefgh"] + [f"{name}/x" for name in "abcdefgh"]
 
@@ -53,7 +54,7 @@ def test_only_regular_files(model, tmp_path):
     (model / "folder-link").symlink_to("code")
     os.mkfifo(model / "pipe")
     (model / "empty").mkdir()
-    pack(model, tmp_path / "model.tar.gz")
+    pack(leaves(model), tmp_path / "model.tar.gz")
     with tarfile.open(tmp_path / "model.tar.gz") as tar:
         assert len(tar.getnames()) == 6
         assert [member.name for member in tar if member.isdir()] == ["empty"]
@@ -61,11 +62,11 @@ def test_only_regular_files(model, tmp_path):
 
 def test_same_files_same_bytes(model, tmp_path):
     """The same files give the same bytes, whenever they were written and whoever may read them."""
-    pack(model, tmp_path / "first.tar.gz")
+    pack(leaves(model), tmp_path / "first.tar.gz")
     for file in model.rglob("*.json"):
         os.utime(file, (0, 0))
         file.chmod(0o600)
-    pack(model, tmp_path / "second.tar.gz")
+    pack(leaves(model), tmp_path / "second.tar.gz")
     first = (tmp_path / "first.tar.gz").read_bytes()
     assert first == (tmp_path / "second.tar.gz").read_bytes()
     assert first[4:8] == bytes(4)  # gzip's own time
@@ -75,7 +76,7 @@ def test_same_files_same_bytes(model, tmp_path):
 def test_executable(model, tmp_path):
     """A file that may be executed still may be."""
     (model / "code/inference.py").chmod(0o700)
-    pack(model, tmp_path / "model.tar.gz")
+    pack(leaves(model), tmp_path / "model.tar.gz")
     modes = {name: member.mode for name, (member, _) in members(tmp_path / "model.tar.gz").items()}
     assert (modes["code/inference.py"], modes["a.json"]) == (0o755, 0o644)
 
@@ -83,7 +84,7 @@ def test_executable(model, tmp_path):
 def test_empty_folder(tmp_path):
     """An empty folder is an archive without members."""
     (tmp_path / "model").mkdir()
-    pack(tmp_path / "model", tmp_path / "model.tar.gz")
+    pack(leaves(tmp_path / "model"), tmp_path / "model.tar.gz")
     assert members(tmp_path / "model.tar.gz") == {}
 
 
@@ -94,7 +95,7 @@ def test_odd_names(tmp_path):
     (folder / ("d" * 120)).mkdir(parents=True)
     for name in names:
         (folder / ("d" * 120) / name).write_text("x")
-    pack(folder, tmp_path / "model.tar.gz")
+    pack(leaves(folder), tmp_path / "model.tar.gz")
     assert sorted(members(tmp_path / "model.tar.gz")) == sorted(f"{'d' * 120}/{name}" for name in names)
 
 

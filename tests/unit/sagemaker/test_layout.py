@@ -40,8 +40,8 @@ def scripts(tmp_path):
 class Made:
     """A job and what it finds on disk, once that is staged."""
 
-    def __init__(self, step, sources, folder):
-        self.folders = StepFolders(outputs=folder / "outputs", staged=folder / "staged", scratch=folder / "scratch")
+    def __init__(self, step, sources, folder, workspace):
+        self.folders = StepFolders(folder / "outputs", folder / "staged", folder / "scratch", workspace)
         self.job, self.staging = sagemaker_job(
             step,
             sources=sources,
@@ -67,7 +67,7 @@ class Made:
 def made(tmp_path, scripts):
     """Make a job: channels by path, sources by channel."""
 
-    def make(inputs=None, outputs=None, sources=None, *, kind=StepKind.PROCESSING, parts=None, **fields):
+    def make(inputs=None, outputs=None, sources=None, *, kind=StepKind.PROCESSING, parts=None, around=None, **fields):
         step = PlannedStep(
             **{
                 "name": "step",
@@ -93,7 +93,7 @@ def made(tmp_path, scripts):
                 **fields,
             }
         )
-        return Made(step, sources or {}, tmp_path / "attempt")
+        return Made(step, sources or {}, tmp_path / "attempt", around)
 
     return make
 
@@ -124,15 +124,35 @@ class TestProcessing:
         assert one.text(f"{CODE}/deep.py") == "more/deep.py"
 
     def test_source_folder(self, made, scripts):
-        """A contract with a source folder gets it as FrameworkProcessor ships it, and private at /opt/ml/code too."""
+        """A contract with a source folder gets it as FrameworkProcessor ships it, and a copy at /opt/ml/code too."""
         one = made(ships_source_dir=True, entry_point="more/deep.py")
         entrypoint = "/opt/ml/processing/input/entrypoint"
         assert (one.job.entrypoint, one.job.argv) == (("/bin/bash", f"{entrypoint}/runproc.sh"), ())
         assert one.job.working_dir is None
-        assert one.mounts["/opt/ml/code"] == Mount(scripts, PurePosixPath("/opt/ml/code"), MountMode.PRIVATE)
+        assert one.mounts["/opt/ml/code"].mode is MountMode.WRITABLE
+        assert one.text("/opt/ml/code/more/deep.py") == "more/deep.py"
+        assert not one.source("/opt/ml/code").samefile(scripts)
         with tarfile.open(one.mounts[CODE].source / "sourcedir.tar.gz") as tar:
             assert "more/deep.py" in tar.getnames()
         assert one.text(f"{entrypoint}/runproc.sh").splitlines()[-1] == 'python3 more/deep.py "$@"'
+
+    @pytest.mark.parametrize("path", [CODE, "/opt/ml/code"])
+    def test_what_of_a_source_folder_is_code(self, made, scripts, path):
+        """It comes without what tools keep there and without the workspace; links stay links."""
+        for name in ("__pycache__/x.pyc", ".git/HEAD", "more/.mypy_cache/x", "workspace/runs/1/huge"):
+            (scripts / name).parent.mkdir(parents=True, exist_ok=True)
+            (scripts / name).write_text("x")
+        (scripts / "link.py").symlink_to("script.py")
+        (scripts / "empty").mkdir()
+        one = made(ships_source_dir=True, around=scripts / "workspace")
+        expected = ["empty", "link.py", "more", "more/deep.py", "requirements.txt", "script.py"]
+        if path == CODE:
+            with tarfile.open(one.source(path) / "sourcedir.tar.gz") as tar:
+                assert sorted(tar.getnames()) == [name for name in expected if name not in ("link.py", "more")]
+        else:
+            found = one.source(path)
+            assert sorted(str(file.relative_to(found)) for file in found.rglob("*")) == expected
+            assert str((found / "link.py").readlink()) == "script.py"
 
     def test_source_folder_that_an_input_brings(self, made, scripts, tmp_path):
         """Where an input has the code's path, nothing is unpacked: the script is laid into it and runs there."""
@@ -240,7 +260,9 @@ class TestTraining:
             *("--job_type", "x"),
         )
         assert one.job.working_dir == PurePosixPath("/opt/ml/code")
-        assert one.mounts["/opt/ml/code"] == Mount(scripts, PurePosixPath("/opt/ml/code"), MountMode.PRIVATE)
+        assert one.mounts["/opt/ml/code"].mode is MountMode.WRITABLE
+        assert one.text("/opt/ml/code/more/deep.py") == "more/deep.py"
+        assert not one.source("/opt/ml/code").samefile(scripts)
         assert code_paths(PlannedStep(name="s", step_type="S", kind=StepKind.TRAINING)) == (
             PurePosixPath("/opt/ml/code"),
         )
@@ -319,7 +341,7 @@ class TestTraining:
             *("1", "script.py"),
             "/opt/ml/code",
         )
-        assert one.source("/opt/ml/code") == scripts
+        assert one.text("/opt/ml/code/script.py") == "script.py"
 
     def test_job_name(self, made):
         """An image that starts itself knows its name and ARN by two variables, and no others that nobody declared."""
