@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import gzip
 import json
-import shutil
 import tarfile
 import zlib
 from pathlib import Path
 
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.sagemaker.identity import JobIdentity
+from cursus_sandbox.sagemaker.staging import copy_code
 from cursus_sandbox.untrusted import tar
 
 MEMBERS = 100_000
@@ -25,13 +25,18 @@ class ModelError(Exception):
     """A model that can't be made of what there is: the step's failure."""
 
 
-def create_model(step: PlannedStep, source: Path, folder: Path, identity: JobIdentity) -> None:
-    """Unpack the model that `source` holds and describe it, in CreateModel's names; ModelError if it can't be."""
+def create_model(
+    step: PlannedStep, source: Path, folder: Path, identity: JobIdentity, *, workspace: Path | None = None
+) -> None:
+    """Unpack the model that `source` holds and describe it, in CreateModel's names; ModelError if it can't be.
+
+    What is code in the step's source folder goes with it; nothing in the `workspace` is.
+    """
     archive = archive_in(source)
     unpacked = folder / _UNPACKED
     unpack(archive, unpacked)
     if step.source_dir and step.entry_point and not (unpacked / "code").exists():
-        shutil.copytree(step.source_dir, unpacked / "code")
+        copy_code(step.source_dir, unpacked / "code", workspace)
     described = {
         "ModelName": identity.name,
         "PrimaryContainer": {

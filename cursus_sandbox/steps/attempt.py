@@ -148,7 +148,8 @@ class Attempt:
             for output in step.outputs:
                 folder = folders.outputs / output.channel
                 folder.mkdir(parents=True)
-                create_model(step, self.sources[step.inputs[0].channel], folder, identity)
+                source = self.sources[step.inputs[0].channel]
+                create_model(step, source, folder, identity, workspace=folders.workspace)
         except ModelError as error:
             return AttemptEnd(_NOTHING_RAN, failure=f"{step.inputs[0].channel}: {error}")
         return AttemptEnd(Exit(0, time.monotonic() - started))
