@@ -71,12 +71,9 @@ class Record(_Value):
         begins = f"{channel}/"
         inside = {name.removeprefix(begins): one.sha256 for name, one in self.files.items() if name.startswith(begins)}
         inside |= {name.removeprefix(begins): f"-> {to}" for name, to in self.links.items() if name.startswith(begins)}
-        empty = [one for one in self.folders if one.startswith(begins) and not self._holds_anything(one)]
+        full = {name.rpartition("/")[0] for name in (*self.files, *self.links, *self.folders)}
+        empty = [one for one in self.folders if one.startswith(begins) and one not in full]
         return inside | {f"{one.removeprefix(begins)}/": "folder" for one in empty}
-
-    def _holds_anything(self, folder: str) -> bool:
-        begins = f"{folder}/"
-        return any(one.startswith(begins) for one in (*self.files, *self.links, *self.folders))
 
 
 class Damaged(Exception):  # noqa: N818 -- what it is
