@@ -14,6 +14,7 @@ from cursus_sandbox.engines.engine import Engine, EngineKind
 from cursus_sandbox.errors import DocumentError, EngineError, Problem, did_you_mean
 from cursus_sandbox.inputs.registry import S3OutputPathRegistry
 from cursus_sandbox.inputs.sources import fetch
+from cursus_sandbox.interruptions import Interruptions
 from cursus_sandbox.outcomes import Provisions, Rules
 from cursus_sandbox.overrides import Overrides, option
 from cursus_sandbox.pipeline.dag import Start
@@ -136,7 +137,7 @@ class PipelineExecutor:
         alone = (*_on_one_host(plan, chosen, site, strict=self.strict), *_without_runtime(plan, chosen, site))
         starting = [step for step in plan.steps if step.starts and step.name in chosen]
         secrets = secret_values(starting, self.environment, engine=site)
-        with site:
+        with Interruptions() as interruptions, site:
             for note in site.notes:
                 self.observer(Progress(what=note))
             if images:
@@ -183,7 +184,7 @@ class PipelineExecutor:
                         notes=(*self.notes, *site.notes, *alone, *recovered, *fetched.notes),
                         started=started,
                     )
-                    result = walk.result()
+                    result = walk.result(interruptions)
                 workspace.finished(folder.name)
                 return result.model_copy(
                     update={"notes": (*result.notes, *self._bounded(workspace, walk.outcomes.written + fetched.size))}

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -14,6 +14,7 @@ from queue import SimpleQueue
 
 from cursus_sandbox.engines.engine import EngineKind
 from cursus_sandbox.errors import ExitCode, SandboxError, Terminated
+from cursus_sandbox.interruptions import Interruptions
 from cursus_sandbox.outcomes import Outcomes, Provisions, Rules
 from cursus_sandbox.pipeline.events import Event, RunEnded, RunStarted, RunStopping, StepEnded
 from cursus_sandbox.pipeline.look_ahead import LookAhead
@@ -29,8 +30,8 @@ from cursus_sandbox.sagemaker.script_main import NOT_EXERCISED
 class Walk:
     """One walk through a plan, in a run's folder.
 
-    It has a thread of its own, in which results are kept and files are written: a signal's KeyboardInterrupt strikes
-    the main thread between any two instructions, but only there, where nothing is done but to wait.
+    It has a thread of its own, in which results are kept and files are written: the caller's does nothing but to wait
+    for signals, and to answer one after the other.
     """
 
     def __init__(
@@ -66,17 +67,18 @@ class Walk:
         self.interrupted: ExitCode | None = None
         self.broken: BaseException | None = None
 
-    def result(self) -> PipelineExecutionResult:
+    def result(self, interruptions: Interruptions) -> PipelineExecutionResult:
         """Walk to the end; what a signal or a broken machine leaves undone is in the result that is saved."""
+        interruptions.hold()
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="walk") as thread:
             walk = thread.submit(self._saved_result)
-            while not walk.done():
-                try:
-                    wait([walk])
-                except KeyboardInterrupt as signal:
-                    self.interrupted = ExitCode.TERMINATED if isinstance(signal, Terminated) else ExitCode.INTERRUPTED
-                    self._stop("interrupted")
-            return walk.result()
+            walk.add_done_callback(lambda _: interruptions.over())
+            while signal := interruptions.next():
+                self.interrupted = ExitCode.TERMINATED if isinstance(signal, Terminated) else ExitCode.INTERRUPTED
+                self._stop("interrupted")
+            result = walk.result()
+        interruptions.answered = result.interrupted is not None
+        return result
 
     def _saved_result(self) -> PipelineExecutionResult:
         clock = time.monotonic()
@@ -131,7 +133,7 @@ class Walk:
         self.site.interrupt()
         for turn in tuple(self.turns.values()):
             turn.set()
-        if first:  # told in a thread of its own: a second signal strikes this one
+        if first:  # told in a thread of its own: an observer may take its time, and a second signal wants to be heard
             threading.Thread(target=self._tell, args=(RunStopping(why=why),), daemon=True).start()
 
     @contextmanager

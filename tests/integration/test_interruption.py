@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -110,6 +111,44 @@ def test_a_second_signal_ends_at_once(small):
         assert time.monotonic() - before < 5
     assert command.returncode == 130
     assert saved(small)["steps"][0]["exit_code"] == 137
+
+
+class Hurried(Watched):
+    """The local engine, under somebody who presses Ctrl-C, and so many times more while it is told of that."""
+
+    def __init__(self, small: SmallPipeline, more: int) -> None:
+        super().__init__(lambda _, run: run())
+        self.small, self.more = small, more
+
+    def __enter__(self):
+        threading.Thread(target=self.press, daemon=True).start()
+        return super().__enter__()
+
+    def press(self) -> None:
+        wait_for(lambda: logs_say(self.small, "waiting", {"deaf"}))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def interrupt(self) -> None:
+        while self.more:
+            self.more -= 1
+            os.kill(os.getpid(), signal.SIGINT)
+        super().interrupt()
+
+
+@pytest.mark.parametrize("more", [1, 9])
+def test_signals_while_one_is_answered(small, more):
+    """Signals that come while steps are told of the first one are neither lost nor in the way of the result."""
+    small.step(
+        "deaf",
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('waiting', flush=True); time.sleep(20)",
+    )
+    began = time.monotonic()
+    try:
+        result = small.run(engine=Hurried(small, more))
+    except KeyboardInterrupt:
+        pytest.fail("it came out of the run, which had no result then")
+    assert (result.interrupted, statuses(result)) == (130, {"deaf": "stopped"})
+    assert time.monotonic() - began < 9  # its grace is ten seconds
 
 
 def test_what_had_ended_before_is_kept(small):

@@ -36,6 +36,7 @@ HALLWAY = [
         "engine_choice",
         "cluster",
         "site_choice",
+        "interruptions",
         "outcomes",
         "walk",
         "executor",
