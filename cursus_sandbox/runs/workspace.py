@@ -11,6 +11,7 @@ import errno
 import fcntl
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,6 +29,8 @@ _UNFINISHED = "unfinished.json"
 _SIZE = "size.json"
 _RUNS_LOOKED_AT = 5
 _BETWEEN = timedelta(milliseconds=1)  # two runs
+_SECONDS_OF_LOOKS = 0.5
+_SECONDS_BETWEEN_TRIES = 0.001
 _NOT_FOR_GIT = "# Made by cursus-sandbox: runs are not for version control.\n*\n"
 
 
@@ -144,15 +147,21 @@ class Workspace:
         return found
 
     def _take(self, lock: int) -> None:
-        """Take the lock, and write down who has it."""
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(lock, 200, 0).decode("utf-8", "replace").strip()
-            raise WorkspaceError(
-                f"the workspace {self.folder} is in use by {holder or 'another process'}",
-                hint="Wait for it, or give this run a folder of its own:  --workspace DIR",
-            ) from error
+        """Take the lock, and write down who has it.
+
+        Who only looks whether a run holds it (`is_held`) shares it for a moment: that keeps nobody out. That it can be
+        shared says that no run holds it.
+        """
+        give_up = time.monotonic() + _SECONDS_OF_LOOKS
+        while not _locked(lock, fcntl.LOCK_EX):
+            if not _locked(lock, fcntl.LOCK_SH) or time.monotonic() > give_up:
+                holder = os.pread(lock, 200, 0).decode("utf-8", "replace").strip()
+                raise WorkspaceError(
+                    f"the workspace {self.folder} is in use by {holder or 'another process'}",
+                    hint="Wait for it, or give this run a folder of its own:  --workspace DIR",
+                )
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            time.sleep(_SECONDS_BETWEEN_TRIES)
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"process {os.getpid()}, since {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}\n".encode(), 0)
 
@@ -185,6 +194,15 @@ class Workspace:
         if not self.runs.is_dir():
             return iter(())
         return iter(sorted((run for run in self.runs.iterdir() if run.is_dir()), reverse=True))
+
+
+def _locked(lock: int, how: int) -> bool:
+    """Whether the lock could be had at once."""
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _beginning(run: str) -> datetime | None:

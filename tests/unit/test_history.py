@@ -1,6 +1,9 @@
 """Which runs a workspace has kept."""
 
+import fcntl
 import json
+import os
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -141,6 +144,17 @@ def test_a_step_that_was_started_in_an_earlier_run(workspace):
         (folder / "log.txt").write_text(text)
     with pytest.raises(DocumentError, match="in run 20260101-000000-000: name it as  20260101-000000-000:score"):
         kept_run(workspace, "last").step("score")
+
+
+def test_looking_at_runs_keeps_no_run_out(workspace):
+    """A run that begins while somebody looks whether one is there gets the lock, as soon as that look is over."""
+    look = os.open(workspace / "lock", os.O_RDONLY)
+    fcntl.flock(look, fcntl.LOCK_SH)
+    over = threading.Timer(0.05, os.close, [look])
+    over.start()
+    with Workspace(workspace):
+        assert kept_runs(workspace)[-1].is_running
+    over.join()
 
 
 def test_looking_at_a_run_does_not_hold_it(workspace):
