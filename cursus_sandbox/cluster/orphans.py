@@ -27,14 +27,17 @@ from cursus_sandbox.untrusted import remove
 def at_work(run: RunFolder, engine: str, home: Path | None = None) -> Iterator[None]:
     """Leave word of a task while it runs: on which engine, with which labels, below which folder; `home` is its own."""
     file = _folder() / f"{run.task}.json"
-    with file.open("x", encoding="utf-8") as opened:
-        fcntl.flock(opened, fcntl.LOCK_EX)
-        word = {"engine": engine, "labels": dict(run.labels), "below": str(run.path), "task": run.task}
-        json.dump(word | ({"home": str(home)} if home else {}), opened)
-        opened.flush()
+    begun = file.with_suffix(".begun")
+    with begun.open("x", encoding="utf-8") as opened:
         try:
+            fcntl.flock(opened, fcntl.LOCK_EX)
+            word = {"engine": engine, "labels": dict(run.labels), "below": str(run.path), "task": run.task}
+            json.dump(word | ({"home": str(home)} if home else {}), opened)
+            opened.flush()
+            begun.rename(file)  # with its lock: nobody ever sees it without, and takes its worker for dead
             yield
         finally:
+            begun.unlink(missing_ok=True)
             file.unlink(missing_ok=True)
 
 
@@ -43,15 +46,13 @@ def reap_orphans(engine_of: Callable[[str], Engine]) -> None:
     for file in _folder().glob("*.json"):
         with suppress(OSError, EngineError, ValueError, KeyError), file.open("rb") as opened:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            written = opened.read()
-            if written:  # or it died before it began
-                left = json.loads(written)
-                run = RunFolder(Path(left["below"]), left["labels"], task=left["task"])
-                with engine_of(left["engine"]) as engine:
-                    engine.reap(run.labels, below=run.path)
-                run.without_hidden()
-                if home := left.get("home"):
-                    remove(Path(home))
+            left = json.load(opened)
+            run = RunFolder(Path(left["below"]), left["labels"], task=left["task"])
+            with engine_of(left["engine"]) as engine:
+                engine.reap(run.labels, below=run.path)
+            run.without_hidden()
+            if home := left.get("home"):
+                remove(Path(home))
             file.unlink(missing_ok=True)
 
 
