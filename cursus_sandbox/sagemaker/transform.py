@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from cursus_sandbox.engines.engine import Door
 from cursus_sandbox.pipeline.transform import AssembleWith, BatchStrategy, TransformSettings
@@ -24,6 +24,7 @@ from cursus_sandbox.sagemaker.serving import PORT
 _PING_TIMEOUT = 2.0
 _SECONDS_BETWEEN_PINGS = 0.05
 _MAX_PAYLOAD = 6  # MB
+_LARGEST_ANSWER = 256 * MB  # as many as are sent at once are in memory
 _SHOWN = 300  # bytes of an answer
 
 
@@ -70,6 +71,8 @@ class Transform:
                 last = f"GET /ping was not answered in {_PING_TIMEOUT:g} s"
             except (OSError, http.client.HTTPException):
                 pass
+            except ValueError as error:
+                last = str(error)
             else:
                 if answer.status == http.client.OK:
                     return
@@ -133,6 +136,8 @@ class Transform:
             )
         except TimeoutError:
             raise TransformError(f"POST /invocations was not answered in {seconds} s") from None
+        except ValueError as error:
+            raise TransformError(str(error)) from error
         except (OSError, http.client.HTTPException) as error:
             what = "its server ended" if self._door.closed.wait(_PING_TIMEOUT) else "the connection was closed"
             raise TransformError(f"POST /invocations was not answered: {what} ({error})") from error
@@ -149,11 +154,15 @@ class Transform:
         headers: dict[str, str] | None = None,
         timeout: float,
     ) -> _Answer:
+        """Ask once; TimeoutError where the whole answer isn't there in time, ValueError where it is too large."""
         connection = _Connection(self._door, timeout)
         try:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()
-            return _Answer(response.status, response.reason, response.read())
+            answer = _Answer(response.status, response.reason, response.read(_LARGEST_ANSWER + 1))
+            if len(answer.body) > _LARGEST_ANSWER:
+                raise ValueError(f"{path} answered with more than {_LARGEST_ANSWER // MB} MB")
+            return answer
         finally:
             connection.close()
 
@@ -193,11 +202,32 @@ def _number(value: object) -> int | None:
 
 
 class _Connection(http.client.HTTPConnection):
-    """HTTP through a door."""
+    """HTTP through a door, `timeout` seconds for all of it."""
 
     def __init__(self, door: Door, timeout: float) -> None:
         super().__init__("localhost", PORT, timeout=timeout)
         self._door = door
+        self._give_up = time.monotonic() + timeout
 
     def connect(self) -> None:
-        self.sock: socket.socket = self._door.connected(self.timeout)
+        self.sock: socket.socket = _Hurried(self._door.connected(self.timeout), self._give_up)
+
+
+class _Hurried(socket.socket):
+    """A connection on which nothing is read after a moment, however little of it comes at once.
+
+    A socket's own timeout begins anew with each byte.
+    """
+
+    def __init__(self, connected: socket.socket, give_up: float) -> None:
+        timeout = connected.gettimeout()
+        super().__init__(fileno=connected.detach())
+        self.settimeout(timeout)
+        self._give_up = give_up
+
+    def recv_into(self, *arguments: Any) -> int:
+        left = self._give_up - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self.settimeout(left)
+        return super().recv_into(*arguments)
