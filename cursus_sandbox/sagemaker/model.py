@@ -87,5 +87,7 @@ def unpack(archive: Path, folder: Path, *, members: int = MEMBERS, size: int = B
         if error.errno not in _ODD_NAMES and not isinstance(error, gzip.BadGzipFile):
             raise
         raise ModelError(f"{archive.name} can't be unpacked: {error.strerror or error}") from error
+    except (ValueError, OverflowError) as error:  # a NUL in a name, a time that is no number or beyond all clocks
+        raise ModelError(f"{archive.name} has a member that no file can be made of: {error}") from error
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise ModelError(f"{archive.name} is no whole gzipped tar: {error}") from error

@@ -97,7 +97,9 @@ def _archive(path: Path, file: str) -> tuple[list[Mismatch], tuple[str, ...]]:
                     )
                     break
                 pure = PurePosixPath(member.name)
-                if pure.is_absolute() or ".." in pure.parts or _leads_outside(member):
+                if "\0" in member.name + member.linkname:
+                    found.append(_no_file(member.name, file))
+                elif pure.is_absolute() or ".." in pure.parts or _leads_outside(member):
                     found.append(_unsafe(member.name, file))
                 elif member.isfile():
                     names.append(str(pure))
@@ -206,6 +208,11 @@ def _unsafe(name: str, file: str) -> Mismatch:
     shown = name if len(name) <= _SHOWN else name[:_SHOWN] + "…"
     said = f"its member {shown!r} would be written outside of the folder it is unpacked in"
     return _finding(Kind.UNSAFE_MEMBER, Severity.ERROR, file, said, hint="pack relative names without '..'")
+
+
+def _no_file(name: str, file: str) -> Mismatch:
+    said = f"its member {name[:_SHOWN]!r} has a NUL in its name, or in that of what it links to: no file has"
+    return _finding(Kind.UNSAFE_MEMBER, Severity.ERROR, file, said, hint="pack it anew, with tar or Python's tarfile")
 
 
 def _unreadable(file: str, what: str, why: str, *, line: int | None = None) -> Mismatch:

@@ -1,11 +1,16 @@
 """What CreateModel makes of model.tar.gz and of the source folder that goes with it."""
 
+import io
+import tarfile
+
+import pytest
+
 from cursus_sandbox.leaves import leaves
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.plan import PlannedStep
 from cursus_sandbox.sagemaker.artifacts import pack
 from cursus_sandbox.sagemaker.identity import JobIdentity
-from cursus_sandbox.sagemaker.model import create_model
+from cursus_sandbox.sagemaker.model import ModelError, create_model, unpack
 
 
 def test_a_source_folder_that_holds_the_workspace(tmp_path):
@@ -25,3 +30,18 @@ def test_a_source_folder_that_holds_the_workspace(tmp_path):
         "model/weights.json",
     ]
     assert (made / "model/code/link.py").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "odd", [{"path": "a\0b"}, {"linkpath": "a\0b"}, {"mtime": "nan"}, {"mtime": "inf"}, {"mtime": "1e300"}], ids=str
+)
+def test_members_that_no_file_can_be_made_of(tmp_path, odd):
+    """A NUL in a name and a time beyond all clocks are the archive's fault, and said."""
+    member = tarfile.TarInfo("odd")
+    member.pax_headers = odd
+    if "linkpath" in odd:
+        member.type = tarfile.SYMTYPE
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(member, io.BytesIO())
+    with pytest.raises(ModelError, match=r"model\.tar\.gz has a member that no file can be made of: "):
+        unpack(tmp_path / "model.tar.gz", tmp_path / "model")

@@ -111,6 +111,18 @@ def test_members(check):
         assert message.startswith(f"its member '{name}' would be written outside")
 
 
+@pytest.mark.parametrize("said", ["path", "linkpath"])
+def test_members_with_a_nul_in_their_names(check, said):
+    """A name with a NUL in it, or a link to one, is an error: no file can be called so."""
+    member, raw = tarfile.TarInfo("odd"), io.BytesIO()
+    member.type, member.pax_headers = tarfile.SYMTYPE, {said: "a\0b"}
+    with tarfile.open(fileobj=raw, mode="w:gz", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(member)
+    ((kind, severity, message),) = check({"model.tar.gz": raw.getvalue()})
+    assert (kind, severity) == ("unsafe_member", "error")
+    assert "has a NUL in its name" in message
+
+
 def test_members_before_they_are_packed(check):
     """Where there is no archive, as in a training job's /opt/ml/model, the files are what would be its members."""
     assert check({"model.json": "{}"}, {"members": ["model.json"]}) == []
