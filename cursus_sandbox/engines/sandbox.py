@@ -131,7 +131,7 @@ class Sandbox:
 def arguments_file(options: Sequence[str], folder: Path) -> Iterator[IO[bytes]]:
     """What `--args` reads, in a file without a name: `ps` shows nobody the environment."""
     with TemporaryFile(dir=folder) as arguments:
-        arguments.write("\0".join(options).encode() + b"\0")
+        arguments.write(os.fsencode("\0".join(options)) + b"\0")
         arguments.seek(0)
         yield arguments
 

@@ -49,6 +49,7 @@ class Workspace:
 
     def __enter__(self) -> Self:
         """Make the folder if need be and take its lock; WorkspaceError if either can't be had."""
+        _refuse_other_than_text(self.folder)
         try:
             self.runs.mkdir(parents=True, exist_ok=True)
             ignored = self.folder / ".gitignore"
@@ -224,6 +225,18 @@ def _read(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return read if isinstance(read, dict) else {}
+
+
+def _refuse_other_than_text(folder: Path) -> None:
+    """WorkspaceError for a path that JSON can't hold: plans, events and results have it in them."""
+    path = os.fsencode(folder)
+    try:
+        path.decode()
+    except UnicodeDecodeError:
+        raise WorkspaceError(
+            f"the path of the workspace {path.decode(errors='backslashreplace')} is not UTF-8",
+            hint="Choose another folder:  --workspace DIR",
+        ) from None
 
 
 def _unusable(folder: Path, error: OSError) -> WorkspaceError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from cursus_sandbox.engines.engine import Job, Limits, Mount, MountMode
 from cursus_sandbox.engines.local import LocalEngine, why_absent
 from cursus_sandbox.engines.machine import Machine, this_machine
 from cursus_sandbox.engines.mounts import Placed, Private
+from cursus_sandbox.engines.sandbox import arguments_file
 from cursus_sandbox.errors import EngineError
 
 IN = PurePosixPath("/opt/ml/in")
@@ -147,6 +149,12 @@ def test_secrets_are_not_in_the_process_list(local_bench):
         assert not any(b"hush-hush" in line for line in lines)
 
     assert local_bench.engine.run(local_bench.job("echo", environment={"S": "hush-hush"}), hear).code == 0
+
+
+def test_paths_that_are_no_text(tmp_path):
+    """A path reaches bubblewrap as the bytes it is, UTF-8 or not."""
+    with arguments_file(["--bind", os.fsdecode(b"/a\xff"), "/b"], tmp_path) as arguments:
+        assert arguments.read() == b"--bind\0/a\xff\0/b\0"
 
 
 def test_images_are_not_asked_for(local_bench):

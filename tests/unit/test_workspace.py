@@ -109,6 +109,14 @@ def test_a_workspace_that_is_a_file(tmp_path):
             pass
 
 
+def test_a_workspace_whose_path_is_no_text(tmp_path):
+    """A path that isn't UTF-8, which no result could hold, is an error that says so before anything is made."""
+    folder = tmp_path / os.fsdecode(b"a\xffb")
+    with pytest.raises(WorkspaceError, match=r"a\\xffb is not UTF-8"), Workspace(folder):
+        pass
+    assert not folder.exists()
+
+
 def test_a_workspace_that_is_read_only(public_folder, without_privileges):
     """A folder that can't be written to is an error that says so."""
     public_folder.chmod(0o555)
