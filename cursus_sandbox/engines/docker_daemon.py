@@ -311,8 +311,9 @@ class Daemon:
             try:
                 knock(self.address)
                 return self.state(container), again
-            except (*LOST, OSError):
+            except (*LOST, OSError) as lost:
                 again = True
+                error: Exception = lost
                 try:
                     self._reach()
                 except OSError as away:

@@ -8,7 +8,7 @@ import socketserver
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
@@ -17,6 +17,9 @@ import pytest
 from own_daemon import OwnDaemon, own_daemon
 
 from cursus_sandbox.engines.docker import DockerEngine
+from cursus_sandbox.engines.docker_create import DaemonFacts
+from cursus_sandbox.engines.docker_daemon import Daemon
+from cursus_sandbox.engines.docker_reach import client_of
 from cursus_sandbox.engines.engine import Job, Mount, MountMode
 from cursus_sandbox.errors import EngineError, ExitCode
 
@@ -147,6 +150,14 @@ def test_a_server_that_is_no_daemon(tmp_path):
     assert "unix:///PATH" in caught.value.hint
 
 
+def test_a_daemon_that_keeps_silent(tmp_path):
+    """A daemon that takes connections, and never says how a container ended, is lost, and what was asked is said."""
+    with serving(tmp_path, {"ApiVersion": "1.45", "MinAPIVersion": "1.24"}) as address:
+        daemon = Daemon(client_of(address), DaemonFacts(cpus=1, local_log=True), address=address, patience=0)
+        with closing(daemon.client), pytest.raises(EngineError, match="lost: could not learn how container abc ended"):
+            daemon.end_of("abc")
+
+
 @contextmanager
 def nobody(socket: Path) -> Iterator[None]:
     """Who may not open a socket: root has the rights of an ordinary user, for others it is closed."""
@@ -162,10 +173,16 @@ def nobody(socket: Path) -> Iterator[None]:
 
 @contextmanager
 def serving(folder: Path, version: dict[str, str]) -> Iterator[str]:
-    """A server on a unix socket that answers every question with one JSON."""
+    """A server on a unix socket that answers every question with one JSON, but those about containers."""
 
     class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.close_connection = True
+
         def do_GET(self) -> None:
+            if "/containers/" in self.path:
+                self.close_connection = True
+                return
             body = json.dumps(version).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
