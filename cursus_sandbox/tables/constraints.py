@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import time
@@ -21,6 +21,7 @@ from cursus_sandbox.tables.schema import Bound, Field
 _SAMPLES = 5
 _LOOKED_AT = 10_000  # of the broken values of a batch, for samples that differ
 _SHOWN = 80  # characters of a value
+_BETWEEN = "\x1f"  # the values of a key
 _PARSED: tuple[tuple[Callable[[pa.DataType], bool], Callable[[str], Any]], ...] = (
     (pa.types.is_decimal, Decimal),
     (pa.types.is_time, time.fromisoformat),
@@ -129,6 +130,18 @@ def repeated(values: pa.ChunkedArray, column: str, expected: str) -> Tally:
     if len(several):
         whole = values.combine_chunks()
         tally.take(whole, pc.is_in(whole, value_set=several), 1)
+    return tally
+
+
+def key_of(columns: Iterable[pa.Array]) -> pa.Array:
+    """The values of several columns as one text for each row; null where one of them is."""
+    return pc.binary_join_element_wise(*(values.cast(pa.string()) for values in columns), _BETWEEN)
+
+
+def repeated_keys(keys: Sequence[pa.Array], columns: Sequence[str]) -> Tally:
+    """The keys of these columns that are there more than once, by the `key_of` each batch."""
+    tally = repeated(pa.chunked_array(keys), ", ".join(columns), "keys that differ")
+    tally.samples = [one.replace(_BETWEEN, ", ") for one in tally.samples]
     return tally
 
 

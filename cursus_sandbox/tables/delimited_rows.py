@@ -28,7 +28,7 @@ import pyarrow.csv as pacsv  # type: ignore[import-untyped]
 
 from cursus_sandbox.tables.advice import advice
 from cursus_sandbox.tables.arrow_types import INTEGER_BITS, Family
-from cursus_sandbox.tables.constraints import ColumnCheck, Tally, repeated
+from cursus_sandbox.tables.constraints import ColumnCheck, Tally, key_of, repeated_keys
 from cursus_sandbox.tables.delimited import DELIMITERS, is_open, parse_options
 from cursus_sandbox.tables.mismatch import Kind
 from cursus_sandbox.tables.observed import Format
@@ -216,8 +216,7 @@ class _Reading:
             _out_of_range(self.wrong[field.name], field, values, first)
             self.checks[field.name].take(values, first, misfits=bad)
         if len(self.key) > 1:
-            parts = [columns[name].cast(pa.string()) for name in self.key]
-            self.keys.append(pc.binary_join_element_wise(*parts, "\x1f"))
+            self.keys.append(key_of(columns[name] for name in self.key))
         self.rows += batch.num_rows
 
     def _found(self) -> RowsFound:
@@ -229,7 +228,7 @@ class _Reading:
                 broken.append(wrong)
             broken += self.checks[field.name].tallies()
         if self.keys:
-            twice = repeated(pa.chunked_array(self.keys), ", ".join(self.key), "keys that differ")
+            twice = repeated_keys(self.keys, self.key)
             broken += [twice] if twice.count else []
         ragged = (self.ragged[0], len(self.ragged)) if self.ragged else None
         return RowsFound(self.rows, tuple(broken), ragged, self._open())

@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-from cursus_sandbox.tables.constraints import ColumnCheck, Tally, repeated
+from cursus_sandbox.tables.constraints import ColumnCheck, Tally, key_of, repeated_keys
 from cursus_sandbox.tables.parquet import GZIP, unpacked
 from cursus_sandbox.tables.schema import Field
 
@@ -37,10 +36,10 @@ def scanned(path: Path, columns: Sequence[str], fields: Sequence[Field], *, key:
             for name, check in checks.items():
                 check.take(there[name], rows + 1)
             if len(key) > 1:
-                keys.append(pc.binary_join_element_wise(*(there[name].cast(pa.string()) for name in key), "\x1f"))
+                keys.append(key_of(there[name] for name in key))
             rows += batch.num_rows
     found = [tally for check in checks.values() for tally in check.tallies()]
     if keys:
-        twice = repeated(pa.chunked_array(keys), ", ".join(key), "keys that differ")
+        twice = repeated_keys(keys, key)
         found += [twice] if twice.count else []
     return found

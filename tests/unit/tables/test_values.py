@@ -138,6 +138,8 @@ def test_keys(check, form):
     fields = [{"name": "a"}, {"name": "b"}]
     found = the(check(content, fields, f"rows.{form}", primaryKey=["a", "b"]))
     assert (found.column, found.row, found.count) == ("a, b", 2, 2)
+    assert found.samples == ("1, y",)
+    assert found.message.startswith("column 'a, b' holds '1, y' (row 2")
     assert check(content, fields[1:], f"rows.{form}", primaryKey="b").findings[0].count == 4
 
 
