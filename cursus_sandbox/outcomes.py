@@ -102,7 +102,7 @@ class Outcomes:
             stopping=stopping,
         )
         self.sweeper = ThreadPoolExecutor(1, thread_name_prefix="sweep")
-        self.notes: tuple[str, ...] = ()
+        self.notes: list[str] = []  # each thread appends
 
     def without_running(self, step: PlannedStep) -> StepExecutionResult | None:
         """The result of a step for which nothing is done; None if it is to be brought to one."""
@@ -126,7 +126,7 @@ class Outcomes:
             answer = self._cache.answer(step)
         if answer.damaged is not None:
             set_aside(answer.damaged)
-            self.notes += (f"{step.name}: {answer.why}; it is set aside",)
+            self.notes.append(f"{step.name}: {answer.why}; it is set aside")
         because = answer.why
         if answer.kept is not None:
             try:

@@ -270,6 +270,18 @@ def test_what_is_damaged_is_set_aside(small, how):
     assert set(statuses(succeeded(small.run())).values()) == {"reused"}
 
 
+def test_all_that_is_damaged_is_told(small):
+    """Of steps whose records are damaged each has its note, though they find that out at the same time."""
+    names = [f"step{number}" for number in range(8)]
+    for name in names:
+        small.step(name)
+    first = succeeded(small.run())
+    for name in names:
+        (first.folder / "steps" / name / "record.json").write_text("{")
+    told = [note.partition(":")[0] for note in succeeded(small.run(jobs=8)).notes if "it is set aside" in note]
+    assert sorted(told) == names
+
+
 def test_only_what_is_damaged_is_set_aside(small):
     """Where a link leads to what came of something else, and the newest record is damaged, that one is set aside."""
     first = succeeded(chain(small).run())
