@@ -11,6 +11,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +41,7 @@ from cursus_sandbox.runs.records import (
     write_record,
 )
 from cursus_sandbox.tables.report import DataCompatibilityReport
+from cursus_sandbox.untrusted import remove
 
 _SECONDS_BETWEEN_SAVES = 10.0  # of what a run that is killed would have to read again
 
@@ -221,7 +223,8 @@ class Cache:
             self._newest / _place(self.pipeline, step),
         ):
             if link is not None:
-                _lead(link, target)
+                with suppress(OSError):  # what can't be found again runs again
+                    _lead(link, target)
 
     def _followed(self, link: Path) -> StepFolder | None:
         """The step's folder that a link leads to; None where there is no link, or it leads elsewhere."""
@@ -273,13 +276,16 @@ def _place(pipeline: str, step: str) -> str:
 
 def _lead(link: Path, target: str) -> None:
     """Have a link lead somewhere, in one step."""
-    beside = f"{link}.tmp"
+    beside = Path(f"{link}.tmp")
     try:
         os.symlink(target, beside)  # noqa: PTH211 -- a run may have thousands of them
-    except FileNotFoundError:
+        os.rename(beside, link)  # noqa: PTH104
+    except OSError:  # there is no folder yet; or in the way is what a killed run, or who copied all of it, has left
+        if link.parents[1].is_file():
+            link.parents[1].unlink()
         link.parent.mkdir(parents=True, exist_ok=True)
-        Path(beside).symlink_to(target)
-    except FileExistsError:  # of a run that was killed
-        Path(beside).unlink()
-        Path(beside).symlink_to(target)
-    os.rename(beside, link)  # noqa: PTH104
+        remove(beside)
+        if not link.is_symlink():
+            remove(link)
+        beside.symlink_to(target)
+        beside.rename(link)

@@ -134,11 +134,13 @@ def _is_removed(folder: Path) -> bool:
 
 
 def forget_removed(cache: Path) -> None:
-    """Take away the cache's links that lead nowhere any more."""
+    """Take away the cache's links that lead nowhere any more, and what is no link, as of a copy that followed them."""
     for folder in (cache / "keys", cache / "newest"):
-        with suppress(FileNotFoundError), os.scandir(folder) as links:
+        with suppress(OSError), os.scandir(folder) as links:
             for link in links:
-                if link.is_symlink() and not os.path.exists(link.path):  # noqa: PTH110 -- there may be thousands
+                if not link.is_symlink():
+                    remove(Path(link.path))
+                elif not os.path.exists(link.path):  # noqa: PTH110 -- there may be thousands
                     os.unlink(link.path)  # noqa: PTH108
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from small_pipeline import COMMAND, SmallPipeline, Watched, said, statuses, succeeded
 
+import cursus_sandbox
 from cursus_sandbox import DocumentError
 from cursus_sandbox.engines.local import LocalEngine
 
@@ -306,6 +307,27 @@ def test_a_workspace_that_was_copied_is_looked_at_whole(small):
     assert set(statuses(result).values()) == {"reused"}
     (result.folder.parents[0] / result.step_results["one"].why.split()[-1] / "steps/two/outputs/out/said").unlink()
     assert set(statuses(succeeded(small.run(workspace=small.folder / "copy"))).values()) == {"reused"}
+
+
+def test_a_workspace_that_was_copied_with_its_links_followed(small):
+    """What stands where links belong, or in the place of their folder, is replaced: what ran then is taken over."""
+    succeeded(chain(small).run())
+    copy = shutil.copytree(small.workspace, small.folder / "copy")
+    assert not any(one.is_symlink() for one in (copy / "cache/keys").iterdir())
+    assert statuses(succeeded(small.run(workspace=copy))) == dict.fromkeys(("one", "two", "three"), "succeeded")
+    assert statuses(succeeded(small.run(workspace=copy))) == dict.fromkeys(("one", "two", "three"), "reused")
+    shutil.rmtree(copy / "cache")
+    (copy / "cache").touch()
+    succeeded(small.run(workspace=copy))
+    assert statuses(succeeded(small.run(workspace=copy))) == dict.fromkeys(("one", "two", "three"), "reused")
+
+
+def test_copies_in_the_place_of_links_are_cleaned_away(small):
+    """`clean` takes away what is no link among those of the cache."""
+    succeeded(chain(small).run())
+    copy = shutil.copytree(small.workspace, small.folder / "copy")
+    cursus_sandbox.clean(copy)
+    assert not [*(copy / "cache/keys").iterdir(), *(copy / "cache/newest").iterdir()]
 
 
 def test_an_input_that_changes_while_it_is_read(small):
