@@ -6,6 +6,8 @@ Every pytest run loads it where this package is installed, so all else is import
 from __future__ import annotations
 
 import inspect
+import os
+import sys
 from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -120,11 +122,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def _ran(asked: _Asked, request: pytest.FixtureRequest) -> PipelineExecutionResult:
     from cursus_sandbox import api  # noqa: PLC0415 -- all of these when a test wants them
     from cursus_sandbox.errors import SandboxError  # noqa: PLC0415
-    from cursus_sandbox.reports.progress import lines_on_stderr  # noqa: PLC0415
+    from cursus_sandbox.reports.progress import lines_on  # noqa: PLC0415
+    from cursus_sandbox.workflow_commands import are_obeyed, guarded  # noqa: PLC0415
 
     workspace, wrong = _workspace(asked, request), ""
+    lines = lines_on(guarded(sys.stderr) if are_obeyed(os.environ) else sys.stderr)
     try:
-        result = api.run(asked.document, **{"observer": lines_on_stderr(), **asked.options, "workspace": workspace})
+        result = api.run(asked.document, **{"observer": lines, **asked.options, "workspace": workspace})
     except SandboxError as error:
         wrong = str(error)
     if wrong:  # said out here: pytest would say twice what is raised while another error is handled
@@ -167,7 +171,7 @@ def _tell(step: StepExecutionResult, result: PipelineExecutionResult) -> None:
     from cursus_sandbox.reports.findings import failure_details  # noqa: PLC0415
 
     if step.status in (StepStatus.FAILED, StepStatus.STOPPED):
-        pytest.fail("\n\n".join([step.why, *failure_details(step, result)]), pytrace=False)
+        pytest.fail(_shown("\n\n".join([step.why, *failure_details(step, result)])), pytrace=False)
     if step.status is StepStatus.SKIPPED:
         pytest.skip(step.why)
 
@@ -175,7 +179,14 @@ def _tell(step: StepExecutionResult, result: PipelineExecutionResult) -> None:
 def _log(file: Path) -> str:
     from cursus_sandbox.log_end import last_lines, tail  # noqa: PLC0415
 
-    return "\n".join(last_lines(tail(file), _LOG_LINES))
+    return _shown("\n".join(last_lines(tail(file), _LOG_LINES)))
+
+
+def _shown(text: str) -> str:
+    """What a step wrote, as it may be shown to whoever reads our output."""
+    from cursus_sandbox.workflow_commands import are_obeyed, harmless  # noqa: PLC0415
+
+    return harmless(text) if are_obeyed(os.environ) else text
 
 
 def _asked(node: pytest.Function) -> _Asked:

@@ -18,6 +18,7 @@ from cursus_sandbox.cli.interruption import interruptible, say_error
 from cursus_sandbox.cli.options import json_of, json_of_problems
 from cursus_sandbox.cli.output import not_written, put, written
 from cursus_sandbox.errors import DocumentError, ExitCode, MachineError, SandboxError
+from cursus_sandbox.workflow_commands import are_obeyed, unguarded
 
 if TYPE_CHECKING:
     from cursus_sandbox.pipeline.events import Observer
@@ -114,7 +115,7 @@ def _tell(result: PipelineExecutionResult, telling: Telling) -> None:
             written(telling.junit, junit_xml(result), option="--junit")
         except MachineError as error:  # of a disk that is full by now
             unwritten = error
-    if os.environ.get("GITHUB_ACTIONS") == "true":
+    if are_obeyed(os.environ):
         _tell_github(result)
     stream = sys.stderr if telling.events == "-" else sys.stdout
     if telling.as_json:
@@ -154,7 +155,7 @@ def _tell_github(result: PipelineExecutionResult) -> None:
     from cursus_sandbox.reports.github import summary, workflow_commands
 
     for line in workflow_commands(result):
-        typer.echo(line, err=True)
+        typer.echo(line, file=unguarded(sys.stderr))
     if file := os.environ.get("GITHUB_STEP_SUMMARY"):
         with suppress(OSError), Path(file).open("a", encoding="utf-8") as opened:
             opened.write(summary(result))

@@ -14,6 +14,7 @@ import typer
 
 from cursus_sandbox.cli.output import put
 from cursus_sandbox.errors import DocumentError, ExitCode, SandboxError, Terminated
+from cursus_sandbox.workflow_commands import are_obeyed, unguarded
 
 
 @contextmanager
@@ -47,11 +48,11 @@ def say_error(error: str | SandboxError) -> None:
     """Write an error to stderr, after what went to stdout; on GitHub, those of documents as annotations, too."""
     from cursus_sandbox.reports.text import plain_lines
 
-    said = f"error: {plain_lines(str(error))}\n"
-    if isinstance(error, DocumentError) and os.environ.get("GITHUB_ACTIONS") == "true":
+    said, commands = f"error: {plain_lines(str(error))}\n", ""
+    if isinstance(error, DocumentError) and are_obeyed(os.environ):
         from cursus_sandbox.reports.github import problem_commands
 
-        said += "".join(f"{one}\n" for one in problem_commands(error))
-    for words, stream in (("", sys.stdout), (said, sys.stderr)):
+        commands = "".join(f"{one}\n" for one in problem_commands(error))
+    for words, stream in (("", sys.stdout), (said, sys.stderr), (commands, unguarded(sys.stderr))):
         with suppress(OSError):  # where there is no room for it, the exit code says it
             put(words, stream)

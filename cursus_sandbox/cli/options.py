@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 from cursus_sandbox.cli import completion
+from cursus_sandbox.workflow_commands import harmless_json
 
 if TYPE_CHECKING:
     from cursus_sandbox.errors import DocumentError
@@ -209,7 +210,7 @@ def print_json(content: Any) -> None:
 
 def json_of(content: Any) -> str:
     """A value as JSON, as commands print it."""
-    return json.dumps(content, indent=2, default=str) + "\n"
+    return harmless_json(json.dumps(content, indent=2, default=str)) + "\n"
 
 
 def api_options(typed: Mapping[str, Any]) -> dict[str, Any]:

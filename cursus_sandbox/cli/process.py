@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
+import stat
 import sys
 import threading
+from contextlib import suppress
 from io import TextIOWrapper
 from typing import NoReturn
 
 from cursus_sandbox.cli.output import put
+from cursus_sandbox.workflow_commands import are_obeyed, guarded
 
 _ENCODING = "PYTHONIOENCODING"
 _STARTED_AGAIN = "_CURSUS_SANDBOX_ENCODING"  # what the variable above was before
@@ -22,6 +25,8 @@ def prepare(*, debug: bool) -> None:
         100_000
     )  # a command makes many values that stay: looking for cycles among them took a tenth of a plan
     _have_streams()
+    if are_obeyed(os.environ):
+        _guard_streams()
     if not debug:
         sys.unraisablehook = _say_nothing_of_odd_rows
 
@@ -72,6 +77,16 @@ def _have_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 -- for as long as we live
         elif isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name from a document may be more than it can write
+
+
+def _guard_streams() -> None:
+    """Let no text of others command GitHub's runner. What goes into a file stays as it is: nobody obeys that."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        with suppress(OSError):  # it has no file: a test's
+            if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                continue
+        setattr(sys, name, guarded(stream))
 
 
 def _say_nothing_of_odd_rows(found: sys.UnraisableHookArgs) -> None:

@@ -15,6 +15,7 @@ from cursus_sandbox.cli import completion
 from cursus_sandbox.cli.options import AsJson, print_json
 from cursus_sandbox.cli.output import written
 from cursus_sandbox.errors import DocumentError, Problem
+from cursus_sandbox.workflow_commands import HarmlessStream, harmless_json
 
 if TYPE_CHECKING:
     from cursus_sandbox.pipeline.result import PipelineExecutionResult
@@ -195,7 +196,7 @@ def report(
 
             text = summary(result)
         case ReportFormat.JSON:
-            text = result.model_dump_json(indent=2) + "\n"
+            text = harmless_json(result.model_dump_json(indent=2)) + "\n"
     if output is None and form is not ReportFormat.HTML:
         typer.echo(text, nl=False)
         return
@@ -243,7 +244,10 @@ def logs(
     ] = False,
     workspace: Workspace = KEPT,
 ) -> None:
-    """Print the log of a step: as it is into a file or pipe, with what would command a terminal made visible there."""
+    """Print the log of a step: as it is into a file or pipe.
+
+    What would command a terminal, or GitHub's runner, is made visible there.
+    """
     from cursus_sandbox.reports.text import plain_lines
     from cursus_sandbox.runs.history import kept_run, step_of
 
@@ -256,14 +260,14 @@ def logs(
         raise DocumentError([Problem(f"step '{name}' of run {run.name} has no log here so far", hint=hint)])
     if not log.exists():
         raise DocumentError([Problem(f"step '{name}' of run {run.name} has no log: its sandbox was not started")])
-    terminal = sys.stdout.isatty()
+    obeys = sys.stdout.isatty() or isinstance(sys.stdout, HarmlessStream)
     ended = log.parent / "step.json"
 
     def goes_on() -> bool:
         return follow and not ended.exists() and kept_run(workspace, run.name).is_running
 
     for data in _written(log, goes_on):
-        if terminal:
+        if obeys:
             sys.stdout.write(plain_lines(data.decode("utf-8", "replace")))
         else:
             sys.stdout.buffer.write(data)

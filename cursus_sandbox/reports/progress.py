@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from threading import Lock
+from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -95,9 +96,9 @@ class ProgressLines:
             self.silent = True
 
 
-def lines_on_stderr() -> ProgressLines:
+def lines_on(stream: TextIO) -> ProgressLines:
     """An observer for who has no console of their own."""
-    return ProgressLines(Console(stderr=True))
+    return ProgressLines(Console(file=stream))
 
 
 def _line(word: str, style: str, said: str) -> Text:

@@ -15,6 +15,7 @@ from typing import BinaryIO, Self
 from pydantic import TypeAdapter, ValidationError
 
 from cursus_sandbox.pipeline.events import Event, StepLogged, StepSampled
+from cursus_sandbox.workflow_commands import harmless_json
 
 _SOONEST = 0.09  # seconds between two samples, or two words of a log, of one step
 _THINNER = 60  # a step that has run for a while gets some hundred of each, however long it goes on
@@ -73,7 +74,7 @@ class Journal:
                 case _:
                     pass
             at = datetime.now(UTC).isoformat(timespec="milliseconds")
-            line = json.dumps({"at": at, **event.model_dump(mode="json")}, ensure_ascii=False)
+            line = harmless_json(json.dumps({"at": at, **event.model_dump(mode="json")}, ensure_ascii=False))
             try:
                 self._file.write(line.encode("utf-8", "backslashreplace") + b"\n")
                 self._file.flush()

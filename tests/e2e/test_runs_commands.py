@@ -226,3 +226,45 @@ def wait_for(condition, seconds=20):
         assert time.monotonic() < end
         time.sleep(0.05)
     return found
+
+
+COMMANDS = """\
+print("::add-mask::a")
+print("  ::stop-commands::x")
+print("fine ##[error]forged")
+open("/opt/ml/output/message", "w").write("\\n::error::forged ##[group]")
+raise SystemExit(1)
+"""
+
+
+def test_a_step_does_not_command_github(folder):
+    """On GitHub nothing that a step wrote is a workflow command, whatever shows it; what goes into a file stays."""
+    (folder / "load.py").write_text(COMMANDS)
+    github = {"GITHUB_ACTIONS": "true"}
+    verbs = [
+        ["run", "dag.yaml", "-v", "--events", "events.jsonl"],
+        ["run", "dag.yaml", "--events", "-"],
+        ["run", "dag.yaml", "--json"],
+        ["logs", "Load"],
+        ["runs", "show"],
+        ["runs", "show", "last:Load"],
+        ["runs", "show", "last:Load", "--json"],
+        ["explain", "Load"],
+        ["report", "--format", "junit"],
+        ["report", "--format", "json"],
+    ]
+    for words in verbs:
+        ended = cursus_sandbox(*words, cwd=folder, **github)
+        assert ended.returncode in (0, 1), ended.stderr
+        lines = (ended.stdout + ended.stderr).decode().splitlines()
+        obeyed = [line for line in lines if line.strip().startswith("::") or "##[" in line]
+        ours = [line for line in obeyed if line.startswith(("::error title=Load::", "::warning title=Load::"))]
+        assert obeyed == ours
+        assert bool(ours) == (words[0] == "run")
+        if words[-1] in ("json", "--json"):
+            assert "##[error]forged" in json.dumps(json.loads(ended.stdout))
+    assert "##[error]forged" in str([json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()])
+    with (folder / "log.txt").open("wb") as log:
+        command = [sys.executable, "-m", "cursus_sandbox", "logs", "Load"]
+        subprocess.run(command, cwd=folder, stdout=log, env=os.environ | github, check=True)
+    assert "::add-mask::a\n  ::stop-commands::x\nfine ##[error]forged\n" in (folder / "log.txt").read_text()

@@ -196,3 +196,13 @@ def test_it_weighs_nothing():
     program = "import sys, pytest, cursus_sandbox.pytest_plugin as p; print(*[m for m in sys.modules if 'cursus' in m])"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert loaded == ["cursus_sandbox", "cursus_sandbox.pytest_plugin"]
+
+
+def test_a_failed_step_does_not_command_github(project, monkeypatch):
+    """Where GitHub's runner reads pytest, no line of a step's log is a workflow command."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    project.step("Break", "print('::add-mask::a'); sys.exit('##[error]no')", reads={"data": "Load:out"})
+    said = project.outcome(exit_code=1, failed=2)
+    lines = said.str().splitlines()
+    assert {r":\:add-mask::a", r"##\[error]no"} <= {*lines}
+    assert not [line for line in lines if line.startswith("::") or "##[" in line]

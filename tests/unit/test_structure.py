@@ -26,7 +26,7 @@ ROOMS = {
 
 # The hallway: each may import any room, and of the hallway only what stands before it.
 HALLWAY = [
-    *("errors", "untrusted", "bytes_done", "leaves", "log_end", "amount", "shipped"),
+    *("errors", "untrusted", "bytes_done", "leaves", "log_end", "amount", "shipped", "workflow_commands"),
     *("documents", "inputs", "overrides", "planning", "drafts", "capacity"),
     *(
         "runs",
