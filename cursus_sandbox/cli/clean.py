@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cursus_sandbox.cli.options import AsJson, parsed, print_json
+from cursus_sandbox.cli.options import KEPT, AsJson, Workspace, parsed, print_json
 
 CLEAN_EXAMPLE = """\b
 Examples:
@@ -21,7 +20,7 @@ in common: a file goes with the last run that has it. Objects fetched from S3 th
 
 
 def clean(
-    workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are kept.")] = Path(".cursus-sandbox"),
+    workspace: Workspace = KEPT,
     keep: Annotated[int | None, typer.Option(min=1, metavar="N", help="Keep the newest runs, so many.")] = None,
     older_than: Annotated[
         str | None, typer.Option(metavar="TIME", help="Remove what is older than that: 12h, 7d.")

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from cursus_sandbox.cli import completion
-from cursus_sandbox.cli.options import AsJson, print_json
-from cursus_sandbox.cli.runs import KEPT, Workspace, ended, one_before
+from cursus_sandbox.cli.options import KEPT, AsJson, Workspace, print_json
+from cursus_sandbox.cli.runs import ended, one_before
 from cursus_sandbox.errors import DocumentError, Problem
 
 DIFF_EXAMPLE = """\b

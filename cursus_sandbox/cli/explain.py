@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cursus_sandbox.cli import completion
-from cursus_sandbox.cli.options import AsJson, print_json
-from cursus_sandbox.cli.runs import KEPT, Workspace
+from cursus_sandbox.cli.options import KEPT, AsJson, Workspace, print_json
 from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
 
 if TYPE_CHECKING:

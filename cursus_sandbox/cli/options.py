@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 _AS_TYPED = ("image", "config", "source_dir", "runtime", "lenient", "strict")  # options of `api` that need no reading
 
+KEPT = Path(".cursus-sandbox")
+
 
 class DataSourceName(StrEnum):
     """Where the inputs come from that nothing feeds."""
@@ -44,6 +46,13 @@ class EngineChoice(StrEnum):
     DOCKER = "docker"
     LOCAL = "local"
     PROCESS = "process"
+
+
+def folder(name: str) -> Path:
+    """A folder, which is named: an empty name would be that of the current one."""
+    if not name:
+        raise typer.BadParameter("its name is empty: is a variable not set? The current folder is  .")
+    return Path(name)
 
 
 Document = Annotated[
@@ -194,6 +203,7 @@ ShellOnFailure = Annotated[
         "--shell-on-failure", help="End the run at the first failure, and open a shell in that step's sandbox."
     ),
 ]
+Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", parser=folder, help="Where runs are kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 

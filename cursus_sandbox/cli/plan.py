@@ -11,6 +11,7 @@ import typer
 
 from cursus_sandbox.cli.interruption import interruptible, say_error
 from cursus_sandbox.cli.options import (
+    KEPT,
     S3,
     AsJson,
     Config,
@@ -43,6 +44,7 @@ from cursus_sandbox.cli.options import (
     Until,
     User,
     api_options,
+    folder,
     json_of_problems,
     print_json,
 )
@@ -97,8 +99,9 @@ def plan(
     no_cache: NoCache = False,
     force: Force = None,
     workspace: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where runs are kept, of which a run would take things over.")
-    ] = Path(".cursus-sandbox"),
+        Path,
+        typer.Option(metavar="DIR", parser=folder, help="Where runs are kept, of which a run would take things over."),
+    ] = KEPT,
     drawn: Annotated[
         PlanFormat, typer.Option("--format", help="As text, or drawn for Mermaid or Graphviz.")
     ] = PlanFormat.TEXT,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cursus_sandbox.cli import completion
-from cursus_sandbox.cli.options import print_json
+from cursus_sandbox.cli.options import KEPT, Workspace, print_json
 from cursus_sandbox.errors import DocumentError, Problem
 
 REGISTER_EXAMPLE = """\b
@@ -32,7 +32,7 @@ def register(
             autocompletion=completion.runs,
         ),
     ] = "last",
-    workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are kept.")] = Path(".cursus-sandbox"),
+    workspace: Workspace = KEPT,
 ) -> None:
     """Print where each output of an execution is, as JSON: of a run here, or of one in AWS."""
     from cursus_sandbox.inputs.registry import S3OutputPathRegistry

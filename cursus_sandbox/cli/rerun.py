@@ -8,8 +8,7 @@ import typer
 
 from cursus_sandbox.cli import completion
 from cursus_sandbox.cli.ending import Telling, end, told
-from cursus_sandbox.cli.options import AsJson, Events, Junit, Quiet, ShellOnFailure, Verbose
-from cursus_sandbox.cli.runs import KEPT, Workspace
+from cursus_sandbox.cli.options import KEPT, AsJson, Events, Junit, Quiet, ShellOnFailure, Verbose, Workspace
 
 if TYPE_CHECKING:
     from cursus_sandbox.pipeline.events import Observer

@@ -10,6 +10,7 @@ import typer
 
 from cursus_sandbox.cli.ending import Telling, end, told
 from cursus_sandbox.cli.options import (
+    KEPT,
     S3,
     AsJson,
     Config,
@@ -47,6 +48,7 @@ from cursus_sandbox.cli.options import (
     User,
     Verbose,
     api_options,
+    folder,
     parsed,
     size_of,
 )
@@ -89,8 +91,11 @@ def run(
         ),
     ] = "local",
     workspace: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where runs are kept; the hosts of a cluster share it, or a --store.")
-    ] = Path(".cursus-sandbox"),
+        Path,
+        typer.Option(
+            metavar="DIR", parser=folder, help="Where runs are kept; the hosts of a cluster share it, or a --store."
+        ),
+    ] = KEPT,
     store: Annotated[
         str | None,
         typer.Option(

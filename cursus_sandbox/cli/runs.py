@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cursus_sandbox.cli import completion
-from cursus_sandbox.cli.options import AsJson, print_json
+from cursus_sandbox.cli.options import KEPT, AsJson, Workspace, print_json
 from cursus_sandbox.cli.output import written
 from cursus_sandbox.errors import DocumentError, Problem
 from cursus_sandbox.workflow_commands import HarmlessStream, harmless_json
@@ -42,7 +42,6 @@ Examples:
   cursus-sandbox report 20261123-2240 --format junit -o junit.xml
 """
 
-KEPT = Path(".cursus-sandbox")
 SECONDS_BETWEEN_LOOKS = 0.2
 _CHUNK = 1 << 16
 
@@ -57,8 +56,6 @@ class ReportFormat(StrEnum):
 
 
 runs_app = typer.Typer(help="Earlier runs: which there are, and what came of each.", no_args_is_help=True)
-
-Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Where runs are kept.")]
 
 
 @runs_app.command("list", epilog=LIST_EXAMPLE)

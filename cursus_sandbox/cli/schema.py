@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cursus_sandbox.cli.options import AsJson, print_json
+from cursus_sandbox.cli.options import KEPT, AsJson, Workspace, print_json
 from cursus_sandbox.errors import DocumentError, ExitCode, Problem, did_you_mean, nearest_path
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ schema_app = typer.Typer(help="Schemas: from data, against data, against each ot
 _OF_RUN = re.compile(r"([^:/]+):([^:/]+)\.([^.:/]+)")
 Place = Annotated[str, typer.Argument(metavar="PATH|RUN:STEP.CHANNEL", help="Data; RUN may be 'last'.")]
 Either = Annotated[str, typer.Argument(metavar="SCHEMA|DATA", help="A schema in YAML, or data, or RUN:STEP.CHANNEL.")]
-Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Where runs are kept.")]
-KEPT = Path(".cursus-sandbox")
 
 
 class Target(StrEnum):

@@ -8,7 +8,7 @@ import typer
 
 from cursus_sandbox.cli import completion
 from cursus_sandbox.cli.interruption import interruptible
-from cursus_sandbox.cli.runs import KEPT, Workspace
+from cursus_sandbox.cli.options import KEPT, Workspace
 
 SHELL_EXAMPLE = """\b
 Examples:

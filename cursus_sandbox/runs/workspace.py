@@ -48,13 +48,16 @@ class Workspace:
         self._lock: int | None = None
 
     def __enter__(self) -> Self:
-        """Make the folder if need be and take its lock; WorkspaceError if either can't be had."""
+        """Make the folder if need be and take its lock; WorkspaceError if either can't be had.
+
+        What is in a new one is kept out of git; a folder that held something else may be a project.
+        """
         _refuse_other_than_text(self.folder)
         try:
+            is_new = not self.folder.exists() or not any(self.folder.iterdir())
             self.runs.mkdir(parents=True, exist_ok=True)
-            ignored = self.folder / ".gitignore"
-            if not ignored.exists():
-                ignored.write_text(_NOT_FOR_GIT, encoding="utf-8")
+            if is_new:
+                (self.folder / ".gitignore").write_text(_NOT_FOR_GIT, encoding="utf-8")
             self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
             self._take(self._lock)
             self.id = self._identity(os.fstat(self._lock).st_ino)

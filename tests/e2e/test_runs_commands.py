@@ -142,6 +142,16 @@ def test_nothing_to_run_again_tells_continuous_integration(folder):
     assert ET.fromstring((folder / "junit.xml").read_text()).find("testsuite").get("tests") == "0"
 
 
+@pytest.mark.parametrize("verb", ["run dag.yaml", "plan dag.yaml", "clean", "report", "runs list", "doctor"])
+def test_a_workspace_without_a_name(tmp_path, verb):
+    """An empty name, as of a variable that isn't set, is refused: nothing is made, removed or read in this folder."""
+    (tmp_path / "runs").mkdir()
+    ended = cursus_sandbox(*verb.split(), "--workspace", "", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, b"")
+    assert b"'--workspace': its name is empty: is a variable not set?" in ended.stderr
+    assert [*tmp_path.iterdir()] == [tmp_path / "runs"]
+
+
 def test_a_run_tells_continuous_integration(folder):
     """JUnit XML where it is asked for, annotations and a summary where GitHub runs it."""
     suite = ET.fromstring((folder / "junit.xml").read_text()).find("testsuite")

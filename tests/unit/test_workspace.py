@@ -41,6 +41,16 @@ def test_a_workspace_is_made_and_kept_out_of_git(tmp_path):
         assert (tmp_path / "a/b/.gitignore").read_text().endswith("*\n")
 
 
+def test_a_project_is_not_kept_out_of_git(tmp_path):
+    """A folder that holds something else gets no .gitignore: it would hide all of that, too."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/dag.yaml").touch()
+    (tmp_path / "empty").mkdir()
+    for folder in ("project", "empty"):
+        with Workspace(tmp_path / folder):
+            assert (tmp_path / folder / ".gitignore").exists() == (folder == "empty")
+
+
 def test_a_second_holder_is_told_of_the_first(workspace):
     """While a workspace is held it can't be entered again; the error names the process and the time, and what to do."""
     with pytest.raises(WorkspaceError, match=rf"in use by process {os.getpid()}, since \d{{4}}-") as raised:
