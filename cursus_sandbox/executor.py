@@ -24,7 +24,7 @@ from cursus_sandbox.pipeline.result import PipelineExecutionResult
 from cursus_sandbox.pipeline.selection import Selection
 from cursus_sandbox.pipeline.values import count, several, size
 from cursus_sandbox.planning import DataSource, Document, PipelineDAGResolver, unfed_of
-from cursus_sandbox.runs.pruning import GIB, MOST_BY_DEFAULT, Bounds, pruned
+from cursus_sandbox.runs.pruning import GIB, MOST_BY_DEFAULT, Bounds, own_size, pruned
 from cursus_sandbox.runs.recovery import recovery
 from cursus_sandbox.runs.request import REQUEST
 from cursus_sandbox.runs.workspace import Workspace
@@ -187,15 +187,16 @@ class PipelineExecutor:
                     result = walk.result(interruptions)
                 workspace.finished(folder.name)
                 return result.model_copy(
-                    update={"notes": (*result.notes, *self._bounded(workspace, walk.outcomes.written + fetched.size))}
+                    update={"notes": (*result.notes, *self._bounded(workspace, own_size(folder.path) + fetched.size))}
                 )
 
-    def _bounded(self, workspace: Workspace, written: int) -> Iterator[str]:
+    def _bounded(self, workspace: Workspace, added: int) -> Iterator[str]:
         """Keep the workspace within its size: the oldest runs go, and what was fetched from S3 that no run has.
 
-        To measure it takes a look at every file in it.
+        To measure it takes a look at every file in it: that is done where it may have become too large.
         """
-        if self.max_size is None or not written or workspace.grown(written) <= self.max_size:
+        size = workspace.grown(added)
+        if self.max_size is None or (size is not None and size <= self.max_size):
             return
         done = pruned(workspace.folder, Bounds(size=self.max_size))
         workspace.measured(done.size)

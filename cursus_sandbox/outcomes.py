@@ -21,7 +21,6 @@ from cursus_sandbox.pipeline.result import StepExecutionResult, StepStatus
 from cursus_sandbox.pipeline.selection import NOT_SELECTED
 from cursus_sandbox.pipeline.source import StepOutput
 from cursus_sandbox.runs.folders import INGREDIENTS, RunFolder, StepFolder
-from cursus_sandbox.runs.pruning import size_of
 from cursus_sandbox.runs.records import set_aside
 from cursus_sandbox.secrets.secret_values import SecretValues, fingerprints
 from cursus_sandbox.steps.attempts import Place
@@ -146,14 +145,6 @@ class Outcomes:
         if not self._cache.reading.is_over:
             self._tell(Progress(what="reading what steps have left, to know it again"))
         self._cache.finish()
-
-    @property
-    def written(self) -> int:
-        """How many bytes the steps that ran have left, those that failed too."""
-        kept = self._cache.kept
-        ran = [name for name, ended in self._results.items() if ended.status is StepStatus.SUCCEEDED]
-        failed = sum(size_of(attempt, set()) for attempt in self._given.folder.attempts)
-        return failed + sum(file.size for name in ran if name in kept for file in kept[name].record.files.values())
 
     def _ran(self, step: PlannedStep, ingredients: Ingredients | None, place: Place) -> StepExecutionResult:
         errand = self._errand(step, {one.channel: self._source(step, one) for one in step.inputs})

@@ -7,7 +7,8 @@ What was fetched, and can be again, stays without question only while a run has 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,6 +48,16 @@ def sized(newest_first: Iterable[KeptRun], seen: set[tuple[int, int]]) -> list[S
 def size_of(folder: Path, seen: set[tuple[int, int]]) -> int:
     """The bytes on disk of all files in a folder that were not `seen` before."""
     return sum(_sizes(folder, seen))
+
+
+def own_size(run: Path) -> int:
+    """The bytes on disk of all that a run has added, its logs too: of what is nowhere but in its folder."""
+    seen: dict[tuple[int, int], int] = {}
+    return sum(
+        status.st_blocks * _BLOCK
+        for status in _statuses(run)
+        if stat.S_ISDIR(status.st_mode) or _times_seen(status, seen) == status.st_nlink
+    )
 
 
 def dispensable(newest_first: Sequence[Sized], bounds: Bounds, *, now: datetime) -> list[Sized]:
@@ -144,8 +155,25 @@ def forget_removed(cache: Path) -> None:
                     os.unlink(link.path)  # noqa: PTH108
 
 
-def _sizes(folder: Path, seen: set[tuple[int, int]]) -> Iterable[int]:
-    """The bytes on disk of each file that was not seen before. No link is followed; what can't be read is left out."""
+def _sizes(folder: Path, seen: set[tuple[int, int]]) -> Iterator[int]:
+    """The bytes on disk of each file that was not seen before."""
+    for status in _statuses(folder):
+        if (file := (status.st_dev, status.st_ino)) not in seen:
+            seen.add(file)
+            yield status.st_blocks * _BLOCK
+
+
+def _times_seen(status: os.stat_result, seen: dict[tuple[int, int], int]) -> int:
+    """How many of a file's names were seen, this one too."""
+    if status.st_nlink == 1:
+        return 1
+    file = status.st_dev, status.st_ino
+    seen[file] = seen.get(file, 0) + 1
+    return seen[file]
+
+
+def _statuses(folder: Path) -> Iterator[os.stat_result]:
+    """What is in a folder, at any depth. No link is followed; what can't be read is left out."""
     waiting = [os.fspath(folder)]
     while waiting:
         with suppress(OSError), os.scandir(waiting.pop()) as entries:
@@ -153,6 +181,4 @@ def _sizes(folder: Path, seen: set[tuple[int, int]]) -> Iterable[int]:
                 status = entry.stat(follow_symlinks=False)
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
-                if (file := (status.st_dev, status.st_ino)) not in seen:
-                    seen.add(file)
-                    yield status.st_blocks * _BLOCK
+                yield status

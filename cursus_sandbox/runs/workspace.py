@@ -108,10 +108,10 @@ class Workspace:
         """Note that of a run nothing is left but its results."""
         self._write_unfinished({name: engine for name, engine in self.unfinished().items() if name != run})
 
-    def grown(self, size: int) -> int:
-        """Note that runs take so many bytes more; gives about how many they all do."""
+    def grown(self, size: int) -> int | None:
+        """Note that runs take so many bytes more; gives about how many they all do, None where nobody knows."""
         before = _read(self.folder / _SIZE).get("bytes")
-        return self.measured(size + (before if isinstance(before, int) else 0))
+        return self.measured(before + size) if isinstance(before, int) else None
 
     def measured(self, size: int) -> int:
         """Note how many bytes all runs take."""

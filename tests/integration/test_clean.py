@@ -130,3 +130,43 @@ def test_no_workspace(small):
     assert not small.workspace.exists()
     done = clean(small, "--keep", "0")
     assert done.returncode == 2
+
+
+def sizes(small: SmallPipeline) -> tuple[int, int]:
+    """What the workspace noted that its runs take, and what `clean` finds that they do."""
+    noted = json.loads((small.workspace / "size.json").read_text())["bytes"]
+    return noted, cursus_sandbox.clean(small.workspace, dry_run=True).size
+
+
+def test_logs_count(small):
+    """What runs have but outputs counts, too: a log alone makes a workspace too large."""
+    small.step("Talk", "print('x' * 3_000_000); say('well')")
+    names = [succeeded(small.run(cache=False, max_size="5m")).run for _ in range(3)]
+    assert runs(small) == names[2:]
+
+
+def test_what_runs_take_is_known_without_a_look_at_all(small):
+    """What is noted, run by run, is what there is: of shared files one, of attempts that failed, of killed runs."""
+    small.step("Fail", f"(OUT / 'out/x').write_bytes(b'x' * {MIB}); sys.exit(1)")
+    writing(small)
+    for _ in range(2):
+        assert not small.run().success
+    with Workspace(small.workspace) as held:
+        killed = held.new_run(datetime.now().astimezone(), "local").step("Write")
+        killed.log.write_bytes(b"x" * MIB)
+    assert not small.run(cache=False).success
+    noted, found = sizes(small)
+    assert found > 6 * MIB
+    assert abs(noted - found) <= 64 * 1024
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.unlink(), lambda file: file.write_text("[")])
+def test_a_size_that_is_not_known(small, damage):
+    """A workspace whose size nobody noted is measured."""
+    writing(small, 2)
+    for _ in range(2):
+        succeeded(small.run(cache=False, max_size="5m"))
+    damage(small.workspace / "size.json")
+    last = succeeded(small.run(cache=False, max_size="5m"))
+    assert len(runs(small)) == 2
+    assert runs(small)[-1] == last.run
