@@ -57,32 +57,43 @@ class Telling:
 
 
 def told(telling: Telling, run: Callable[[Observer], PipelineExecutionResult | None]) -> PipelineExecutionResult | None:
-    """Run it, and tell what came of it, which None has nothing to say of; or what kept it from being a run."""
+    """Run it, and tell what came of it, which None has nothing to say of; or what kept it from being a run.
+
+    That something of it could not be written is an error of its own only where all else is well.
+    """
     telling.check()
     _allow_many_files()
     try:
-        result = _watched(telling, run)
+        result, unwritten = _watched(telling, run)
     except SandboxError as error:
         _tell_error(error, telling)
         raise
+    missing = [unwritten] if unwritten else []
     if result is not None:
-        _tell(result, telling)
+        missing += _tell(result, telling)
     elif telling.junit is not None:
         from cursus_sandbox.reports.junit import junit_of_none
 
         written(telling.junit, junit_of_none(telling.about), option="--junit")
+    for error in missing:
+        if result is None or result.exit_code == ExitCode.OK:
+            raise error
+        say_error(error)
     return result
 
 
 def _watched(
     telling: Telling, run: Callable[[Observer], PipelineExecutionResult | None]
-) -> PipelineExecutionResult | None:
+) -> tuple[PipelineExecutionResult | None, MachineError | None]:
+    """What came of it, and that not all events could be written."""
     with interruptible(ctrl_c=telling.on_terminal), ExitStack() as shown:
         from cursus_sandbox.cli.watching import observer_of
 
         on_terminal = telling.on_terminal
         observer = observer_of(telling.events, verbose=telling.verbose, quiet=telling.quiet, on_terminal=on_terminal)
-        return run(shown.enter_context(observer))
+        watching = shown.enter_context(observer)
+        result = run(watching)
+    return result, watching.unwritten
 
 
 def end(result: PipelineExecutionResult | None, telling: Telling) -> None:
@@ -101,20 +112,20 @@ def end(result: PipelineExecutionResult | None, telling: Telling) -> None:
     raise typer.Exit(result.exit_code)
 
 
-def _tell(result: PipelineExecutionResult, telling: Telling) -> None:
-    """Tell all that there is to tell; then MachineError where the run was well, and the report could not be written."""
+def _tell(result: PipelineExecutionResult, telling: Telling) -> list[MachineError]:
+    """Tell all that there is to tell; gives what could not be written."""
     from rich.console import Console
 
     from cursus_sandbox.reports.run import print_summary
 
-    unwritten = None
+    missing = []
     if telling.junit is not None:
         from cursus_sandbox.reports.junit import junit as junit_xml
 
         try:
             written(telling.junit, junit_xml(result), option="--junit")
         except MachineError as error:  # of a disk that is full by now
-            unwritten = error
+            missing.append(error)
     if are_obeyed(os.environ):
         _tell_github(result)
     stream = sys.stderr if telling.events == "-" else sys.stdout
@@ -125,10 +136,7 @@ def _tell(result: PipelineExecutionResult, telling: Telling) -> None:
         console = Console(file=summary, width=there.width, force_terminal=there.is_terminal)
         print_summary(result, console, quiet=telling.quiet)
         put(summary.getvalue(), stream)
-    if unwritten is not None and result.exit_code == ExitCode.OK:
-        raise unwritten
-    if unwritten is not None:
-        say_error(unwritten)
+    return missing
 
 
 def _tell_error(error: SandboxError, telling: Telling) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from cursus_sandbox.pipeline.events import Event, StepLogged, StepSampled
 from cursus_sandbox.workflow_commands import harmless_json
 
+_NOBODY_READS = (errno.EPIPE, errno.EIO)
 _SOONEST = 0.09  # seconds between two samples, or two words of a log, of one step
 _THINNER = 60  # a step that has run for a while gets some hundred of each, however long it goes on
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event, config={"defer_build": True})
@@ -34,7 +37,8 @@ class Journal:
     """An observer that writes each event as a line of JSON with its time, `at`. Called from several threads.
 
     Unless it is to be `whole`, of the samples and the log of a step that goes on and on ever fewer are written, and of
-    a log the last line. When nobody reads it any more, or the disk is full, it falls silent and the run goes on.
+    a log the last line. When nobody reads it any more, or the disk is full, it falls silent and the run goes on; `lost`
+    is why, where somebody may still read what there is.
     """
 
     def __init__(self, file: BinaryIO, *, whole: bool = False) -> None:
@@ -42,6 +46,7 @@ class Journal:
         self._whole = whole
         self._lock = threading.Lock()
         self._silent = False
+        self.lost: OSError | None = None
         self._first: dict[tuple[str, str], float] = {}
         self._last: dict[tuple[str, str], float] = {}
 
@@ -55,8 +60,8 @@ class Journal:
             self._silent = True
             try:
                 self._file.close()
-            except OSError:
-                return
+            except OSError as refused:
+                self._fall_silent(refused)
 
     def __call__(self, event: Event) -> None:
         """Write it."""
@@ -76,10 +81,23 @@ class Journal:
             at = datetime.now(UTC).isoformat(timespec="milliseconds")
             line = harmless_json(json.dumps({"at": at, **event.model_dump(mode="json")}, ensure_ascii=False))
             try:
-                self._file.write(line.encode("utf-8", "backslashreplace") + b"\n")
-                self._file.flush()
-            except OSError:
-                self._silent = True
+                self._write(line.encode("utf-8", "backslashreplace") + b"\n")
+            except OSError as error:
+                self._fall_silent(error)
+
+    def _write(self, line: bytes) -> None:
+        """Write all of it: of a disk that is nearly full, a file takes as much as there is room for, and no error."""
+        while line:
+            taken = self._file.write(line)
+            if not taken:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            line = line[taken:]
+        self._file.flush()
+
+    def _fall_silent(self, error: OSError) -> None:
+        self._silent = True
+        if error.errno not in _NOBODY_READS:
+            self.lost = self.lost or error
 
     def _is_too_soon(self, event: StepSampled | StepLogged) -> bool:
         key, now = (event.step, event.event), time.monotonic()

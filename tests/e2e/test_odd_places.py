@@ -91,6 +91,24 @@ def test_a_result_that_can_not_be_written(folder, options):
     assert (folder / "junit.xml").exists() == ("junit" in options)
 
 
+@pytest.mark.parametrize("events", ["/dev/full", "- > /dev/full"])
+@pytest.mark.parametrize("script", ["", "raise SystemExit(3)"], ids=["well", "failed"])
+def test_events_that_can_not_be_written(folder, events, script):
+    """Events that find no room are said to be missing; all else is told, and a failed run ends with its own code."""
+    if reason := why_absent():
+        pytest.skip(reason)
+    if script:
+        for file in folder.rglob("*.py"):
+            file.write_text(script)
+    ended = shell(f"run run dag.yaml --engine local -q --junit junit.xml --events {events}", folder)
+    assert ended.returncode == (1 if script else 4)
+    where = "stdout" if events.startswith("-") else "/dev/full"
+    said = f"error: could not write all events to {where}: No space left on device\nName another:  --events FILE\n"
+    assert ended.stderr.decode().endswith(said)
+    assert (b"failed: " if script else b"ok: ") in ended.stdout + ended.stderr
+    assert (folder / "junit.xml").exists()
+
+
 @pytest.mark.parametrize("command", ["--help", "plan dag.yaml", "doctor", "contracts list", "init new", "rnu"])
 def test_a_reader_of_one_line(folder, command):
     """Whoever reads no more than a line is told no more, and gets no traceback."""

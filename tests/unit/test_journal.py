@@ -1,5 +1,6 @@
 """The journal of a run: what is written, what is left out, and what can be read again."""
 
+import errno
 import io
 import json
 import os
@@ -77,3 +78,25 @@ def test_a_journal_that_nobody_reads_falls_silent():
     with Journal(os.fdopen(writing, "wb", buffering=0)) as write:
         write(StepStarted(step="a"))
         write(StepStarted(step="b"))
+    assert write.lost is None
+
+
+class Short(io.BytesIO):
+    """A file on a disk that is nearly full: it takes what there is room for, then nothing."""
+
+    room = 40
+
+    def write(self, data):
+        if not self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        taken = super().write(data[: self.room])
+        self.room -= taken
+        return taken
+
+
+def test_a_journal_that_was_cut_off_says_so():
+    """Where not all of an event found room the journal falls silent, and knows why."""
+    write = Journal(Short())
+    for _ in range(2):
+        write(StepStarted(step="a"))
+    assert write.lost.errno == errno.ENOSPC
