@@ -16,7 +16,7 @@ import typer
 
 from cursus_sandbox.cli.interruption import interruptible, say_error
 from cursus_sandbox.cli.options import json_of, json_of_problems
-from cursus_sandbox.cli.output import not_written, put, written
+from cursus_sandbox.cli.output import STDOUT, not_written, put, written
 from cursus_sandbox.errors import DocumentError, ExitCode, MachineError, SandboxError
 from cursus_sandbox.workflow_commands import are_obeyed, unguarded
 
@@ -46,10 +46,12 @@ class Telling:
             raise typer.BadParameter("it is the opposite of --verbose", param_hint="--quiet")
         if self.as_json and self.events == "-":
             raise typer.BadParameter("stdout can hold the events or the result", param_hint="--json")
+        if self.junit == STDOUT and (self.as_json or self.events == "-"):
+            raise typer.BadParameter("stdout can hold that, or the result or events as JSON", param_hint="--junit")
         if self.shell_on_failure and not (os.isatty(0) and os.isatty(1)):
             what = "it needs a terminal: stdin or stdout is none. Afterwards:  cursus-sandbox shell STEP -- COMMAND"
             raise typer.BadParameter(what, param_hint="--shell-on-failure")
-        if self.junit is not None:
+        if self.junit is not None and self.junit != STDOUT:
             try:
                 self.junit.open("wb").close()
             except OSError as error:
@@ -75,10 +77,10 @@ def told(telling: Telling, run: Callable[[Observer], PipelineExecutionResult | N
         from cursus_sandbox.reports.junit import junit_of_none
 
         written(telling.junit, junit_of_none(telling.about), option="--junit")
-    for error in missing:
+    for one in missing:
         if result is None or result.exit_code == ExitCode.OK:
-            raise error
-        say_error(error)
+            raise one
+        say_error(one)
     return result
 
 
@@ -128,7 +130,7 @@ def _tell(result: PipelineExecutionResult, telling: Telling) -> list[MachineErro
             missing.append(error)
     if are_obeyed(os.environ):
         _tell_github(result)
-    stream = sys.stderr if telling.events == "-" else sys.stdout
+    stream = sys.stderr if telling.events == "-" or telling.junit == STDOUT else sys.stdout
     if telling.as_json:
         put(json_of(result.model_dump(mode="json")), stream)
     else:

@@ -196,7 +196,9 @@ Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Say what is checked and what steps write, line by line.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say what failed and how it ended, no more.")]
-Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the result as JUnit XML, too.")]
+Junit = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write the result as JUnit XML, too; - for stdout.")
+]
 ShellOnFailure = Annotated[
     bool,
     typer.Option(

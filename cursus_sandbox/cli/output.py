@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
 from cursus_sandbox.errors import MachineError
 
+STDOUT = Path("-")
 _GONE = (errno.EPIPE, errno.EIO)
 
 
@@ -26,7 +28,10 @@ def put(text: str, stream: TextIO) -> None:
 
 
 def written(file: Path, text: str, *, option: str) -> None:
-    """Write the file that an option names; MachineError if that can't be done."""
+    """Write the file that an option names, stdout where it is `-`; MachineError if that can't be done."""
+    if file == STDOUT:
+        put(text, sys.stdout)
+        return
     try:
         file.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:

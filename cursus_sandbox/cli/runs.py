@@ -13,7 +13,7 @@ import typer
 
 from cursus_sandbox.cli import completion
 from cursus_sandbox.cli.options import KEPT, AsJson, Workspace, print_json
-from cursus_sandbox.cli.output import written
+from cursus_sandbox.cli.output import STDOUT, written
 from cursus_sandbox.errors import DocumentError, Problem
 from cursus_sandbox.workflow_commands import HarmlessStream, harmless_json
 
@@ -154,7 +154,10 @@ def report(
     ] = "last",
     form: Annotated[ReportFormat, typer.Option("--format", help="What to write.")] = ReportFormat.HTML,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; default: report.html, else stdout.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Where to (- is stdout); default: report.html, else stdout."
+        ),
     ] = None,
     no_values: Annotated[bool, typer.Option("--no-values", help="Say nothing of what is in the data.")] = False,
     workspace: Workspace = KEPT,
@@ -194,12 +197,10 @@ def report(
             text = summary(result)
         case ReportFormat.JSON:
             text = harmless_json(result.model_dump_json(indent=2)) + "\n"
-    if output is None and form is not ReportFormat.HTML:
-        typer.echo(text, nl=False)
-        return
-    file = output or Path("report.html")
+    file = output or (Path("report.html") if form is ReportFormat.HTML else STDOUT)
     written(file, text, option="-o")
-    typer.echo(f"{file}: {result.pipeline}, run {kept.name}, {outcome or result.outcome}", err=True)
+    if file != STDOUT:
+        typer.echo(f"{file}: {result.pipeline}, run {kept.name}, {outcome or result.outcome}", err=True)
 
 
 def ended(kept: KeptRun) -> PipelineExecutionResult:

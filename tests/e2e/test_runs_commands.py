@@ -142,6 +142,26 @@ def test_nothing_to_run_again_tells_continuous_integration(folder):
     assert ET.fromstring((folder / "junit.xml").read_text()).find("testsuite").get("tests") == "0"
 
 
+@pytest.mark.parametrize("verb", ["report --format junit -o -", "report -o -", "run dag.yaml --junit -"])
+def test_a_report_on_stdout(folder, verb):
+    """`-` is stdout, which then holds nothing else."""
+    ended = cursus_sandbox(*verb.split(), cwd=folder)
+    assert ended.returncode == 0
+    assert ended.stdout.startswith(b"<!doctype html>" if verb == "report -o -" else b"<?xml")
+    assert ended.stdout.count(b"<!doctype html>") + ended.stdout.count(b"</testsuites>") == 1
+    assert ended.stdout.rstrip().endswith(b">")
+    assert not (folder / "-").exists()
+    assert (b"ok: 1 reused" in ended.stderr) == (verb == "run dag.yaml --junit -")
+
+
+@pytest.mark.parametrize("other", [["--json"], ["--events", "-"]])
+def test_two_reports_on_stdout(folder, other):
+    """Of JUnit XML and JSON only one goes to stdout."""
+    ended = cursus_sandbox("run", "dag.yaml", "--junit", "-", *other, cwd=folder)
+    assert (ended.returncode, ended.stdout) == (2, b"")
+    assert b"--junit: stdout can hold that, or" in ended.stderr
+
+
 @pytest.mark.parametrize("verb", ["run dag.yaml", "plan dag.yaml", "clean", "report", "runs list", "doctor"])
 def test_a_workspace_without_a_name(tmp_path, verb):
     """An empty name, as of a variable that isn't set, is refused: nothing is made, removed or read in this folder."""
