@@ -107,9 +107,23 @@ class MaskedStream:
 
 def _forms(secret: bytes) -> set[bytes]:
     """A secret as it may be written; of one with several lines, each line counts."""
-    forms = {secret, secret.strip(), base64.b64encode(secret), base64.b64encode(secret.strip())}
+    forms = {secret, secret.strip(), *_in_base64(secret), *_in_base64(secret.strip())}
     forms |= {line.strip() for line in secret.splitlines()}
     text = secret.decode("utf-8", "replace").strip()
     forms |= {json.dumps(text)[1:-1].encode(), json.dumps(text, ensure_ascii=False)[1:-1].encode()}
     forms |= {quote(text).encode(), quote(text, safe="").encode()}
     return {form for form in forms if form}
+
+
+def _in_base64(secret: bytes) -> set[bytes]:
+    """What base64 makes of a secret, alone, or somewhere in other bytes: the digits that say nothing of these.
+
+    A digit is six bits. The secret may begin at any of the three bytes of four digits: `user:` before it moves it.
+    """
+    forms = set()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        forms.add(encode(secret))
+        for before in range(3):
+            digits = encode(bytes(before) + secret)
+            forms.add(digits[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6])
+    return forms

@@ -79,6 +79,22 @@ def test_forms():
     assert mask.text("only line two") == "only ***"
 
 
+@given(secret=st.binary(min_size=4, max_size=20), before=st.binary(max_size=5), after=st.binary(max_size=5))
+def test_base64_of_more(secret, before, after):
+    """Whatever stands around a secret in what base64 was made of, no more is left of it than parts of two digits."""
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        masked = Mask([secret]).text(encode(before + secret + after).decode())
+        digits = masked.replace("***", "").rstrip("=")
+        assert "***" in masked
+        assert len(digits) <= -(-len(before) * 8 // 6) + -(-len(after) * 8 // 6) + 1
+
+
+def test_a_password_in_a_header():
+    """A password is masked in the header of HTTP's basic authentication."""
+    header = f"Authorization: Basic {base64.b64encode(b'user:s3cr3t/Tok+en').decode()}"
+    assert Mask([b"s3cr3t/Tok+en"]).text(header) == "Authorization: Basic dXNlcjp***"
+
+
 def test_results():
     """A result's text is masked, its status, paths and numbers are not."""
     result = StepExecutionResult(
