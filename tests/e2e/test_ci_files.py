@@ -69,6 +69,22 @@ def test_the_action_runs_a_pipeline(folder):
     assert "<!doctype html>" in (out / "report.html").read_text(encoding="utf-8")
 
 
+def test_the_action_reports_its_own_run(folder):
+    """The page is of the run that the job made, in the workspace that it named; where none began there is none."""
+    clear, run, report = (step(name) for name in ("Clear", "Run", "Report"))
+    out = folder / "cursus-sandbox-report"
+    for workspace in (".cursus-sandbox", "else/where"):
+        arguments = {"ENGINE": "local", "ARGUMENTS": f"--workspace {workspace}"}
+        assert typed(run[0], folder, **run[1] | arguments).returncode == 1
+        assert typed(report[0], folder, **report[1]).returncode == 0
+        [made] = folder.glob(f"{workspace}/runs/*")
+        assert made.name in (out / "report.html").read_text(encoding="utf-8")
+    for wrong in ("--no-such-option", "--config nowhere.json"):
+        for script, environment in (clear, (run[0], run[1] | {"ARGUMENTS": wrong}), report):
+            typed(script, folder, **environment)
+        assert not (out / "report.html").exists()
+
+
 def test_the_action_on_wrong_documents(folder):
     """What is wrong with a document is annotated at its line, when it is run and when it is checked."""
     script, environment = step("Run")
@@ -86,7 +102,7 @@ def test_the_action_is_one():
     for one in ACTION["runs"]["steps"]:
         assert ("uses" in one) != ("run" in one and one["shell"] == "bash")
         assert "${{" not in one.get("run", "")
-    assert ACTION["runs"]["steps"][1]["run"] == 'python -m pip install --quiet "$ACTION"'
+    assert ACTION["runs"]["steps"][2]["run"] == 'python -m pip install --quiet "$ACTION"'
 
 
 def test_the_hook_checks_each_document(folder):
