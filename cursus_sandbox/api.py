@@ -388,11 +388,11 @@ def clean(
         keep: How many runs stay.
         older_than: An age, in seconds or as `7d`.
         max_size: What the runs may take together, in bytes or as `10g`.
-        dry_run: Whether to say only what would be removed.
+        dry_run: Whether to say only what would be removed: nothing is written, and a run may go on meanwhile.
 
     Raises:
         DocumentError: There is no workspace, or an option can't be.
-        WorkspaceError: A run holds it.
+        WorkspaceError: A run holds it, or it can't be written to.
 
     Examples:
         >>> import cursus_sandbox
@@ -409,12 +409,14 @@ def clean(
     seconds = option("older_than", duration, older_than)
     age = timedelta(seconds=seconds) if seconds is not None else None
     bounds = Bounds(option("keep", count, keep), age, option("max_size", size, max_size))
+    if dry_run:
+        return pruned(folder, bounds, dry_run=True)
     with Workspace(folder) as held:
         said: tuple[str, ...] = ()
-        if not dry_run and (left := engines_of_the_dead(held)):
+        if left := engines_of_the_dead(held):
             with ExitStack() as engines:
                 said = recovery(held, [engines.enter_context(one) for one in _reachable(left)])
-        return replace(pruned(folder, bounds, dry_run=dry_run), said=said)
+        return replace(pruned(folder, bounds), said=said)
 
 
 def _reachable(names: Iterable[str]) -> Iterator[Engine]:

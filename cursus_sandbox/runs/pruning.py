@@ -93,7 +93,7 @@ class Pruned:
 
 
 def pruned(workspace: Path, bounds: Bounds, *, dry_run: bool = False) -> Pruned:
-    """Remove what is beyond the bounds of a workspace that is held, or, on a dry run, say what that is."""
+    """Remove what is beyond the bounds of a workspace that is held, or, on a dry run of any, say what that is."""
     now = datetime.now().astimezone()
     seen: set[tuple[int, int]] = set()
     runs = sized(reversed(kept_runs(workspace)), seen)

@@ -53,6 +53,23 @@ def test_a_dry_run_removes_nothing(small):
     assert runs(small) == [first, second]
 
 
+def test_a_dry_run_where_nothing_can_be_written(small):
+    """A dry run writes nothing: it says the same of a workspace that is read-only, and of one where a run goes on."""
+    first, _ = (succeeded(writing(small).run(cache=False)).run for _ in range(2))
+    before = set(small.workspace.rglob("*"))
+    with Workspace(small.workspace):
+        assert cursus_sandbox.clean(small.workspace, keep=1, dry_run=True).removed == (first,)
+    words = " ".join([COMMAND, "clean", "--workspace", str(small.workspace), "--keep", "1", "--dry-run"])
+    mounted = f"mount --bind {small.workspace} {small.workspace} && mount -o remount,ro,bind {small.workspace}"
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", f"{mounted} || exit 77; {words}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    if done.returncode == 77:
+        pytest.skip("no mount can be made here")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"would remove run {first}" in done.stdout
+    assert set(small.workspace.rglob("*")) == before
+
+
 def test_shared_files_count_once(small):
     """What a run took over costs nothing again, and stays when the run that made it goes."""
     first = succeeded(writing(small).run())
