@@ -42,10 +42,10 @@ class Guest:
         run, step = errand.run, errand.step
         self.home = folder.resolve() / "errands" / f"{run.task}~"
         given = [path for path in parcels if not path.is_relative_to(run.path)]
-        self._places = Places(
-            {run.path: self.home / "runs" / run.name}
-            | {path: self.home / "given" / str(number) / path.name for number, path in enumerate(given)}
-        )
+        places = {run.path: self.home / "runs" / run.name}
+        places |= {path: self.home / "given" / str(number) / path.name for number, path in enumerate(given)}
+        places.setdefault(run.workspace, self.home)
+        self._places = Places(places)
         here = self._places.at
         self.errand = replace(
             errand,

@@ -17,7 +17,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where paths of the run are here. No place here lies in another one of them."""
+    """Where paths of the run are here. A place that lies in another one comes before it."""
 
     here: Mapping[Path, Path]
 

@@ -11,7 +11,8 @@ from cursus_sandbox.pipeline.result import MountRow, StepExecutionResult, StepSt
 RUN = Path('/home/o\'neill/my "own" runs/7')
 HERE = Path("/scratch/errands/1~/runs/7")
 DATA = Path("/data")
-PLACES = Places({RUN: HERE, DATA: Path("/scratch/errands/1~/given/0/data")})
+WORKSPACE = RUN.parents[1]
+PLACES = Places({RUN: HERE, DATA: Path("/scratch/errands/1~/given/0/data"), WORKSPACE: Path("/scratch/errands/1~")})
 
 
 def test_where_a_path_is():
@@ -40,5 +41,9 @@ def test_files_of_ours_with_the_paths_of_the_run():
     """In JSON and in a shell's script a path of the run is read as what it is, whatever characters it has."""
     assert json.loads(PLACES.json(json.dumps({"log": str(HERE / "log.txt")}))) == {"log": str(RUN / "log.txt")}
     script = PLACES.script(f"printf %s {shlex.quote(str(HERE / 'a file'))}")
+    kept = {"staging": {"workspace": "/scratch/errands/1~", "copies": [f"{DATA}/x", f"{PLACES.at(DATA)}/x"]}}
+    assert json.loads(PLACES.json(json.dumps(kept))) == {
+        "staging": {"workspace": str(WORKSPACE), "copies": [f"{DATA}/x", f"{DATA}/x"]}
+    }
     said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
     assert said == str(RUN / "a file")
