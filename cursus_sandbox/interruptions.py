@@ -7,10 +7,36 @@ import threading
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK = 0.2  # seconds
+
+
+class Raising:
+    """A handler of signals that raises, and knows what it raised.
+
+    Python drops what is raised while it collects garbage, or in what an import calls back: it prints it, and goes on as
+    if no signal had come. Whoever gets that far asks again.
+    """
+
+    def __init__(self, kind: type[KeyboardInterrupt]) -> None:
+        self._kind = kind
+        self._raised: KeyboardInterrupt | None = None
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> NoReturn:
+        """Raise it, and remember it."""
+        self._raised = self._kind()
+        raise self._raised
+
+    def again(self) -> None:
+        """Raise what was raised, if anything was."""
+        if self._raised:
+            raise self._raised.with_traceback(None)
+
+    def heard(self) -> None:
+        """Forget it: it was heard."""
+        self._raised = None
 
 
 class Interruptions:
@@ -33,8 +59,11 @@ class Interruptions:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                handler = signal.getsignal(number)
+            found = {number: signal.getsignal(number) for number in _SIGNALS}
+            for handler in found.values():
+                if isinstance(handler, Raising):
+                    handler.again()
+            for number, handler in found.items():
                 if callable(handler):  # else it is ignored, or ends the process as it always does
                     self._handlers[number] = handler
                     signal.signal(number, self._hear)
@@ -50,8 +79,10 @@ class Interruptions:
             raise self._last
 
     def hold(self) -> None:
-        """Raise nothing from here on."""
+        """Raise nothing from here on; what was raised and dropped before is raised."""
         self._held = True
+        if self._last is not None:
+            raise self._last
 
     def next(self) -> KeyboardInterrupt | None:
         """Wait for the next one; None once it is over.
@@ -68,11 +99,13 @@ class Interruptions:
         self._words.put(None)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        if not self._held:
-            self._handlers[number](number, frame)
-            return
+        handler = self._handlers[number]
         try:
-            self._handlers[number](number, frame)
+            handler(number, frame)
         except KeyboardInterrupt as interrupt:
             self._last = interrupt.with_traceback(None)
+            if not self._held:
+                raise
+            if isinstance(handler, Raising):
+                handler.heard()
             self._words.put(self._last)

@@ -7,13 +7,12 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
-from typing import NoReturn
 
 import typer
 
 from cursus_sandbox.cli.output import put
 from cursus_sandbox.errors import DocumentError, ExitCode, SandboxError, Terminated
+from cursus_sandbox.interruptions import Raising
 from cursus_sandbox.workflow_commands import are_obeyed, unguarded
 
 
@@ -23,25 +22,26 @@ def interruptible(*, ctrl_c: bool = True) -> Iterator[None]:
 
     Without `ctrl_c` that is left to whoever else reads the terminal.
     """
-
-    def terminate(number: int, frame: FrameType | None) -> NoReturn:
-        raise Terminated
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    kinds: dict[int, type[KeyboardInterrupt]] = {signal.SIGTERM: Terminated, signal.SIGHUP: Terminated}
+    if ctrl_c:
+        kinds[signal.SIGINT] = KeyboardInterrupt
+    handlers = {number: Raising(kind) for number, kind in kinds.items()}
+    before = {number: signal.getsignal(number) for number in (*handlers, signal.SIGINT)}
+    for number, handler in handlers.items():
+        if before[number] is not signal.SIG_IGN:  # `nohup` means to go on
+            signal.signal(number, handler)
     if not ctrl_c:
-        before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: None)  # ignored, it would be in a child as well
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        handler = before[number]
-        if handler is not signal.SIG_IGN:  # `nohup` means to go on
-            signal.signal(number, terminate)
+        signal.signal(signal.SIGINT, lambda *_: None)  # ignored, it would be in a child as well
     try:
         yield
+        for handler in handlers.values():
+            handler.again()
     except KeyboardInterrupt as error:
         say_error("interrupted")
         raise typer.Exit(ExitCode.TERMINATED if isinstance(error, Terminated) else ExitCode.INTERRUPTED) from None
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def say_error(error: str | SandboxError) -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cursus_sandbox.interruptions import Interruptions
+from cursus_sandbox.interruptions import Interruptions, Raising
 
 
 def ctrl_c():
@@ -50,6 +50,35 @@ def test_a_signal_that_nobody_answered():
         interrupted()
     with pytest.raises(ZeroDivisionError):
         interrupted(broken=True)
+
+
+class Dying:
+    """What gets a signal while it is collected: Python drops what the handler raises there."""
+
+    def __del__(self):
+        ctrl_c()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("entered", [False, True])
+def test_a_signal_that_python_drops(entered):
+    """What was raised where nothing can be raised is raised as soon as there is something to interrupt."""
+
+    def interrupted():
+        if not entered:
+            Dying()
+        with Interruptions() as interruptions:
+            if entered:
+                Dying()
+            interruptions.hold()
+            pytest.fail("it went on")
+
+    before = signal.signal(signal.SIGINT, Raising(KeyboardInterrupt))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_handlers_of_others():
