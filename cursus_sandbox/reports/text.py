@@ -19,7 +19,8 @@ def printable(text: str) -> str:
     """Text with control characters shown as escapes."""
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    escapes = {ord(char): char.encode("unicode_escape").decode() for char in set(text) if not char.isprintable()}
+    return text.translate(escapes)
 
 
 def folded(text: str, indent: str, columns: int) -> str:

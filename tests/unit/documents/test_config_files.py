@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cursus_sandbox import PipelineDAGResolver, api
@@ -293,7 +293,6 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(configuration=JSON, metadata=JSON)
 def test_any_json(tmp_path_factory, configuration, metadata):
     """Whatever JSON a file holds, it is read, or refused with problems that name the file."""

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small import contract
 
@@ -125,7 +125,6 @@ def graphs(draw):
     return draw(st.permutations(hidden)), edges
 
 
-@settings(max_examples=60, deadline=None)
 @given(graphs())
 def test_execution_order(graph):
     """The order holds every node once, each after all it waits for, whatever the order they are written in."""
@@ -135,7 +134,6 @@ def test_execution_order(graph):
     assert all(order.index(before) < order.index(after) for before, after in edges)
 
 
-@settings(max_examples=60, deadline=None)
 @given(graphs(), st.data())
 def test_a_back_edge(graph, data):
     """An edge back along a path is always reported, with a path that is a cycle of the graph."""

@@ -1,7 +1,7 @@
 """In which order ready steps start, and how many of them at once."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cursus_sandbox.pipeline.instances import Capacity
@@ -100,7 +100,6 @@ def test_one_job_alone():
     assert started(line) == ["b"]
 
 
-@settings(max_examples=80, deadline=None)
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=12), st.integers(1, 4), st.randoms(use_true_random=False))
 def test_any_steps(sizes, jobs, random):
     """Whatever is asked for, all steps start once, and together they never have more than there is."""

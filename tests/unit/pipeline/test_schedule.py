@@ -1,7 +1,7 @@
 """Which steps may start as others end, and which a run is about."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small import contract
 
@@ -48,7 +48,6 @@ def test_second_failure():
     assert schedule.failed("c") == []
 
 
-@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_any_walk(data):
     """However steps end, each is offered at most once, after its dependencies succeeded, and ends or is lost."""
@@ -124,7 +123,6 @@ def test_unknown_steps_in_a_selection():
     assert error.value.problems[0].hint == "Did you mean 'S_a'?"
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_until_is_closed(data):
     """Up to a step, all that any selected step waits for is selected; from a step on, all that waits for one is."""

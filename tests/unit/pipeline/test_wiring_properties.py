@@ -1,6 +1,6 @@
 """What holds of every wiring, whatever the graph and its contracts."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small import IN, OUT, contract, pipeline
 
@@ -51,7 +51,6 @@ def resolved(known, nodes, edges):
         return None, error.problems
 
 
-@settings(max_examples=150, deadline=None)
 @given(cases())
 def test_every_required_input_is_bound_or_reported(case):
     """No required input is left unbound in silence."""
@@ -69,7 +68,6 @@ def test_every_required_input_is_bound_or_reported(case):
         assert wanted <= {(step.name, one.channel) for step in made.steps for one in step.inputs}
 
 
-@settings(max_examples=150, deadline=None)
 @given(cases())
 def test_inputs_are_fed_along_edges_once(case):
     """An input is fed by a predecessor, and no output feeds two inputs of one step."""
@@ -80,7 +78,6 @@ def test_inputs_are_fed_along_edges_once(case):
         assert {one.source.step for one in step.inputs} <= set(step.depends_on)
 
 
-@settings(max_examples=100, deadline=None)
 @given(cases(), st.randoms(use_true_random=False))
 def test_wiring_is_independent_of_the_order_of_nodes(case, random):
     """The same graph with its nodes and edges in another order is wired the same, or wrong in the same places."""

@@ -37,7 +37,7 @@ def served(tmp_path):
             listening.bind(str(tmp_path / "door"))
             listening.listen()
             threading.Thread(target=serve, args=(listening, answers), daemon=True).start()
-            settings = TransformSettings.model_validate(settings)
+            settings = TransformSettings().model_copy(update=settings)  # in fractions of a second, too
             one = Transform(settings, tmp_path / "in", tmp_path / "out", tell=lambda _: None)
             one.visit(Door(tmp_path / "door"))
             yield one
@@ -60,15 +60,15 @@ def served(tmp_path):
 def test_a_health_check_that_drips(served):
     """A server that answers /ping byte by byte is not healthy when its time is up, however short each wait is."""
     began = time.monotonic()
-    one = served({"/ping": drip}, container_startup_health_check_timeout_in_seconds=1)
-    assert one.failure.startswith("its server was not healthy within 1 s: GET /ping was not answered in")
+    one = served({"/ping": drip}, container_startup_health_check_timeout_in_seconds=0.2)
+    assert one.failure.startswith("its server was not healthy within 0.2 s: GET /ping was not answered in")
     assert time.monotonic() - began < 5
 
 
 def test_an_answer_that_drips(served):
     """An answer to a record is to be there, whole, when its time is up."""
-    one = served({"/invocations": drip}, invocations_timeout_in_seconds=1)
-    assert one.failure == "record: POST /invocations was not answered in 1 s"
+    one = served({"/invocations": drip}, invocations_timeout_in_seconds=0.2)
+    assert one.failure == "record: POST /invocations was not answered in 0.2 s"
 
 
 def test_an_answer_without_end(served, monkeypatch):
@@ -83,6 +83,7 @@ def test_an_answer_without_end(served, monkeypatch):
     assert served({"/invocations": flood}).failure == "record: /invocations answered with more than 1 MB"
 
 
-def test_what_a_dripping_server_offers(served):
+def test_what_a_dripping_server_offers(served, monkeypatch):
     """A server that never tells its parameters has none, and its records are sent."""
+    monkeypatch.setattr(transform, "_PING_TIMEOUT", 0.2)
     assert served({"/execution-parameters": drip}).done
