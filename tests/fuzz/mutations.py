@@ -36,7 +36,7 @@ def fuzzed(test: Callable[..., None]) -> Callable[..., None]:
 
     test.hypothesis.inner_test = one  # type: ignore[attr-defined]
     return settings(
-        max_examples=EXAMPLES or 40,
+        max_examples=EXAMPLES or 25,
         derandomize=not EXAMPLES,
         deadline=None,
         database=None,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("untimed", deadline=None, max_examples=50)  # a busy machine is no failure
+settings.register_profile("untimed", deadline=None, max_examples=30)  # a busy machine is no failure
 settings.load_profile("untimed")
 
 NOBODY = 65534

@@ -83,7 +83,7 @@ def plainly(table, path):
 
 
 def quick(test):
-    return settings(max_examples=40, deadline=None, database=None)(test)
+    return settings(max_examples=25, deadline=None, database=None)(test)
 
 
 @quick
