@@ -111,9 +111,22 @@ class Interface(_Cursus):
     variants: dict[str, _Variant | None] | None = None
 
 
+_SCHEMA = "contract.inputs.CHANNEL.schema or contract.outputs.CHANNEL.schema"
+_READ = {  # the keys that say what is run and checked, and what is read of them, wherever else somebody writes them
+    **{key: f"contract.{key}" for key in ("entry_point", "inputs", "arguments", "job_arguments", "env_vars")},
+    "outputs": "contract.outputs and spec.outputs",
+    "dependencies": "spec.dependencies",
+    "schema": _SCHEMA,
+    "schemas": _SCHEMA,
+    "fields": "the schema's fields",
+    "compatible_sources": "spec.dependencies.CHANNEL.compatible_sources",
+    "aliases": "spec.outputs.CHANNEL.aliases",
+}
+
+
 def slips(tree: Tree) -> Iterator[Problem]:
-    """The keys that are nearly one that is meant there and isn't written, and a verb that is nearly one that runs."""
-    for place, near in _near_keys(Interface, tree.content, ()):
+    """The keys that are likely another, or in a wrong place, and a verb that is nearly one that runs."""
+    for place, near in _odd_keys(Interface, tree.content, ()):
         yield slip(tree, str(place[-1]), near, place)
     place = ("registry", "sagemaker_step_type")
     registry = tree.content.get("registry")
@@ -123,21 +136,25 @@ def slips(tree: Tree) -> Iterator[Problem]:
         yield tree.problem(what, place, f"Did you mean '{meant}'?")
 
 
-def slip(tree: Tree, key: str, near: str, place: Place) -> Problem:
-    """What to say of a key that is likely another."""
+def slip(tree: Tree, key: str, near: str | None, place: Place) -> Problem:
+    """What to say of a key that is likely another; that belongs elsewhere, if it is near to none."""
     around = ".".join(map(str, place[:-1]))
     what = f"'{key}' is not known here, and not read"
-    return tree.problem(f"{around}: {what}" if around else what, place, f"Did you mean '{near}'?")
+    todo = f"Did you mean '{near}'?" if near else f"What is read is {_READ[key]}."
+    return tree.problem(f"{around}: {what}" if around else what, place, todo)
 
 
-def _near_keys(meant: Any, content: Any, place: Place) -> Iterator[tuple[Place, str]]:
-    """The place of each such key in a content that is meant to be of that type, and what it is near to."""
+def _odd_keys(meant: Any, content: Any, place: Place) -> Iterator[tuple[Place, str | None]]:
+    """The place of each such key in a content that is meant to be of that type, and what it is near to there.
+
+    That is the key that is meant and isn't written; None for one that belongs elsewhere.
+    """
     known = _known(meant)
     for key in content if known and isinstance(content, dict) else ():
-        if key not in known and (near := nearly(key, known.keys() - content.keys())):
+        if key not in known and ((near := nearly(key, known.keys() - content.keys())) or key in _READ):
             yield (*place, key), near
     for inside, of_it, value in _inside(meant, content):
-        yield from _near_keys(of_it, value, (*place, *inside))
+        yield from _odd_keys(of_it, value, (*place, *inside))
 
 
 def _known(meant: Any) -> dict[str, Any]:

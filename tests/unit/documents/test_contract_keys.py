@@ -97,6 +97,24 @@ def test_a_key_that_is_nearly_another(contract, right, wrong):
     assert slip.hint == f"Did you mean '{right.strip()[:-1]}'?"
 
 
+@pytest.mark.parametrize(
+    ("before", "wrong", "read"),
+    [
+        ("spec:", "schemas: {data: {fields: []}}", "contract.inputs.CHANNEL.schema or contract.outputs.CHANNEL.schema"),
+        ("  arguments:", "  schema: {fields: []}", "contract.inputs.CHANNEL.schema or contract.outputs.CHANNEL.schema"),
+        ("spec:", "env_vars: {required: [A]}", "contract.env_vars"),
+        ("  outputs:\n    model: {type", "  inputs: {}", "contract.inputs"),
+    ],
+)
+def test_a_key_in_a_wrong_place(contract, before, wrong, read):
+    """A key that says what is run or checked is told, with where it is read, if it is written where it isn't."""
+    text = ALL_KEYS.replace(before, f"{wrong}\n{before}", 1)
+    (slip,) = read_contract(contract(text)).slips
+    assert slip.line == text[: text.index(wrong)].count("\n") + 1
+    assert f"'{wrong.strip().partition(':')[0]}' is not known here, and not read" in slip.what
+    assert slip.hint == f"What is read is {read}."
+
+
 def test_a_slip_in_a_variant(contract):
     """A variant's keys are looked at like the contract's own."""
     text = ALL_KEYS.replace("{step_type: Train, spec:", "{contract: {env_var: {}}, spec:")
