@@ -69,7 +69,7 @@ def _inferred(tables: Iterable[tuple[Path, str]], *, exact: bool) -> Inferred:
         else:
             try:
                 rows += _of_text(file, table, columns)
-            except ValueError as error:
+            except (ValueError, OSError) as error:  # OSError: what is packed breaks off
                 raise ValueError(f"{name}: {error}") from error
     fields = tuple(_field(name, column, files, exact=exact) for name, column in columns.items())
     return Inferred(TableSchema(fields=fields), files, rows, tuple(unread), tuple(doubts))

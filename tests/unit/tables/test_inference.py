@@ -1,5 +1,8 @@
 """Schemas from data, and what two schemas have to do with each other."""
 
+import gzip
+import hashlib
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -72,6 +75,14 @@ def test_the_file_that_can_not_be_read(tmp_path):
     (tmp_path / "bad.csv").write_bytes(b"a,b\n1,\xff\xfe\n")
     (tmp_path / "well.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match=r"^bad.csv: .*UTF8"):
+        inferred(tmp_path)
+
+
+def test_a_packed_file_that_breaks_off(tmp_path):
+    """Where more than its beginning can be read, too: no schema is made of a part."""
+    rows = "".join(f"{n},{hashlib.md5(b'%d' % n).hexdigest()}\n" for n in range(50_000))
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(f"id,name\n{rows}".encode(), 1)[:-1_000])
+    with pytest.raises(ValueError, match=r"a\.csv\.gz: .*[Tt]runcated"):
         inferred(tmp_path)
 
 
