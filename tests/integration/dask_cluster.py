@@ -46,7 +46,7 @@ class DaskCluster:
     def start_worker(self, name: str, *words: str, before: Sequence[str] = (), **environment: str) -> None:
         there = ["--host", "127.0.0.1", "--no-nanny", "--no-dashboard", "--name", name, "--nthreads", "2"]
         line = [*before, DASK, "worker", f"tcp://127.0.0.1:{self.port}", *there, *words]
-        self.workers[name] = self._started(name, *line, TMPDIR=str(self.folder), **environment)
+        self.workers[name] = self._started(name, *line, **environment)
         wait_for(lambda: "Registered to:" in self.log(name))
 
     def log(self, name: str) -> str:
@@ -64,7 +64,8 @@ class DaskCluster:
 
     def _started(self, name: str, *words: str, **environment: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("wb") as log:
-            return subprocess.Popen(words, cwd=self.folder, env={**os.environ, **environment}, stdout=log, stderr=log)
+            environment = {**os.environ, "TMPDIR": str(self.folder), **environment}
+            return subprocess.Popen(words, cwd=self.folder, env=environment, stdout=log, stderr=log)
 
     def end(self) -> None:
         for process in [*self.workers.values(), *([self.scheduler] if self.scheduler else [])]:

@@ -63,7 +63,9 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
         *("-s3", f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0", *ports),
     ]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env={"HOME": str(folder)}, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=folder, env={"HOME": str(folder), "TMPDIR": str(folder)}, stdout=log, stderr=log
+        )
     url = f"http://127.0.0.1:{free[2 * PORTS.index('s3')]}"
     key, secret = KEYS["admin"]
     options = {"endpoint_override": url, "region": "us-east-1", "allow_bucket_creation": True}
@@ -84,6 +86,9 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     finally:
         process.kill()
         process.wait()
+        for port in free:  # TMPDIR tells it of its logs alone
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink()
 
 
 def _free_ports(number: int) -> list[int]:
