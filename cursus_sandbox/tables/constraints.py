@@ -221,16 +221,27 @@ def _compared(beyond: Any, beyond_one: Callable[[Any, Any], bool], bound: Bound)
             limit = pa.scalar(bound)
         except OverflowError:
             limit = pa.scalar(Decimal(str(bound)))
-        if pa.types.is_timestamp(values.type) and values.type.tz and not getattr(limit.type, "tz", None):
-            values = pc.local_timestamp(values)
         try:
-            return beyond(values, limit)
+            return beyond(_in_zone(values, getattr(limit.type, "tz", None)), limit)
         except pa.ArrowNotImplementedError:
             return _nothing(values)  # of another type, which is said already
         except pa.ArrowInvalid:  # decimals of more digits than both have room for
             return pa.array([None if one is None else beyond_one(one, bound) for one in values.to_pylist()], pa.bool_())
 
     return broken
+
+
+def _in_zone(values: pa.Array, zone: str | None) -> pa.Array:
+    """Days and moments as a bound in that zone is compared with them.
+
+    One without a zone is of the column's own; days, and moments without a zone, are UTC's for a bound that has one.
+    """
+    if not zone:
+        return pc.local_timestamp(values) if getattr(values.type, "tz", None) else values
+    if pa.types.is_date(values.type):
+        values = values.cast(pa.timestamp("ms"))
+    is_bare = pa.types.is_timestamp(values.type) and not values.type.tz
+    return pc.assume_timezone(values, "UTC") if is_bare else values
 
 
 def _no_flag(values: pa.Array) -> pa.Array:

@@ -51,7 +51,15 @@ class _Schema(BaseModel):
     model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid", populate_by_name=True)
 
 
-Bound = Annotated[int, pydantic.Strict()] | Annotated[float, pydantic.Strict()] | date | datetime
+def _without_time(bound: Any) -> Any:
+    """A date, whose text pydantic reads with a time too, if that is midnight: in whatever zone, which it drops."""
+    if isinstance(bound, str) and len(bound) > len("YYYY-MM-DD"):
+        raise ValueError("a date has no time")
+    return bound
+
+
+_Date = Annotated[date, pydantic.BeforeValidator(_without_time)]
+Bound = Annotated[int, pydantic.Strict()] | Annotated[float, pydantic.Strict()] | _Date | datetime
 _ORDERED = {Family.INTEGER, Family.NUMBER, Family.DATE, Family.DATETIME, Family.ANY}
 _OF_TEXT = {Family.STRING, Family.ANY}
 _IN_PYTHON: dict[Family | None, type | tuple[type, ...]] = {
@@ -60,6 +68,12 @@ _IN_PYTHON: dict[Family | None, type | tuple[type, ...]] = {
     Family.BOOLEAN: bool,
     Family.STRING: str,
 }
+
+
+def _comparable(bound: Any) -> Any:
+    """A bound, of a date its beginning: Python compares no date with a moment."""
+    is_day = isinstance(bound, date) and not isinstance(bound, datetime)
+    return datetime(bound.year, bound.month, bound.day) if is_day else bound  # noqa: DTZ001
 
 
 class Constraints(_Schema):
@@ -94,7 +108,7 @@ class Constraints(_Schema):
     def _something_keeps_to_it(self) -> Constraints:
         """Bounds that leave nothing between them are a slip of whoever wrote them."""
         for low, high in (("minimum", "maximum"), ("min_length", "max_length")):
-            least, most = getattr(self, low), getattr(self, high)
+            least, most = _comparable(getattr(self, low)), _comparable(getattr(self, high))
             try:
                 if least is not None and most is not None and least > most:
                     raise ValueError(f"nothing is both at least {least} and at most {most}")

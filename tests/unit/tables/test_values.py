@@ -4,7 +4,7 @@ import ctypes
 import gzip
 import io
 import threading
-from datetime import time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
 import pyarrow as pa
@@ -121,6 +121,46 @@ def test_constraints(check, kind, constraints, values, said, form):
         column = pa.array(values) if typed is None else pa.array(values).cast(typed)
         content = {"b": ["x"] * len(values), "a": column}
     assert said in the(check(content, field(kind, **constraints), f"rows.{form}")).message
+
+
+@pytest.mark.parametrize(
+    ("zone", "minimum", "holds"),
+    [
+        (None, "2024-01-01T03:00:00", "2024-01-01 02:00:00"),
+        (None, "2024-01-01T03:00:00Z", "2024-01-01 02:00:00"),
+        (None, "2024-01-01T07:00:00+05:00", None),
+        ("UTC", "2024-01-01T03:00:00", "2024-01-01 02:00:00+00:00"),
+        ("UTC", "2024-01-01T00:00:00-05:00", "2024-01-01 02:00:00+00:00"),
+        ("UTC", "2024-01-01", None),
+        ("America/New_York", "2024-01-01", "2023-12-31 21:00:00-05:00"),
+        ("America/New_York", "2024-01-01T02:00:00Z", None),
+    ],
+)
+def test_bounds_and_time_zones(check, zone, minimum, holds):
+    """A bound without a zone is of the column's own; moments without one are UTC's for a bound that has one."""
+    moments = pa.array([datetime(2024, 1, 1, 2, tzinfo=UTC)], pa.timestamp("us", zone))
+    findings = check({"a": moments}, field("datetime", minimum=minimum), "rows.parquet").findings
+    assert [one.message.partition("'a' holds ")[2].partition(" (")[0] for one in findings] == (
+        [f"'{holds}'"] if holds else []
+    )
+
+
+def test_a_day_is_compared_with_a_moment(check):
+    """As its midnight: in UTC, if the moment has a zone."""
+    for minimum in ("2024-01-01T00:00:01", "2024-01-01T00:00:01Z"):
+        days = {"a": pa.array([date(2024, 1, 1), date(2024, 1, 2)])}
+        found = the(check(days, field("date", minimum=minimum), "rows.parquet"))
+        assert "holds '2024-01-01' (row 1)" in found.message
+
+
+def test_bounds_at_midnight():
+    """A moment at midnight is one, whatever the other bound is, and keeps its zone."""
+    asked = field("datetime", minimum="2024-01-01T00:00:00+05:00", maximum="2024-01-01T00:00:00Z")
+    (declared,) = TableSchema.model_validate({"fields": asked}).fields
+    assert declared.constraints.minimum == datetime(2023, 12, 31, 19, tzinfo=UTC)
+    TableSchema.model_validate({"fields": field("datetime", minimum="2024-01-01", maximum="2024-01-01T12:00:00")})
+    with pytest.raises(ValueError, match="nothing is both at least"):
+        TableSchema.model_validate({"fields": field("datetime", minimum="2024-01-02", maximum="2024-01-01T12:00:00")})
 
 
 def test_what_keeps_all_constraints(check):
