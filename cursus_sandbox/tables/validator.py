@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -36,7 +36,6 @@ _IN_THE_WAY = {
 }  # of looking at the cells
 _SAMPLED = 16  # Parquet files that are read to their ends where nobody asks for that, spread over all there are
 _SAMPLED_BYTES = 16 << 20  # of them, in all
-_BY_ROW = {Kind.DELIMITER, Kind.RAGGED, Kind.ENCODING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +211,12 @@ class _Look:
         else:
             later = {field.name for field in schema.fields} if text else unsettled(schema.fields, table)
             found = mismatches(table, schema, asks=self.asks, later=later if deep else ())
-            if not any(one.kind in _IN_THE_WAY for one in found):
+            if not _are_in_the_way(found):
                 found += tuple(missing_keys(names, schema, asks=self.asks, file=table.file))
         self.findings += found
-        if not deep or any(finding.kind in _IN_THE_WAY for finding in found if finding.severity is Severity.ERROR):
+        if not deep or _are_in_the_way(found):
             return table
-        if text and not any(finding.kind in _IN_THE_WAY for finding in table.findings if finding.kind in _BY_ROW):
+        if text and not _are_in_the_way(table.findings, _SOME_READER_COPES):
             values = text_values(file.path, table, schema, asks=self.asks)
         elif not text:
             whole = self._is_read_whole(file)
@@ -261,6 +260,11 @@ class _Look:
         before = 0 if not self.formats else self.rows
         self.rows = before + sum(known) if observed and before is not None and len(known) == len(observed) else None
         self.formats += [table.format for table in observed]
+
+
+def _are_in_the_way(findings: Iterable[Mismatch], kinds: Container[Kind] = _IN_THE_WAY) -> bool:
+    """Whether there is an error that keeps from looking at the cells. A byte order mark is a warning, and doesn't."""
+    return any(finding.kind in kinds and finding.severity is Severity.ERROR for finding in findings)
 
 
 def _depth(look: _Look) -> str:

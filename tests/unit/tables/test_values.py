@@ -224,6 +224,15 @@ def test_a_late_ragged_row(check):
     assert the(check(MILLION + "1,x,y\n", None)).severity.value == "warning"
 
 
+def test_cells_behind_a_byte_order_mark(check):
+    """They are looked at as ever, and a key's missing column is found: the mark itself is a warning."""
+    report = check("\ufeffa,b\n1,x\nx,y\n", field("integer"), primaryKey=["c"])
+    missing, cell, mark = report.findings
+    assert (mark.kind.value, mark.severity.value) == ("encoding", "warning")
+    assert "'c'" in missing.message
+    assert (cell.column, cell.row, cell.line, cell.samples) == ("a", 2, 3, ("x",))
+
+
 def test_late_bytes_that_are_no_text(check):
     """Latin-1 behind the first block is named with its line."""
     content = MILLION.encode() + "1,\u00e9\n".encode("latin-1")
