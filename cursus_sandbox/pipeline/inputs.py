@@ -96,13 +96,13 @@ class StepInputs:
             what = f"no output of its predecessors fits: {offered}" if offered else nothing
             self._refuse(channel, what, f"Bind it:  inputs: {{{channel}: step:channel or ./folder}}")
 
-    def _fed_from_outside(self, channel: str) -> bool:
+    def _fed_from_outside(self, channel: str, because: str = "") -> bool:
         """Whether the data source of inputs that nothing feeds takes care of this one: binds it, or says why not."""
         match self._unfed_source(channel):
             case Synthetic() as made_up:
-                self._bind(channel, made_up, Wiring(), reason="made up from its schema")
+                self._bind(channel, made_up, Wiring(), reason=f"made up from its schema{because}")
             case S3Objects() as objects:
-                self._bind(channel, objects, Wiring(), reason="below the prefix of S3")
+                self._bind(channel, objects, Wiring(), reason=f"below the prefix of S3{because}")
             case None if isinstance(self._unfed, S3Settings) and self._contract.inputs[channel].required:
                 self._refuse(
                     channel, "no prefix of S3 is given where it could be", "Give it:  s3: {prefix: s3://BUCKET/PREFIX}"
@@ -148,6 +148,8 @@ class StepInputs:
     def _bind(self, channel: str, source: Source, wired: Wiring, reason: str = "pinned") -> None:
         contract, port = self._contract, self._contract.inputs[channel]
         if isinstance(source, StepOutput) and (wrong := self._unreadable(channel, source)):
+            if self._is_idle(source.step) and self._fed_from_outside(channel, f": nothing runs for {source.step}"):
+                return
             if port.required or wired.evidence is None:
                 self.problems.append(wrong)
             else:
@@ -195,8 +197,15 @@ class StepInputs:
             return Problem(what, self._at(channel), did_you_mean(source.channel, contract.outputs))
         if source.channel not in step.outputs and (why := why_skipped(contract, step, self._pipeline.defaults)):
             hint = f"Bind it to a folder:  steps: {{{source.step}: {{outputs: {{{source.channel}: ./folder}}}}}}"
+            if isinstance(self._unfed, Synthetic):
+                hint += f"\nOr have it made up:  steps: {{{self._name}: {{schemas: {{{channel}: {{fields: […]}}}}}}}}"
             return Problem(f"{reads} nothing runs for '{source.step}' ({why})", self._at(channel), hint)
         return None
+
+    def _is_idle(self, name: str) -> bool:
+        """Whether nothing runs for a step."""
+        step = self._pipeline.steps.get(name, StepConfiguration())
+        return why_skipped(self._contracts[name][0], step, self._pipeline.defaults) is not None
 
     def _at(self, channel: str) -> tuple[str, ...]:
         return ("steps", self._name, "inputs", channel)
@@ -208,6 +217,7 @@ class StepInputs:
             f"the edge from '{before}' carries nothing: no output of it feeds an input"
             for before in depends_on
             if before not in carried and before not in self._step.depends_on and self._contracts[before][0].outputs
+            if self._unfed is None or not self._is_idle(before)
         ]
 
 

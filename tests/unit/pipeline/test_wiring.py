@@ -586,3 +586,36 @@ def test_synthetic_inputs():
         "other": ("synthetic, 5 rows, seed 0", "pinned"),
         "must": ("First:rows", "path rule"),
     }
+
+
+@pytest.mark.parametrize(
+    ("unfed", "source", "why"),
+    [
+        (Synthetic(rows=5), "synthetic, 5 rows, seed 0", "made up from its schema"),
+        (S3Settings(prefix="s3://bucket/all"), "s3://bucket/all/Read/rows", "below the prefix of S3"),
+    ],
+)
+@pytest.mark.parametrize("pinned", [{}, {"inputs": {"rows": "Load:rows"}}])
+def test_what_reads_from_a_step_that_never_runs_has_a_data_source(unfed, source, why, pinned):
+    """A Cursus graph begins with steps that only AWS has: what would read from them is fed from outside, if asked."""
+    load = contract("Load", outputs={"rows": OUT}, sagemaker_step_type="CradleDataLoading")
+    given = {"path": f"{IN}/rows", "table_schema": {"fields": [{"name": "a"}]}}
+    reader = contract("Read", {"rows": given, "more?": f"{IN}/more"})
+    steps = {"Load": {}, "Read": {"depends_on": ["Load"], **pinned}}
+    made = Resolver(pipeline(steps), contracts={"Load": load, "Read": reader}, unfed=unfed).create_execution_plan()
+    assert inputs_of(made, "Read") == {"rows": (source, f"{why}: nothing runs for Load")}
+    assert not [note for note in made.notes if "carries nothing" in note]
+
+
+def test_what_cannot_be_made_up_for_a_step_that_never_runs():
+    """Without a schema nothing is made up: the error says both ways out."""
+    load = contract("Load", outputs={"rows": OUT}, sagemaker_step_type="CradleDataLoading")
+    reader = contract("Read", {"rows": f"{IN}/rows"})
+    steps = {"Load": {}, "Read": {"depends_on": ["Load"]}}
+    with pytest.raises(DocumentError) as error:
+        Resolver(pipeline(steps), contracts={"Load": load, "Read": reader}, unfed=Synthetic()).create_execution_plan()
+    (problem,) = error.value.problems
+    assert problem.hint.splitlines() == [
+        "Bind it to a folder:  steps: {Load: {outputs: {rows: ./folder}}}",
+        "Or have it made up:  steps: {Read: {schemas: {rows: {fields: […]}}}}",
+    ]
