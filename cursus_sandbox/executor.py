@@ -26,7 +26,7 @@ from cursus_sandbox.pipeline.values import count, several, size
 from cursus_sandbox.planning import DataSource, Document, PipelineDAGResolver, unfed_of
 from cursus_sandbox.runs.pruning import GIB, MOST_BY_DEFAULT, Bounds, own_size, pruned
 from cursus_sandbox.runs.recovery import recovery
-from cursus_sandbox.runs.request import REQUEST
+from cursus_sandbox.runs.request import REQUEST, refuse_other_than_text
 from cursus_sandbox.runs.workspace import Workspace
 from cursus_sandbox.secrets.secret_values import secret_values
 from cursus_sandbox.steps.site import Site, ThisMachine
@@ -132,6 +132,8 @@ class PipelineExecutor:
         Selection(only=self.force).steps(planned)  # they must be there
         site = self.site or ThisMachine(self.engine or _local_engine(_named_images(planned, chosen)))
         plan = site.fitted(planned, chosen)
+        written = plan.as_json()
+        refuse_other_than_text([written, request])
         _refuse_servers(plan, chosen, site)
         images = _images(plan, chosen, site)
         alone = (*_on_one_host(plan, chosen, site, strict=self.strict), *_without_runtime(plan, chosen, site))
@@ -153,7 +155,7 @@ class PipelineExecutor:
                 started = datetime.now().astimezone()
                 folder = workspace.new_run(started, site.name)
                 Memo(folder.checks).forget()
-                folder.write("plan.json", plan.as_json())
+                folder.write("plan.json", written)
                 if request is not None:
                     folder.write(REQUEST, request)
                 given = Provisions(

@@ -63,6 +63,17 @@ def write(draft: Draft, folder: Path, *, force: bool) -> None:
         ) from error
 
 
+def path_from(folder: Path, other: Path) -> str:
+    """A path as a document in a folder names it; DocumentError where no document can."""
+    path = os.path.relpath(other.absolute(), folder.absolute())
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        problem = Problem(f"the path {path} is not UTF-8", hint="Rename it: no document can name it.")
+        raise DocumentError([problem]) from None
+    return path
+
+
 def _folders(folder: Path) -> list[Path]:
     """Make a folder and those above it; gives the new ones, the outermost first."""
     new: list[Path] = []

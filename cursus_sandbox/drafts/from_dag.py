@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from cursus_sandbox.documents import library_of
-from cursus_sandbox.drafts.draft import Draft
+from cursus_sandbox.drafts.draft import Draft, path_from
 from cursus_sandbox.drafts.graphs import read_graph
 from cursus_sandbox.errors import DocumentError, Problem
 from cursus_sandbox.pipeline.contract import ScriptContract
@@ -28,7 +27,7 @@ def from_graph(file: Path, folder: Path) -> Draft:
     """The document of a graph, and a contract for each step type that has none; DocumentError if it is no graph."""
     graph = read_graph(file)
     files: dict[PurePosixPath, bytes] = {}
-    named = _from(folder, file)
+    named = path_from(folder, file)
     if file.suffix == ".py":
         named = f"{file.stem}.dag.json"
         content = {"dag": {"nodes": graph.nodes, "edges": graph.edges}}
@@ -40,16 +39,17 @@ def from_graph(file: Path, folder: Path) -> Draft:
     stubs = dict(_stubs(graph, StepTypes(library.step_types)))
     config = next((near / name for name in _CONFIGS if (near / name).is_file()), None)
     scripts = next((near / name for name in _SCRIPTS if (near / name).is_dir()), None)
+    source_dir = path_from(folder, scripts) if scripts else "scripts"
     open_points = _open(graph, [*stubs.values(), *folders], config)
     head = [
-        f"# A first draft for {_from(folder, file)}: take the # from what you fill in, and check it again.",
+        f"# A first draft for {path_from(folder, file)}: take the # from what you fill in, and check it again.",
         f"name: {file.name.split('.')[0]}",
         f"dag: {json.dumps(named)}",
-        f"config: {json.dumps(_from(folder, config))}"
+        f"config: {json.dumps(path_from(folder, config))}"
         if config
         else "# config: config.json # Cursus' configuration, if there is one",
-        *([f"contracts: {json.dumps([_from(folder, one) for one in beside])}"] if beside else ()),
-        f"source_dir: {json.dumps(_from(folder, scripts) if scripts else 'scripts')} # where the steps' scripts are",
+        *([f"contracts: {json.dumps([path_from(folder, one) for one in beside])}"] if beside else ()),
+        f"source_dir: {json.dumps(source_dir)} # where the steps' scripts are",
         "# image: IMAGE # without one, steps run with this machine's own Python",
         "# env: {NAME: value} # for every step",
         "steps:",
@@ -128,8 +128,3 @@ def _contract(contract: ScriptContract) -> str:
         ]
     lines.append("  env_vars: {required: [], optional: {}}")
     return "\n".join([*lines, ""])
-
-
-def _from(folder: Path, other: Path) -> str:
-    """A path as a document in a folder names it."""
-    return os.path.relpath(other.absolute(), folder.absolute())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from cursus_sandbox.documents.reading import read_text
 from cursus_sandbox.drafts.channels import Channel, channels, kind_of
-from cursus_sandbox.drafts.draft import Draft
+from cursus_sandbox.drafts.draft import Draft, path_from
 from cursus_sandbox.errors import DocumentError, Problem
 from cursus_sandbox.pipeline.contract import StepKind
 from cursus_sandbox.pipeline.names import pascal, snake
@@ -219,12 +218,12 @@ def _document(steps: Sequence[tuple[Seen, Mapping[str, str]]], folder: Path) -> 
         f"name: {_quoted(seen[0].file.stem if len(seen) == 1 else 'pipeline')}",
     ]
     if common:
-        lines.append(f"source_dir: {_quoted(_from(folder, common))}")
+        lines.append(f"source_dir: {_quoted(path_from(folder, common))}")
     lines.append("steps:")
     for one, fed in steps:
         body = list(_of_step(one, fed))
         if not common:
-            body.insert(0, f"    source_dir: {_quoted(_from(folder, one.file.absolute().parent))}")
+            body.insert(0, f"    source_dir: {_quoted(path_from(folder, one.file.absolute().parent))}")
         lines += [f"  {one.step_type}:{'' if body else ' {}'}", *body]
     return "\n".join([*lines, ""])
 
@@ -275,8 +274,3 @@ def _quoted(text: str) -> str:
 def _plain(text: str) -> str:
     """A text that can stand in a comment."""
     return "".join(char if char.isprintable() else " " for char in text)
-
-
-def _from(folder: Path, other: Path) -> str:
-    """A folder as a document in another names it."""
-    return os.path.relpath(other, folder.absolute())

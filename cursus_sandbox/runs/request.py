@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from cursus_sandbox.errors import DocumentError, Problem
 from cursus_sandbox.pipeline.values import several
 
 REQUEST = "request.json"
@@ -44,6 +45,17 @@ def read_request(folder: Path) -> tuple[Path, dict[str, Any]] | None:
         return there / read["document"], {name: _from(there, name, value) for name, value in options.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def refuse_other_than_text(kept: object) -> None:
+    """DocumentError for a name in what is to be kept that no JSON can hold: a file's whose bytes are not UTF-8."""
+    text = json.dumps(kept, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        name = text[text.rindex('"', 0, error.start) + 1 : text.index('"', error.start)]
+        hint = "Rename it, or use what is elsewhere: the records of a run can't hold such a name."
+        raise DocumentError([Problem(f"the name '{name}' is not UTF-8", hint=hint)]) from None
 
 
 def _kept(name: str, value: Any) -> Any:

@@ -1,5 +1,7 @@
 """What `run` and `PipelineExecutor` take in Python, and what they refuse before anything starts."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -129,3 +131,21 @@ def test_a_folder_that_is_not_there_is_one_problem(document):
     assert problems(plan, document, contracts=str(Path("no", "where"))) == [
         "the contracts folder no/where does not exist"
     ]
+
+
+@pytest.mark.parametrize("option", ["document", "source_dir", "contracts", "image", "secrets"])
+def test_a_name_that_is_not_utf_8(document, tmp_path, option):
+    """A name that no record of the run could hold is refused before anything starts, wherever it comes from."""
+    odd = Path(os.fsdecode(bytes(tmp_path / "odd") + b"\xff"))
+    shutil.copytree(document.parent, odd)
+    there = document.parent / "there"
+    options = {"contracts": there, "image": "xgb"} | {
+        "source_dir": {"source_dir": odd},
+        "contracts": {"contracts": odd / "there"},
+        "image": {"image": "xgb\udcff"},
+        "secrets": {"secrets": {"KEY": f"file:{odd}/a.py"}},
+    }.get(option, {})
+    file = odd / "dag.yaml" if option == "document" else document
+    (said,) = problems(run, file, engine="process", workspace=tmp_path / "w", **options)
+    assert said.endswith("is not UTF-8")
+    assert not (tmp_path / "w").exists()

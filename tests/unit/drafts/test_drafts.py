@@ -166,3 +166,12 @@ def test_two_scripts_of_one_step(tmp_path):
         from_scripts(files, Path())
     said = str(caught.value)
     assert [what in said for what in ("would be the step Score", "not Python", "does not exist")] == [True] * 3
+
+
+def test_a_script_that_no_document_can_name(tmp_path):
+    """A script in a folder whose name is not UTF-8 is refused, for its path can't be written in a document."""
+    script = Path(os.fsdecode(bytes(tmp_path / "odd") + b"\xff")) / "score.py"
+    script.parent.mkdir()
+    script.write_text("print('no path')")
+    with pytest.raises(DocumentError, match="is not UTF-8"):
+        from_scripts([script], tmp_path)
