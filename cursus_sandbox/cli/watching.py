@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,10 +65,18 @@ def observer_of(events: str | None, *, verbose: bool, quiet: bool, on_terminal: 
         yield watching
 
 
-def _journal(file: str) -> Journal:
+@contextmanager
+def _journal(file: str) -> Iterator[Journal]:
+    """The journal in the file; one that nothing came of, for no run began, leaves none."""
+    on_stdout, path = file == "-", Path(file)
     try:
-        if file == "-":
-            return Journal(os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0), whole=True)
-        return Journal(Path(file).open("wb", buffering=0), whole=True)
+        opened = open(os.dup(sys.stdout.fileno()) if on_stdout else path, "wb", buffering=0)  # noqa: PTH123, SIM115
     except OSError as error:
         raise not_written(file, error, option="--events") from error
+    try:
+        with Journal(opened, whole=True) as journal:
+            yield journal
+    finally:
+        with suppress(OSError):
+            if not on_stdout and stat.S_ISREG(path.lstat().st_mode) and not path.stat().st_size:
+                path.unlink()

@@ -82,6 +82,17 @@ def test_options_that_cannot_be(folder, words, code, said):
     assert not (folder / ".cursus-sandbox").exists()
 
 
+def test_no_events_of_no_run(folder):
+    """Where the documents are wrong no file of events is left, nor that of an earlier run; a device stays."""
+    (folder / "dag.yaml").write_text("steps: [")
+    (folder / "events.jsonl").write_text("{}\n")
+    run(folder, "--events", "events.jsonl", code=2)
+    assert not (folder / "events.jsonl").exists()
+    (folder / "link").symlink_to("/dev/null")
+    run(folder, "--events", "link", code=2)
+    assert (folder / "link").is_symlink()
+
+
 @pytest.mark.parametrize("words", [[], ["--json"], ["--events", "-"], ["--verbose"]])
 def test_a_run_whose_reader_goes_away(folder, words):
     """Piped to `head -c 1`, on stdout or stderr, the run goes on to its end and its exit code is its own."""
