@@ -15,7 +15,7 @@ from cursus_sandbox.capacity import fitted_to_this_machine
 from cursus_sandbox.documents import Contracts
 from cursus_sandbox.engine_choice import EngineName, choose_engine
 from cursus_sandbox.errors import DocumentError, EngineError, Problem
-from cursus_sandbox.overrides import AnyPath, Overrides, option
+from cursus_sandbox.overrides import AnyPath, Overrides, option, refuse_empty
 from cursus_sandbox.pipeline.dag import Pipeline, PipelineDAG
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
 from cursus_sandbox.pipeline.retries import NEVER
@@ -101,6 +101,7 @@ def predicted(
     The options are those of `run` with the same names. No engine is asked: an image is taken to be what it was when its
     step last ran. Empty where the pipeline hasn't run, and all of it would.
     """
+    refuse_empty({"workspace": workspace, "from_step": from_step, "until": until})
     selection, forced = Selection(only=tuple(only), first=from_step, last=until), tuple(force)
     if selection == Selection() and not forced and not Path(workspace).exists():
         return {}
@@ -307,6 +308,7 @@ def rerun(
     """
     from cursus_sandbox.runs.history import kept_run
 
+    refuse_empty({"workspace": workspace})
     kept = kept_run(Path(workspace), earlier)
     if kept.is_running:
         raise DocumentError([Problem(f"run {kept.name} still runs", hint="Wait for its end, or end it.")])
@@ -353,6 +355,7 @@ def shell(step: str, command: Sequence[str] = (), *, workspace: AnyPath = WORKSP
     from cursus_sandbox.secrets.secret_values import values_of
     from cursus_sandbox.steps.shell import failed_job, image_of, lay_out, shell_job
 
+    refuse_empty({"workspace": workspace})
     run, name = step_of(Path(workspace), step)
     failed, kept = failed_job(run, name)
     job = kept.job
@@ -403,6 +406,7 @@ def clean(
     from cursus_sandbox.runs.recovery import engines_of_the_dead, recovery
     from cursus_sandbox.runs.workspace import Workspace
 
+    refuse_empty({"workspace": workspace})
     folder = Path(workspace)
     if not (folder / "runs").is_dir():
         raise DocumentError([Problem(f"no run is kept in {folder}", hint="Is it another folder?  --workspace DIR")])
@@ -428,6 +432,7 @@ def _reachable(names: Iterable[str]) -> Iterator[Engine]:
 
 def _resolver(document: Document, options: Mapping[str, Any], *, golden: bool = True) -> PipelineDAGResolver:
     """The resolver of a document, with the options of `plan`, `check` or `run` by their names."""
+    refuse_empty({"document": document, **options})
     return PipelineDAGResolver(
         document,
         config_path=options["config"],

@@ -16,7 +16,7 @@ from cursus_sandbox.inputs.registry import S3OutputPathRegistry
 from cursus_sandbox.inputs.sources import fetch
 from cursus_sandbox.interruptions import Interruptions
 from cursus_sandbox.outcomes import Provisions, Rules
-from cursus_sandbox.overrides import Overrides, option
+from cursus_sandbox.overrides import Overrides, option, refuse_empty
 from cursus_sandbox.pipeline.dag import Start
 from cursus_sandbox.pipeline.events import Observer, Progress
 from cursus_sandbox.pipeline.plan import PipelineExecutionPlan
@@ -83,6 +83,7 @@ class PipelineExecutor:
         testing_mode: TestingMode = "pre_execution",
         registry: S3OutputPathRegistry | None = None,
     ) -> None:
+        refuse_empty({"workspace_dir": workspace_dir, "source_dir": source_dir, "image": image})
         self.workspace_dir = Path(workspace_dir)
         self.engine = engine
         self.site = site

@@ -62,6 +62,13 @@ def option(name: str, read: Callable[[Any], Value], given: Any) -> Value | None:
         raise DocumentError([Problem(f"{name}: {error}")]) from None
 
 
+def refuse_empty(options: Mapping[str, Any]) -> None:
+    """DocumentError with each option that is an empty text: a path would be the current folder, an image none."""
+    empty = [name for name, value in options.items() if isinstance(value, str) and not value]
+    if empty:
+        raise DocumentError([Problem(f"{name}: it is empty", hint="Is a variable not set?") for name in empty])
+
+
 def overridden(pipeline: Pipeline, overrides: Overrides) -> tuple[Pipeline, list[Problem]]:
     """The pipeline as the caller will have it, and what of that can't be."""
     defaults = pipeline.defaults

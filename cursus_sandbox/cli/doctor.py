@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cursus_sandbox.cli.options import KEPT, AsJson, folder, print_json
+from cursus_sandbox.cli.options import KEPT, AsJson, print_json
 from cursus_sandbox.cli.output import put
 from cursus_sandbox.errors import ExitCode
 
@@ -29,9 +29,7 @@ Exit codes:
 
 
 def doctor(
-    workspace: Annotated[
-        Path, typer.Option(metavar="DIR", parser=folder, help="Where runs are kept, or will be.")
-    ] = KEPT,
+    workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are kept, or will be.")] = KEPT,
     as_json: AsJson = False,
 ) -> None:
     """Look at this machine: engines, disks, images, registry, credentials; a line each, with the remedy.

@@ -113,6 +113,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _called(words: list[str]) -> int:
     """The exit code of a command, after the last of what it prints has gone out."""
+    misuse.refuse_empty(words[: words.index("--")] if "--" in words else words)
     code = _narrowed(words)(args=words, prog_name=PROGRAM, standalone_mode=False) or ExitCode.OK
     with suppress(BrokenPipeError):  # who reads no further wants no more
         sys.stdout.flush()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import typer
@@ -22,6 +24,15 @@ def say(error: Any) -> None:
         error.show()
     else:
         say_error(words(error))
+
+
+def refuse_empty(typed: Sequence[str]) -> None:
+    """BadParameter for a word of nothing, which would be the current folder to one option and no image to another."""
+    for before, word in pairwise(("", *typed)):
+        name, _, value = word.partition("=") if word.startswith("--") and "=" in word else (before, "", word)
+        if not value:
+            what = "it is empty: is a variable not set?"
+            raise typer.BadParameter(what, param_hint=name if name.startswith("-") else "an argument")
 
 
 def words(error: Any) -> str:

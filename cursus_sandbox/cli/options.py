@@ -48,13 +48,6 @@ class EngineChoice(StrEnum):
     PROCESS = "process"
 
 
-def folder(name: str) -> Path:
-    """A folder, which is named: an empty name would be that of the current one."""
-    if not name:
-        raise typer.BadParameter("its name is empty: is a variable not set? The current folder is  .")
-    return Path(name)
-
-
 Document = Annotated[
     Path, typer.Argument(metavar="DOCUMENT", help="dag.yaml, dag.json or a Cursus *.dag.json.", show_default=False)
 ]
@@ -205,7 +198,7 @@ ShellOnFailure = Annotated[
         "--shell-on-failure", help="End the run at the first failure, and open a shell in that step's sandbox."
     ),
 ]
-Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", parser=folder, help="Where runs are kept.")]
+Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Where runs are kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 

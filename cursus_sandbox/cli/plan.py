@@ -44,7 +44,6 @@ from cursus_sandbox.cli.options import (
     Until,
     User,
     api_options,
-    folder,
     json_of_problems,
     print_json,
 )
@@ -100,7 +99,7 @@ def plan(
     force: Force = None,
     workspace: Annotated[
         Path,
-        typer.Option(metavar="DIR", parser=folder, help="Where runs are kept, of which a run would take things over."),
+        typer.Option(metavar="DIR", help="Where runs are kept, of which a run would take things over."),
     ] = KEPT,
     drawn: Annotated[
         PlanFormat, typer.Option("--format", help="As text, or drawn for Mermaid or Graphviz.")

@@ -48,7 +48,6 @@ from cursus_sandbox.cli.options import (
     User,
     Verbose,
     api_options,
-    folder,
     parsed,
     size_of,
 )
@@ -92,9 +91,7 @@ def run(
     ] = "local",
     workspace: Annotated[
         Path,
-        typer.Option(
-            metavar="DIR", parser=folder, help="Where runs are kept; the hosts of a cluster share it, or a --store."
-        ),
+        typer.Option(metavar="DIR", help="Where runs are kept; the hosts of a cluster share it, or a --store."),
     ] = KEPT,
     store: Annotated[
         str | None,

@@ -168,7 +168,7 @@ def test_a_workspace_without_a_name(tmp_path, verb):
     (tmp_path / "runs").mkdir()
     ended = cursus_sandbox(*verb.split(), "--workspace", "", cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (2, b"")
-    assert b"'--workspace': its name is empty: is a variable not set?" in ended.stderr
+    assert b"--workspace: it is empty: is a variable not set?" in ended.stderr
     assert [*tmp_path.iterdir()] == [tmp_path / "runs"]
 
 

@@ -14,6 +14,7 @@ from cursus_sandbox import (
     ScriptContract,
     clean,
     plan,
+    rerun,
     run,
 )
 
@@ -149,3 +150,21 @@ def test_a_name_that_is_not_utf_8(document, tmp_path, option):
     (said,) = problems(run, file, engine="process", workspace=tmp_path / "w", **options)
     assert said.endswith("is not UTF-8")
     assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize(
+    "option", ["workspace", "image", "source_dir", "config", "contracts", "from_step", "until", "registry", "store"]
+)
+def test_an_empty_text(document, tmp_path, monkeypatch, option):
+    """An empty text is no folder, image or step: it is refused, as what a variable that isn't set leaves."""
+    monkeypatch.chdir(tmp_path)
+    assert problems(run, document, engine="process", **{option: ""}) == [f"{option}: it is empty"]
+    assert not (tmp_path / ".cursus-sandbox").exists()
+
+
+def test_an_empty_workspace(document):
+    """So it is for all that look at a workspace, and for an executor."""
+    for function in (clean, rerun):
+        assert problems(function, workspace="") == ["workspace: it is empty"]
+    assert problems(PipelineExecutor, "") == ["workspace_dir: it is empty"]
+    assert problems(run, "") == ["document: it is empty"]
