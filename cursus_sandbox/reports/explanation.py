@@ -129,12 +129,13 @@ def explanation(
 ) -> Explanation:
     """Explain a step of a run, or of what is known of one so far. `after` are the steps that each waits for."""
     blamed = _blamed(step, result, after)
+    because = step.because if step.started_at is not None else ""
     happened, to_do = _failure(step, result) if step.status is StepStatus.FAILED else _other(step, blamed)
     return Explanation(
         step=step.step,
         run=result.run,
         status="running" if is_running and step.status is StepStatus.STOPPED else str(step.status),
-        because=_NOT_WELL_BEFORE if since and step.because == NOT_BEFORE else step.because,
+        because=_NOT_WELL_BEFORE if since and because == NOT_BEFORE else because,
         since=since if changes else "",
         changes=tuple(changes),
         happened=tuple(happened),

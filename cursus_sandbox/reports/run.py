@@ -35,15 +35,17 @@ def print_summary(result: PipelineExecutionResult, console: Console, *, quiet: b
     With `quiet` only what failed, and the last lines.
     """
     columns = console.width  # asks the system each time
-    console.print(Text("\n").join(_summary(result, columns, quiet=quiet)), soft_wrap=True)
+    console.print(
+        Text("\n").join(_summary(result, columns, quiet=quiet, on_terminal=console.is_terminal)), soft_wrap=True
+    )
 
 
-def _summary(result: PipelineExecutionResult, columns: int, *, quiet: bool) -> Iterator[Text]:
+def _summary(result: PipelineExecutionResult, columns: int, *, quiet: bool, on_terminal: bool) -> Iterator[Text]:
     if not quiet:
         yield Text()
         yield _bold(f"{result.pipeline} on the {result.engine} engine")
         yield from (Text(folded(f"note: {note}", "      ", columns)) for note in result.notes)
-        yield from _steps(result, columns)
+        yield from _steps(result, columns, on_terminal=on_terminal)
     known = {_of(report, one) for step in result.steps for report in step.reports for one in report.errors}
     for step in result.steps:
         yield from _findings(step, result, columns, known)
@@ -62,20 +64,26 @@ def _summary(result: PipelineExecutionResult, columns: int, *, quiet: bool) -> I
         yield from (_plain(f"next: {command}") for command in _next(result))
 
 
-def _steps(result: PipelineExecutionResult, columns: int) -> Iterator[Text]:
-    """One line a step; a reason that doesn't fit beside the figures goes below them."""
+def _steps(result: PipelineExecutionResult, columns: int, *, on_terminal: bool) -> Iterator[Text]:
+    """One line a step; what doesn't fit beside its name goes below it: a reason, or in a narrow terminal all of it.
+
+    Whoever reads lines of a file or a pipe has each step in one, whatever its name's length.
+    """
     width = max([len("step"), *(len(step.step) for step in result.steps)])
-    beside = width + 2 + _STATUS + _FIGURES + 2
-    yield _bold(f"{'step':<{width}}  {'status':<{_STATUS}}  {'seconds':>9}  {'peak memory':>11}")
+    beside = width + 2 + _STATUS + _FIGURES
+    folds = on_terminal and beside > columns
+    after_name = "\n  " if folds else "  "
+    width = 0 if folds else width
+    yield Text(f"{'step':<{width}}{after_name}{'status':<{_STATUS}}  {'seconds':>9}  {'peak memory':>11}", "bold")
     for step in result.steps:
         seconds = f"{step.seconds:.1f}" if step.started_at is not None else "-"
-        line = Text(f"{printable(step.step):<{width}}  ")
+        line = Text(f"{printable(step.step):<{width}}{after_name}")
         line.append(f"{step.status:<{_STATUS}}", STYLES.get(step.status, OTHER_STYLE))
         line.append(f"  {seconds:>9}  {size(step.peak_memory):>11}")
         why = _why(step)
-        if why and columns - beside >= min(len(why), _NARROW):
-            folded = textwrap.wrap(printable(why), columns - beside, break_on_hyphens=False)
-            line.append("  " + f"\n{' ' * beside}".join(folded), "dim")
+        if why and columns - beside - 2 >= min(len(why), _NARROW):
+            folded = textwrap.wrap(printable(why), columns - beside - 2, break_on_hyphens=False)
+            line.append("  " + f"\n{' ' * (beside + 2)}".join(folded), "dim")
         elif why:
             folded = textwrap.wrap(printable(why), max(columns - 4, _NARROW), break_on_hyphens=False)
             line.append("".join(f"\n    {part}" for part in folded), "dim")

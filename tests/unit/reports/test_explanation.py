@@ -25,7 +25,7 @@ def run(*steps, workspace=".cursus-sandbox", engine="local"):
 
 
 def step(name, status, why="", **said):
-    return StepExecutionResult(step=name, status=status, why=why, **said)
+    return StepExecutionResult(step=name, status=status, why=why, **({"started_at": AT} | said))
 
 
 def lines(one, *others, **said):
@@ -221,3 +221,9 @@ def test_a_step_that_failed_before():
     failed = step("train", "failed", "exit code 1", because="it has not run before")
     assert lines(failed, since="r6", changes=changes)[1] == "  it ran: it has not ended well before"
     assert lines(failed)[1] == "  it ran: it has not run before"
+
+
+def test_a_step_that_was_not_started():
+    """Of a step that its data kept from starting nobody says why it ran."""
+    broken = step("train", "failed", "not started", because="it has not run before", started_at=None)
+    assert lines(broken)[1] == "  it failed: not started"

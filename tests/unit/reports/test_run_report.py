@@ -98,6 +98,23 @@ def test_what_is_longer_than_a_line(shown, tmp_path):
     assert "\n  Install it in the image, or on the engines local and process in this machine's\n    Python.\n" in text
 
 
+def test_a_terminal_narrower_than_the_table(shown):
+    """Where the table is wider than the terminal, each step's figures go below its name; a pipe has one line a step."""
+    long = "MissingValueImputation_calibration"
+    after = StepExecutionResult(step="after", status=StepStatus.SKIPPED, why=f"it depends on '{long}', which failed")
+    value = result(ran(long, 1.26, peak_memory=246 * 1024**2), after)
+    assert """
+step
+  status         seconds  peak memory
+MissingValueImputation_calibration
+  succeeded          1.3       246 MB
+after
+  skipped              -            -
+    it depends on
+""" in shown(value, 40, force_terminal=True, color_system=None)
+    assert f"\n{long}  succeeded          1.3       246 MB\n" in shown(value, 40)
+
+
 def test_a_run_that_failed(shown, tmp_path):
     """A failure has its message, the end of its log and where that is; what the step says commands no terminal."""
     log = tmp_path / "log.txt"
