@@ -84,7 +84,7 @@ class PipelineDAGResolver(Resolver):
             found = library.contracts(_step_types(pipeline, library))
         except DocumentError as error:
             outside += error.problems
-        if outside or written.problems:
+        if outside:
             inside = [*written.problems, *_graph_problems(pipeline)]
             raise DocumentError([*outside, *self._located(inside)])
         unread = {name: ScriptContract(step_type=name) for name in library.step_types if name not in found}
@@ -96,6 +96,11 @@ class PipelineDAGResolver(Resolver):
             unfed=unfed,
             golden=blessed.schemas,
         )
+        if written.problems:
+            try:
+                self._execution_plan(explain_config=False, known=written.problems)
+            except DocumentError as error:
+                raise DocumentError(self._located(error.problems)) from None
 
     def create_execution_plan(
         self,
@@ -200,7 +205,7 @@ class PipelineDAGResolver(Resolver):
         overrides = self.overrides
         located = []
         for problem in problems:
-            match problem.at:
+            match () if problem.file else problem.at:
                 case ("steps", step, "inputs", channel) if (given := f"{step}:{channel}") in overrides.inputs:
                     hint = problem.hint or f"It is bound from outside:  {given}=PATH."
                     located.append(replace(problem, hint=hint))

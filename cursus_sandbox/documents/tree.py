@@ -32,7 +32,7 @@ class Tree:
 
     def problem(self, what: str, place: Place = (), hint: str = "") -> Problem:
         """A problem of this document, with its line."""
-        return Problem(what, hint=hint, file=self.file, line=self.line(place))
+        return Problem(what, place, hint, file=self.file, line=self.line(place))
 
 
 @dataclass(slots=True)

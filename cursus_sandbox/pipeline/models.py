@@ -43,8 +43,8 @@ def with_model(
     brought = model_of(step) if step.kind is StepKind.TRANSFORM else None
     if brought is None or not isinstance(brought.source, StepOutput):
         return step
-    model = planned[brought.source.step]
-    if model.kind is not StepKind.MODEL:
+    model = planned.get(brought.source.step)
+    if model is None or model.kind is not StepKind.MODEL:
         return step
     return replace(
         step,

@@ -116,21 +116,32 @@ class Resolver:
         *,
         explain_config: bool,
         also_wrong: Callable[[PipelineExecutionPlan], Iterable[Problem]] = lambda _: (),
+        known: Iterable[Problem] = (),
     ) -> PipelineExecutionPlan:
-        """The plan; what is `also_wrong` is asked of one that can't be, too."""
-        integrity = self.validate_dag_integrity()
+        """The plan; what is `also_wrong` is asked of one that can't be, too, and what was `known` is wrong with it.
+
+        Where single steps are wrong, the others are decided all the same: what is wrong with them is told at once.
+        """
+        known, integrity = tuple(known), self.validate_dag_integrity()
+        if known:  # what is wrong with them may be all the steps there are
+            integrity.pop("empty", None)
+        of_steps = [*known, *integrity.pop("dangling_dependencies", ())]
         problems = [one for kind, some in integrity.items() if kind != "isolated_nodes" for one in some]
         chosen, unknown = self._chosen_contracts()
         assignment = self._assignment(chosen, exhaustive=explain_config)
         problems += [*unknown, *assignment.problems]
-        if problems:
-            raise DocumentError(problems)
+        if problems or not all(one.at[1:2] and one.at[0] == "steps" for one in of_steps):
+            raise DocumentError([*of_steps, *problems])
+        problems = list(of_steps)
         pipeline = with_entry_points(self.pipeline, assignment)
         pipeline, resolved, unlike = without_likes(pipeline, for_job_types(chosen, assignment))
         resolved, unknown = with_golden(resolved, self.golden)
         problems += [*unlike, *unknown]
         steps, slipped = dict[str, PlannedStep](), slips(pipeline, resolved)
+        wrong_steps = {one.at[1] for one in of_steps}
         for name in _in_order(self._before, self._place):
+            if name in wrong_steps:
+                continue
             step, wrong = planned_step(
                 name,
                 pipeline=pipeline,

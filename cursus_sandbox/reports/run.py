@@ -85,7 +85,9 @@ def _steps(result: PipelineExecutionResult, columns: int, *, on_terminal: bool) 
             folded = textwrap.wrap(printable(why), columns - beside - 2, break_on_hyphens=False)
             line.append("  " + f"\n{' ' * (beside + 2)}".join(folded), "dim")
         elif why:
-            folded = textwrap.wrap(printable(why), max(columns - 4, _NARROW), break_on_hyphens=False)
+            folded = textwrap.wrap(
+                printable(why), max(columns - 4, _NARROW), break_on_hyphens=False, break_long_words=False
+            )
             line.append("".join(f"\n    {part}" for part in folded), "dim")
         yield line
 

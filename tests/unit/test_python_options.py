@@ -168,3 +168,18 @@ def test_an_empty_workspace(document):
         assert problems(function, workspace="") == ["workspace: it is empty"]
     assert problems(PipelineExecutor, "") == ["workspace_dir: it is empty"]
     assert problems(run, "") == ["document: it is empty"]
+
+
+def test_slips_of_several_kinds(document):
+    """A slip in one step keeps nothing back that is wrong with another; what may only follow from it is not told."""
+    document.write_text(
+        "steps:\n"
+        "  Train: {resources: {cpu: 2}}\n"
+        "  Train_two: {depends_on: [Trian]}\n"
+        "  Train_three: {inputs: {e: ./f}}\n"
+    )
+    assert problems(plan, document, contracts=document.parent / "there") == [
+        "steps.Train.resources: 'cpu' is not known here",
+        "step 'Train_two' depends on 'Trian', but no step is called that",
+        "step 'Train_three': contract 'Train' has no input 'e'",
+    ]

@@ -105,14 +105,14 @@ def test_a_terminal_narrower_than_the_table(shown):
     value = result(ran(long, 1.26, peak_memory=246 * 1024**2), after)
     assert """
 step
-  status         seconds  peak memory
+  status       seconds  peak memory
 MissingValueImputation_calibration
-  succeeded          1.3       246 MB
+  succeeded        1.3       246 MB
 after
-  skipped              -            -
+  skipped            -            -
     it depends on
 """ in shown(value, 40, force_terminal=True, color_system=None)
-    assert f"\n{long}  succeeded          1.3       246 MB\n" in shown(value, 40)
+    assert f"\n{long}  succeeded        1.3       246 MB\n" in shown(value, 40)
 
 
 def test_a_run_that_failed(shown, tmp_path):
