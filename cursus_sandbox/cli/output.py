@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -33,9 +34,22 @@ def written(file: Path, text: str, *, option: str) -> None:
         put(text, sys.stdout)
         return
     try:
-        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+        opened = file.open("w", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise not_written(file, error, option=option) from error
+    try:
+        with opened:
+            opened.write(text)
+    except OSError as error:
+        remove_file(file)
+        raise not_written(file, error, option=option) from error
+
+
+def remove_file(file: Path) -> None:
+    """Remove what is less than was to be written, if it is a file: a device, a pipe and a link stay."""
+    with suppress(OSError):
+        if stat.S_ISREG(file.lstat().st_mode):
+            file.unlink()
 
 
 def not_written(file: Path | str, error: OSError, *, option: str) -> MachineError:

@@ -39,7 +39,8 @@ def leave(code: int) -> NoReturn:
     if threading.active_count() > 1:
         sys.exit(code)
     for stream in (sys.stdout, sys.stderr):
-        put("", stream)
+        with suppress(OSError):  # what could not be said of stdout has had its word
+            put("", stream)
     os._exit(code)
 
 

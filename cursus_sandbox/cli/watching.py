@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cursus_sandbox.cli.output import not_written
+from cursus_sandbox.cli.output import not_written, remove_file
 from cursus_sandbox.errors import MachineError
 from cursus_sandbox.pipeline.events import Event, Observer
 from cursus_sandbox.runs.journal import Journal
@@ -77,6 +76,5 @@ def _journal(file: str) -> Iterator[Journal]:
         with Journal(opened, whole=True) as journal:
             yield journal
     finally:
-        with suppress(OSError):
-            if not on_stdout and stat.S_ISREG(path.lstat().st_mode) and not path.stat().st_size:
-                path.unlink()
+        if not on_stdout and path.exists() and not path.stat().st_size:
+            remove_file(path)

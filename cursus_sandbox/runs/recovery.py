@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from cursus_sandbox.errors import WorkspaceError
 from cursus_sandbox.runs.pruning import own_size
 from cursus_sandbox.runs.shells import dead_shells
 from cursus_sandbox.runs.workspace import Workspace
@@ -43,7 +44,8 @@ def recovery(workspace: Workspace, engines: Iterable[Reaper]) -> tuple[str, ...]
         if engine is not None:
             engine.reap(folder.labels, below=folder.path)
         left = folder.without_attempts()
-        workspace.grown(own_size(folder.path))
+        with suppress(WorkspaceError):  # of a full disk: about how large it is may be off
+            workspace.grown(own_size(folder.path))
         workspace.finished(run)
         stays = f"; {left[0]} is not yours to delete" if left else ""
         said.append(f"run {run} was killed: what it had not finished was removed{stays}")

@@ -159,15 +159,17 @@ class Workspace:
         give_up = time.monotonic() + _SECONDS_OF_LOOKS
         while not _locked(lock, fcntl.LOCK_EX):
             if not _locked(lock, fcntl.LOCK_SH) or time.monotonic() > give_up:
-                holder = os.pread(lock, 200, 0).decode("utf-8", "replace").strip()
+                other = os.pread(lock, 200, 0).decode("utf-8", "replace").strip()
                 raise WorkspaceError(
-                    f"the workspace {self.folder} is in use by {holder or 'another process'}",
+                    f"the workspace {self.folder} is in use by {other or 'another process'}",
                     hint="Wait for it, or give this run a folder of its own:  --workspace DIR",
                 )
             fcntl.flock(lock, fcntl.LOCK_UN)
             time.sleep(_SECONDS_BETWEEN_TRIES)
+        holder = f"process {os.getpid()}, since {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}\n"
         os.ftruncate(lock, 0)
-        os.pwrite(lock, f"process {os.getpid()}, since {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}\n".encode(), 0)
+        with suppress(OSError):  # of a full disk: `clean` has room to make
+            os.pwrite(lock, holder.encode(), 0)
 
     def _identity(self, lock: int) -> str:
         """The workspace's own id. It holds with this very lock: of a copied workspace the first one is still there."""

@@ -62,6 +62,16 @@ def test_a_stdout_that_is_closed(folder, command):
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize(("engine", "code"), [("process", 1), ("local", 0)])
+def test_a_stderr_that_takes_nothing(folder, engine, code):
+    """A stderr that can only be read, as `2<` leaves it, doesn't change how a run ends."""
+    if engine == "local" and (reason := why_absent()):
+        pytest.skip(reason)
+    ended = shell(f"run run dag.yaml --engine {engine} 2< /dev/null", folder)
+    assert ended.returncode == code
+    assert b"outputs and logs:" in ended.stdout
+
+
 @pytest.mark.parametrize("command", ["--help", "plan dag.yaml", "plan dag.yaml --format mermaid", "contracts list"])
 def test_a_stdout_that_is_full(folder, command):
     """A disk that is full where the output goes is the machine's fault, and said in a line."""

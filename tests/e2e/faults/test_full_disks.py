@@ -2,9 +2,12 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from contextlib import suppress
 
 import pytest
+from black_box import runs
 
 FILLS = """
 print('writing', flush=True)
@@ -82,6 +85,24 @@ def test_no_room_for_us(on_disk):
     assert {file: file.read_bytes() for file in kept} == kept
     ballast.unlink()
     assert box.run(code=0).result["success"]
+
+
+def test_room_is_made_on_a_full_disk(on_disk):
+    """`clean` makes room on a disk that is full; a report that finds none there leaves no part of it."""
+    box = on_disk("4m")
+    box.step("load", "say('rows')")
+    for _ in range(2):
+        box.run(code=0)
+    filled(box.workspace.parent)
+    page = box.workspace.parent / "report.html"
+
+    def ended(*words):
+        command = [sys.executable, "-m", "cursus_sandbox", *words, "--workspace", box.workspace]
+        return subprocess.run(command, capture_output=True, check=False)
+
+    assert (ended("report", "-o", page).returncode, page.exists()) == (4, False)
+    assert ended("clean", "--keep", "1").returncode == 0
+    assert len(runs(box.workspace)) == 1
 
 
 def test_no_room_in_the_middle(on_disk):
