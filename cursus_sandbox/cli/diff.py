@@ -43,6 +43,10 @@ def diff(
     earlier = kept_run(workspace, before) if before else one_before(later, workspace)
     if earlier is None:
         raise DocumentError([Problem(f"run {later.name} is the first of its pipeline in {workspace}")])
+    if earlier.name == later.name:
+        other = one_before(later, workspace)
+        hint = f"With the one before it:  cursus-sandbox diff {other.name} {later.name}" if other else ""
+        raise DocumentError([Problem(f"it is run {later.name} on both sides", hint=hint)])
     both = earlier.ingredients, later.ingredients
     found = list(differences(ended(earlier), ended(later), (earlier.plan, later.plan), both))
     if as_json:

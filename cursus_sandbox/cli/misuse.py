@@ -37,7 +37,7 @@ def refuse_empty(typed: Sequence[str]) -> None:
 
 def words(error: Any) -> str:
     """What is wrong with a command line, in words."""
-    said: str = error.format_message().replace(": Value error, ", ": ")
+    said: str = error.format_message().replace(": Value error, ", ": ").replace("\n\t", " ")
     context = error.ctx
     if context is None:
         return said

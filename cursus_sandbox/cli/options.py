@@ -296,7 +296,12 @@ def s3_of(settings: list[str] | None) -> S3Settings:
     from cursus_sandbox.errors import did_you_mean
     from cursus_sandbox.pipeline.source import S3Settings
 
-    said = dict(one.partition("=")[::2] for one in settings or ())
+    said = dict[str, str]()
+    for one in settings or ():
+        name, equals, value = one.partition("=")
+        if not (name and equals):
+            raise typer.BadParameter(f"{one!r} is not KEY=VALUE", param_hint="--s3")
+        said[name] = value
     try:
         return S3Settings.model_validate(said)
     except ValidationError as error:

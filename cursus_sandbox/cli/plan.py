@@ -119,6 +119,8 @@ def plan(
         raise typer.BadParameter(
             f"a drawing has no place for it: leave --format {drawn} away", param_hint="--explain-config"
         )
+    if as_json and drawn is not PlanFormat.TEXT:
+        raise typer.BadParameter(f"it is not --format {drawn}: leave one away", param_hint="--json")
     with interruptible():
         from cursus_sandbox import api
 

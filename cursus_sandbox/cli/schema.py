@@ -156,24 +156,22 @@ def _schema(given: str, workspace: Path) -> TableSchema:
         raise DocumentError([Problem(f"no schema can be read from {given}: {error}")]) from error
 
 
-def _among_folders(missing: Path) -> str:
-    return did_you_mean(missing.name, [one.name for one in missing.parent.glob("*/")])
-
-
 def _data(given: str, workspace: Path) -> Path:
     """A path, or what a step of a run left; DocumentError if it isn't there."""
     path = Path(given)
-    found = _OF_RUN.fullmatch(given)
-    if path.exists() or found is None:
-        if not path.exists():
-            raise DocumentError([Problem(f"{given} does not exist", hint=nearest_path(path, whole=True))])
+    if path.exists():
         return path
+    found = _OF_RUN.fullmatch(given)
+    if found is None:
+        hint = nearest_path(path, whole=True) or ("Write it as RUN:STEP.CHANNEL." if ":" in given else "")
+        raise DocumentError([Problem(f"{given} does not exist", hint=hint)])
+    from cursus_sandbox.runs.history import kept_run
+
     run, step, channel = found.groups()
-    runs = sorted(one.name for one in (workspace / "runs").glob("*/"))
-    name = runs[-1] if run == "last" and runs else run
-    outputs = workspace / "runs" / name / "steps" / step / "outputs" / channel
+    kept = kept_run(workspace, run)
+    outputs = kept.folder / "steps" / step / "outputs" / channel
     if not outputs.is_dir():
-        what = f"run '{name}' is" if name not in runs else f"what '{step}.{channel}' left in run '{name}' is"
-        missing = next(one for one in (outputs.parents[3], outputs.parents[1], outputs) if not one.is_dir())
-        raise DocumentError([Problem(f"{what} not in {workspace}", hint=_among_folders(missing))])
+        missing = outputs if outputs.parents[1].is_dir() else outputs.parents[1]
+        hint = did_you_mean(missing.name, [one.name for one in missing.parent.glob("*/")])
+        raise DocumentError([Problem(f"run {kept.name} keeps nothing that is '{step}.{channel}'", hint=hint)])
     return outputs

@@ -42,9 +42,8 @@ class Selection:
         if self.last:
             chosen &= _reached(self.last, plan.dependencies)
         if not chosen:
-            raise DocumentError(
-                [Problem("the selection leaves no step to run", hint="--from must come before --until.")]
-            )
+            hint = "--only names steps of its own." if self.only else "--from must come before --until."
+            raise DocumentError([Problem("the selection leaves no step to run", hint=hint)])
         return frozenset(chosen)
 
 

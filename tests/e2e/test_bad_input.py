@@ -49,7 +49,9 @@ class Place:
 
     folder: Path
     environment: dict[str, str] = field(
-        default_factory=lambda: {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        default_factory=lambda: {
+            name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ
+        }
     )
 
     def write(self, name: str, content: str | bytes) -> None:
@@ -367,6 +369,7 @@ def test_a_missing_image(place):
         (["--from", "train"], "no step is called 'train'", "Did you mean 'Train'?"),
         (["--until", "x"], "no step is called 'x'", "There is: Load, Train."),
         (["--from", "Train", "--until", "Load"], "the selection leaves no step", "--from must come before --until"),
+        (["--only", "Train", "--until", "Load"], "the selection leaves no step", "--only names steps of its own"),
         (["--data-source", "sythetic"], "'--data-source'", "is not one of 'local', 'synthetic', 's3'"),
         (["--data-source", "sythetic"], "sythetic", "Did you mean 'synthetic'?"),
         (["--network", "brige"], "'brige' is not one of 'none', 'bridge'", "Did you mean 'bridge'?"),
@@ -377,6 +380,9 @@ def test_a_missing_image(place):
         (["--s3", "regoin=x"], "regoin: there is no such setting", "Did you mean 'region'?"),
         (["--registry", "dga.yaml"], "the registry dga.yaml can't be read", "Did you mean 'dag.yaml'?"),
         (["--s3", "bucket=x"], "bucket: there is no such setting, but endpoint_url", "--s3"),
+        (["--s3", "region"], "'region' is not KEY=VALUE", "--s3"),
+        (["--image", ""], "--image: it is empty: is a variable not set?", ""),
+        (["--from="], "--from: it is empty", ""),
         (["--s3", "endpoint_url=x"], "looks like http://localhost:8333, not 'x'", "--s3"),
         (["--input", "Train:rows=gs://x"], "gs://x: only files and folders of this machine and s3://", ""),
         (["--input", "Train:rows=data/*.json"], "nothing there matches", ""),

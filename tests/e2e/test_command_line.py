@@ -120,6 +120,8 @@ def test_no_command(tmp_path):
         ("runs frobnicate", "No such command 'frobnicate'. There is: "),
         ("--vresion", "No such option: --vresion. Did you mean '--version'?"),
         ("logs --flow x", "No such option: --flow. Did you mean '--follow'?"),
+        ("schema-json", "Missing argument 'dag|contract'. Choose from: dag, contract\n"),
+        ("plan dag.yaml --json --format dot", "--json: it is not --format dot: leave one away"),
         ("report --format hmtl", "'hmtl' is not one of 'html', 'junit', 'github', 'json'. Did you mean 'html'?"),
     ],
 )

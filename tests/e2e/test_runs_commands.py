@@ -74,6 +74,9 @@ def test_runs_are_listed_shown_and_compared(folder):
     first, step, code, status = compared.splitlines()
     assert (first, step, status) == (f"{names[0]} -> {names[1]}", "Load", "  status: failed -> succeeded")
     assert code.startswith("  code load.py: ")
+    itself = cursus_sandbox("diff", "last", cwd=folder)
+    assert itself.returncode == 2
+    assert f"With the one before it:  cursus-sandbox diff {names[0]} {names[1]}" in itself.stderr.decode()
 
 
 def test_a_log_is_printed_as_it_is(folder):

@@ -87,7 +87,8 @@ def test_export(command, to, expected):
     ("words", "said"),
     [
         (("infer", "dta"), "error: dta does not exist"),
-        (("infer", "last:Step.out"), "error: run 'last' is not in .cursus-sandbox"),
+        (("infer", "last:Step"), "error: last:Step does not exist\n  Write it as RUN:STEP.CHANNEL."),
+        (("infer", "last:Step.out"), "error: no run is kept in .cursus-sandbox"),
         (
             ("check", "data", "bad.yaml"),
             "error: bad.yaml:2: schema: 'feilds' is not known here\n  Did you mean 'fields'?",
