@@ -102,6 +102,9 @@ class PipelineExecutor:
         self.notes = notes
         self.environment = os.environ if environment is None else environment
         self.registry = registry
+        if isinstance(engine, str):  # as `run` takes it
+            hint = "Give it one, such as LocalEngine.connect(), or call run(), which takes the names of engines."
+            raise DocumentError([Problem(f"engine: an executor takes an engine, not the name '{engine}'", hint=hint)])
         if problem := _wrong_mode(testing_mode, registry):
             raise DocumentError([problem])
 

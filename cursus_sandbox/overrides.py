@@ -12,7 +12,7 @@ from cursus_sandbox.errors import DocumentError, Problem, did_you_mean
 from cursus_sandbox.pipeline.dag import Pipeline, StepConfiguration
 from cursus_sandbox.pipeline.secrets import SecretWritten
 from cursus_sandbox.pipeline.source import S3Settings, given
-from cursus_sandbox.pipeline.values import Duration, HostPath, Size, User
+from cursus_sandbox.pipeline.values import Duration, EnvironmentName, HostPath, Size, User
 
 Value = TypeVar("Value")
 AnyPath = str | os.PathLike[str]
@@ -38,7 +38,7 @@ class Overrides(BaseModel):
     user: User | None = None
     memory: Size | None = None
     log_limit: Size | None = None
-    secrets: dict[str, SecretWritten] = Field(default_factory=dict)
+    secrets: dict[EnvironmentName, SecretWritten] = Field(default_factory=dict)
     inputs: dict[str, Any] = Field(default_factory=dict)
     s3: S3Settings = S3Settings()
 
@@ -50,7 +50,7 @@ class Overrides(BaseModel):
             return cls.model_validate(said)
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)
-            problems = [Problem(f"{'.'.join(map(str, one['loc']))}: {_without_words(one['msg'])}") for one in found]
+            problems = [Problem(f"{_named(one['loc'])}: {_without_words(one['msg'])}") for one in found]
             raise DocumentError(problems) from None
 
 
@@ -99,6 +99,11 @@ def _reason(error: ValueError) -> str:
     if isinstance(error, ValidationError):
         return "; ".join(_without_words(one["msg"]) for one in error.errors())
     return str(error)
+
+
+def _named(place: tuple[str | int, ...]) -> str:
+    """An option, and what in it, without pydantic's word for a key."""
+    return ".".join(str(part) for part in place if part != "[key]")
 
 
 def _without_words(message: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from cursus_sandbox.engine_choice import EngineName, choose_engine
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.errors import DocumentError, EngineError, Problem
+from cursus_sandbox.overrides import option
 from cursus_sandbox.pipeline.source import S3Objects, S3Settings, s3_uri
 from cursus_sandbox.steps.site import Site, ThisMachine
 
@@ -28,6 +29,9 @@ def site(
         chosen, notes = choose_engine(engine, images, pdb=pdb) if isinstance(engine, str) else (engine, ())
         yield ThisMachine(chosen), notes
         return
+    from cursus_sandbox.cluster.address import contact
+
+    option("scheduler", contact, scheduler)
     if pdb or not isinstance(engine, str):
         what = (
             "no worker has a terminal for pdb" if pdb else "workers have engines of their own, and take one by its name"

@@ -28,7 +28,7 @@ def request_of(document: object, options: Mapping[str, Any]) -> dict[str, Any] |
         given = {name: _kept(name, value) for name, value in said.items()}
         request = {"folder": str(Path.cwd()), "document": _path(document), "options": given}
         json.dumps(request)
-    except TypeError:
+    except (TypeError, AttributeError):
         return None
     return request
 

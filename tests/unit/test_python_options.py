@@ -183,3 +183,20 @@ def test_slips_of_several_kinds(document):
         "step 'Train_two' depends on 'Trian', but no step is called that",
         "step 'Train_three': contract 'Train' has no input 'e'",
     ]
+
+
+def test_options_of_another_form(document, tmp_path):
+    """What has not the form that an option takes is one error, which names it; nothing is made."""
+    for given, what in (
+        ({"inputs": "Train:rows=data"}, "inputs: Input should be a valid dictionary"),
+        ({"secrets": ["KEY=env:HOME"]}, "secrets: Input should be a valid dictionary"),
+        ({"scheduler": "localhost"}, "scheduler: 'localhost' is neither local nor the address of a Dask scheduler"),
+        ({"secrets": {"A B": "env:HOME"}}, "secrets.A B: 'A B' can't name an environment variable"),
+    ):
+        options = {"contracts": document.parent / "there", "engine": "process", "workspace": tmp_path / "w"} | given
+        (said,) = problems(run, document, **options)
+        assert said.startswith(what)
+    assert problems(PipelineExecutor, tmp_path / "w", engine="local") == [
+        "engine: an executor takes an engine, not the name 'local'"
+    ]
+    assert not (tmp_path / "w").exists()
