@@ -212,9 +212,14 @@ def _asked(node: pytest.Function) -> _Asked:
 
 def _options(node: pytest.Function, said: Mapping[str, Any]) -> dict[str, Any]:
     """The mark's, whose paths count from the test; the command line has the first word, the configuration the last."""
+    from cursus_sandbox.pipeline.values import several  # noqa: PLC0415
+
     options = dict(said)
     for name in _OPTIONS:
         in_file, given = node.config.getini(f"cursus_{name}"), node.config.getoption(f"cursus_{name}")
+        if "" in (given, options.get(name)):
+            which = f"--cursus-{name}" if given == "" else f"the mark's {name}"
+            pytest.fail(f"{which} is empty: is a variable not set?", pytrace=False)
         if name == "workspace":
             in_file = in_file and node.config.rootpath / in_file
             given = given and node.config.invocation_params.dir / given
@@ -223,10 +228,11 @@ def _options(node: pytest.Function, said: Mapping[str, Any]) -> dict[str, Any]:
     for name in _PATHS:
         if isinstance(options.get(name), str | Path):
             options[name] = _found(options[name], node)
-    if isinstance(contracts := options.get("contracts"), list | tuple):
+    if "contracts" in options:
+        contracts = several(options["contracts"])
         options["contracts"] = [_found(one, node) if isinstance(one, str | Path) else one for one in contracts]
-    if "inputs" in options:
-        options["inputs"] = {place: _found(data, node) for place, data in options["inputs"].items()}
+    if isinstance(inputs := options.get("inputs"), Mapping):
+        options["inputs"] = {place: _found(data, node) for place, data in inputs.items()}
     return options
 
 

@@ -155,6 +155,16 @@ def test_beside_the_test_or_at_the_root(project, pytester):
     project.outcome("tests", exit_code=1, errors=1).fnmatch_lines(["*tests/dag.json*"])
 
 
+def test_one_folder_of_contracts(project, pytester):
+    """A folder of contracts that stands alone counts from the test's folder, too, wherever pytest is started."""
+    folder = pytester.mkdir("tests")
+    contracts = folder / "steps"
+    contracts.mkdir()
+    (contracts / "load.step.yaml").write_text("step_type: Load\ncontract: {entry_point: nowhere.py}\n")
+    (folder / "test_it.py").write_text(TEST.replace('"dag.json"', '"dag.json", contracts="steps"'))
+    project.outcome("tests", exit_code=1, errors=1).fnmatch_lines(["*nowhere.py*"])
+
+
 WRONG = """
 import pytest
 
@@ -171,13 +181,19 @@ def test_option(): pass
 
 @pytest.mark.pipeline("dag.json", until="Lod")
 def test_step(): pass
+
+@pytest.mark.pipeline("dag.json", workspace="")
+def test_workspace(): pass
+
+@pytest.mark.pipeline("dag.json", inputs="Load:in=data")
+def test_inputs(): pass
 """
 
 
 def test_what_cannot_be_meant(project):
     """A mark that makes no sense is an error of its test, with what to do about it and no traceback."""
     project.makepyfile(WRONG)
-    said = project.outcome(exit_code=1, errors=5)
+    said = project.outcome(exit_code=1, errors=7)
     said.fnmatch_lines(
         [
             *("no mark says which pipeline to run", "Write above the test:  @pytest.mark.pipeline(*"),
@@ -185,6 +201,8 @@ def test_what_cannot_be_meant(project):
             *("there is no dg.json", "Looked in *"),
             *("a pipeline has no option 'egine'", "Did you mean 'engine'?"),
             *("*'Lod'*", "*Did you mean 'Load'?*"),
+            "the mark's workspace is empty: is a variable not set?",
+            "inputs: Input should be a valid dictionary",
         ]
     )
     said.no_fnmatch_line("*Traceback*")
