@@ -35,6 +35,7 @@ def diff(
     """
     from dataclasses import asdict
 
+    from cursus_sandbox.reports.commands import typed
     from cursus_sandbox.reports.difference import differences
     from cursus_sandbox.reports.text import plain_lines
     from cursus_sandbox.runs.history import kept_run
@@ -45,7 +46,7 @@ def diff(
         raise DocumentError([Problem(f"run {later.name} is the first of its pipeline in {workspace}")])
     if earlier.name == later.name:
         other = one_before(later, workspace)
-        hint = f"With the one before it:  cursus-sandbox diff {other.name} {later.name}" if other else ""
+        hint = f"With the one before it:  {typed(f'diff {other.name}', ended(later))}" if other else ""
         raise DocumentError([Problem(f"it is run {later.name} on both sides", hint=hint)])
     both = earlier.ingredients, later.ingredients
     found = list(differences(ended(earlier), ended(later), (earlier.plan, later.plan), both))

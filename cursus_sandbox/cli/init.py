@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,10 +93,10 @@ def _say_what_is_left(drafted: Draft, folder: Path) -> None:
     """Check what was written, say what is left to fill in, and what comes next."""
     from cursus_sandbox import api
     from cursus_sandbox.errors import DocumentError
-    from cursus_sandbox.reports.text import plain_lines
+    from cursus_sandbox.reports.text import plain_lines, printable
 
     document = folder / drafted.document
-    words = " ".join((str(document), *drafted.options))
+    words = printable(shlex.join((str(document), *drafted.options)))
     try:
         api.check(document, data_source="synthetic" if drafted.options else "local")
     except DocumentError as error:

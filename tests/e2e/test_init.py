@@ -52,6 +52,12 @@ def cursus_sandbox(*words, cwd, **environment):
     )
 
 
+def test_what_comes_next_can_be_typed(tmp_path):
+    """A folder's name with blanks is quoted in the commands that come next."""
+    said = cursus_sandbox("init", "my first", cwd=tmp_path).stdout
+    assert "next: cursus-sandbox check 'my first/dag.yaml'\n" in said
+
+
 def commands_of(said):
     """The commands that it says come next, without the program's name."""
     lines = said[said.index("next: ") :].removeprefix("next: ").splitlines()
