@@ -29,7 +29,9 @@ Exit codes:
 
 
 def doctor(
-    workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are kept, or will be.")] = KEPT,
+    workspace: Annotated[
+        Path, typer.Option(metavar="DIR", parser=Path, help="Where runs are kept, or will be.")
+    ] = KEPT,
     as_json: AsJson = False,
 ) -> None:
     """Look at this machine: engines, disks, images, registry, credentials; a line each, with the remedy.

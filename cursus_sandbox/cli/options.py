@@ -198,7 +198,7 @@ ShellOnFailure = Annotated[
         "--shell-on-failure", help="End the run at the first failure, and open a shell in that step's sandbox."
     ),
 ]
-Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Where runs are kept.")]
+Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", parser=Path, help="Where runs are kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 

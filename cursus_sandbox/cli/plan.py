@@ -99,7 +99,7 @@ def plan(
     force: Force = None,
     workspace: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Where runs are kept, of which a run would take things over."),
+        typer.Option(metavar="DIR", parser=Path, help="Where runs are kept, of which a run would take things over."),
     ] = KEPT,
     drawn: Annotated[
         PlanFormat, typer.Option("--format", help="As text, or drawn for Mermaid or Graphviz.")

@@ -91,7 +91,9 @@ def run(
     ] = "local",
     workspace: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Where runs are kept; the hosts of a cluster share it, or a --store."),
+        typer.Option(
+            metavar="DIR", parser=Path, help="Where runs are kept; the hosts of a cluster share it, or a --store."
+        ),
     ] = KEPT,
     store: Annotated[
         str | None,

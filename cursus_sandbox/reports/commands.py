@@ -12,7 +12,7 @@ from cursus_sandbox.reports.text import shown
 def typed(verb: str, result: PipelineExecutionResult, step: str | None = None, *, options: str = "") -> str:
     """A command of ours about a run, or a step of it, as it can be typed from here."""
     named = shlex.quote(result.run if step is None else f"{result.run}:{step}")
-    workspace = result.folder.parent.parent
+    workspace = result.folder.absolute().parent.parent
     elsewhere = workspace != Path.cwd() / ".cursus-sandbox"
     where = f"--workspace {shlex.quote(shown(workspace))}" if elsewhere else ""
     return " ".join(one for one in ("cursus-sandbox", verb, named, options, where) if one)

@@ -159,3 +159,16 @@ def test_twenty_columns(folder, command):
         assert [
             line for line in ended.stdout.decode().splitlines() if len(line) > 20 and " " in line[24:].strip()
         ] == []
+
+
+@pytest.mark.parametrize("command", ["run dag.yaml", "runs list", "clean"])
+def test_a_workspace_that_is_closed(folder, command):
+    """A workspace that may not be looked into is this machine's fault, and said in a line."""
+    workspace = folder / "closed"
+    workspace.mkdir(mode=0)
+    without_rights = "setpriv --bounding-set=-all --inh-caps=-all" if os.geteuid() == 0 else ""
+    words = f"{without_rights} {sys.executable} -m cursus_sandbox {command} --workspace closed"
+    ended = shell(words, folder)
+    assert ended.returncode == 4, ended.stderr
+    assert ended.stderr.count(b"error:") == 1
+    assert b"Permission denied" in ended.stderr

@@ -215,6 +215,13 @@ def test_a_workspace_elsewhere():
     )
 
 
+def test_a_workspace_that_is_named_from_here():
+    """Nothing more is to be typed for a folder that is said relatively, as that of a run that goes on is."""
+    failed = step("train", "failed", "exit code 1", exit_code=1)
+    so_far = run(failed).model_copy(update={"folder": Path(".cursus-sandbox/runs/r7")})
+    assert explanation(failed, so_far, after=AFTER).next[-1] == "cursus-sandbox rerun r7 --failed"
+
+
 def test_a_step_that_failed_before():
     """A step that has failed in every run is not said to run for the first time."""
     changes = [Difference("train", "code train.py", "1a", "2b")]
