@@ -52,6 +52,14 @@ def cursus_sandbox(*words, cwd, **environment):
     )
 
 
+@pytest.mark.parametrize("example", ["starter", "xgboost"])
+def test_an_example_runs_where_nothing_can_isolate(tmp_path, example):
+    """What is begun from an example runs on the process engine, too: a newcomer's machine may allow no other."""
+    assert cursus_sandbox("init", "first", "--example", example, cwd=tmp_path).returncode == 0
+    ended = cursus_sandbox("run", "first/dag.yaml", "--engine", "process", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stdout
+
+
 def test_what_comes_next_can_be_typed(tmp_path):
     """A folder's name with blanks is quoted in the commands that come next."""
     said = cursus_sandbox("init", "my first", cwd=tmp_path).stdout
