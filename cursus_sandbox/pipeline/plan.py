@@ -132,6 +132,14 @@ class PipelineExecutionPlan:
     steps: tuple[PlannedStep, ...]
     remarks: tuple[str, ...] = ()  # on how it would do in AWS, on no step in particular
 
+    def __str__(self) -> str:
+        """What each step reads, and why: what `print` shows."""
+        said = [f"{self.name}: {len(self.steps)} steps, {sum(step.runs for step in self.steps)} to run"]
+        for step in self.steps:
+            said += [f"  {step.name}{f' (skipped: {step.skip})' if step.skip else ''}"]
+            said += [f"    {one.channel} <- {one.source} ({one.reason})" for one in step.inputs]
+        return "\n".join(said)
+
     @cached_property
     def step_configs(self) -> Mapping[str, PlannedStep]:
         """Each step by its name."""

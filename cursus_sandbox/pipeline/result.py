@@ -150,6 +150,12 @@ class PipelineExecutionResult(_Value):
         computed = cls.model_computed_fields
         return {key: value for key, value in raw.items() if key not in computed} if isinstance(raw, dict) else raw
 
+    def __str__(self) -> str:
+        """How it ended, and each step: what `print` shows."""
+        said = [f"{self.pipeline}: {self.outcome} in {self.seconds:.1f} s, run {self.run} in {self.folder}"]
+        said += [f"  {step.step}: {step.status}{f', {step.why}' if step.why else ''}" for step in self.steps]
+        return "\n".join(said)
+
     def _repr_html_(self) -> str:
         """What a notebook shows of it."""
         from cursus_sandbox.pipeline.notebook import table  # noqa: PLC0415 -- for them alone

@@ -34,6 +34,19 @@ def test_views():
     assert made.readers("Fit", "model") == ()
 
 
+def test_printed():
+    """Printed, a plan is a line a step and a line an input, with its reason."""
+    assert str(plan({**STEPS, "Load": {"outputs": {"rows": "./rows"}}}, [LOAD, SPLIT, FIT])) == (
+        "small: 3 steps, 2 to run\n"
+        "  Load (skipped: its outputs are bound to folders)\n"
+        "  Split\n"
+        "    rows <- Load:rows (path rule, same name)\n"
+        "  Fit\n"
+        "    parts <- Split:parts (path rule, same name)\n"
+        "    extra <- extra (pinned)"
+    )
+
+
 def test_independent_steps_keep_the_documents_order():
     """Among steps that could run now, the one written first comes first."""
     made = plan({"Load_c": {}, "Load_a": {}, "Load_b": {}}, [LOAD], edges=[("Load_b", "Load_a")])

@@ -128,6 +128,13 @@ def test_step_read_back():
         assert StepExecutionResult.model_validate(json.loads(step.model_dump_json())) == step
 
 
+def test_printed():
+    """Printed, a result is how it ended, and a line a step."""
+    assert str(result(WELL, FAILED)) == (
+        "small: failed in 1.5 s, run 1 in runs/1\n  s0: succeeded\n  s1: failed, exit code 3"
+    )
+
+
 def test_a_notebook_shows_a_table():
     """A row a step, names and reasons as text; of a large pipeline first what failed, and how many more there are."""
     hostile = {**FAILED, "step": "<script>x</script>", "why": "a & b", "started_at": NOON, "peak_memory": 5 << 20}
