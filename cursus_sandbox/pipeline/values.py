@@ -149,6 +149,8 @@ def host_path(value: Any) -> Path:
     written = value if isinstance(value, Path) else Path(text(value)) if value != "" else None
     if written is None:
         raise ValueError("a path is meant here, and the text is empty; write . for the folder itself")
+    if isinstance(value, str) and "://" in value:
+        raise ValueError(f"a path of this machine is meant here, not {value}")
     try:
         return written.expanduser()
     except RuntimeError as error:  # ~someone who has no home here

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, field_validator, model_validator
 
 from cursus_sandbox.errors import did_you_mean
 from cursus_sandbox.tables.arrow_types import Family, arrow_type, family_of
@@ -51,15 +51,24 @@ class _Schema(BaseModel):
     model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid", populate_by_name=True)
 
 
-def _without_time(bound: Any) -> Any:
-    """A date, whose text pydantic reads with a time too, if that is midnight: in whatever zone, which it drops."""
-    if isinstance(bound, str) and len(bound) > len("YYYY-MM-DD"):
-        raise ValueError("a date has no time")
-    return bound
+def _bound(value: Any) -> Any:
+    """A number, or a date or moment as text; in one word what is none: of a union's members each would say its own.
+
+    pydantic reads midnight of whatever zone as a date.
+    """
+    try:
+        if isinstance(value, str):
+            moment = datetime.fromisoformat(value)
+            return moment if len(value) > len("YYYY-MM-DD") else moment.date()
+        if isinstance(value, bool) or not isinstance(value, int | float | date | None):
+            raise ValueError
+    except ValueError:
+        raise ValueError(f"a number or a date is meant here, not {value!r}") from None
+    return value
 
 
-_Date = Annotated[date, pydantic.BeforeValidator(_without_time)]
-Bound = Annotated[int, pydantic.Strict()] | Annotated[float, pydantic.Strict()] | _Date | datetime
+Bound = Annotated[int, pydantic.Strict()] | Annotated[float, pydantic.Strict()] | date | datetime
+_Bound = Annotated[Bound | None, BeforeValidator(_bound)]
 _ORDERED = {Family.INTEGER, Family.NUMBER, Family.DATE, Family.DATETIME, Family.ANY}
 _OF_TEXT = {Family.STRING, Family.ANY}
 _IN_PYTHON: dict[Family | None, type | tuple[type, ...]] = {
@@ -85,10 +94,10 @@ class Constraints(_Schema):
 
     required: bool = False
     unique: bool = False
-    minimum: Bound | None = None
-    maximum: Bound | None = None
-    exclusive_minimum: Bound | None = pydantic.Field(default=None, alias="exclusiveMinimum")
-    exclusive_maximum: Bound | None = pydantic.Field(default=None, alias="exclusiveMaximum")
+    minimum: _Bound = None
+    maximum: _Bound = None
+    exclusive_minimum: _Bound = pydantic.Field(default=None, alias="exclusiveMinimum")
+    exclusive_maximum: _Bound = pydantic.Field(default=None, alias="exclusiveMaximum")
     min_length: Annotated[int, pydantic.Field(ge=0)] | None = pydantic.Field(default=None, alias="minLength")
     max_length: Annotated[int, pydantic.Field(ge=0)] | None = pydantic.Field(default=None, alias="maxLength")
     pattern: str | None = None

@@ -122,6 +122,13 @@ def steps(more):
             id="self-loop",
         ),
         pytest.param(
+            steps("  Train_a: {depends_on: Load, outputs: {model: s3://bucket/x}}\n"),
+            "dag.yaml:8:",
+            "outputs.model: a path of this machine is meant here, not s3://bucket/x",
+            "",
+            id="outputs on S3",
+        ),
+        pytest.param(
             steps("  Train_a:\n    depends_on: [Laod]\n"),
             "dag.yaml:9:",
             "step 'Train_a' depends on 'Laod', but no step is called that",
@@ -291,6 +298,13 @@ def test_cursus_graphs(place, node, where, what):
             "entry_point: train.py", "entry_point: ../train.py", 3, "relative to its source folder", id="script"
         ),
         pytest.param("{model: {", "{model: {schema: {fields: [{type: x}]}, ", 5, "fields.0.name: this is", id="schema"),
+        pytest.param(
+            "{model: {",
+            "{model: {schema: {fields: [{name: a, type: integer, constraints: {minimum: zero}}]}, ",
+            5,
+            "minimum: a number or a date is meant here, not 'zero'",
+            id="bound",
+        ),
         pytest.param("  outputs:", "   outputs:", 5, "this is not YAML", id="indentation"),
     ],
 )
