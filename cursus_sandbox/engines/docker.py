@@ -123,9 +123,10 @@ class DockerEngine:
             else:
                 found[image] = identity
         if missing:
+            elsewhere = "load them with `docker load`" if pull else "let them be fetched with --pull"
             raise EngineError(
                 f"the Docker daemon at {self._daemon.address} has no image " + ", no image ".join(missing),
-                hint="Build the images with `make images`, or let them be fetched with --pull."
+                hint=f"Build the images with `make images`, or {elsewhere}."
                 + self._images_called_like(one for one in images if one not in found),
             )
         self._ids |= found
@@ -135,7 +136,8 @@ class DockerEngine:
         """The images that were probably meant, if there are any."""
         with self._daemon.asking("list its images"):
             there = {tag for one in self._daemon.client.images() for tag in one.get("RepoTags") or ()}
-        near = [did_you_mean(one if ":" in one else f"{one}:latest", there, or_list=False) for one in missing]
+        bare = {tag.removesuffix(":latest") for tag in there if tag.endswith(":latest")}
+        near = [did_you_mean(one, there if ":" in one else bare, or_list=False) for one in missing]
         return "".join(f" {hint}" for hint in near if hint)
 
     def _require_runtimes(self, names: Iterable[str]) -> None:

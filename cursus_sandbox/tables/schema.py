@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from contextlib import suppress
 from datetime import date, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -56,15 +57,13 @@ def _bound(value: Any) -> Any:
 
     pydantic reads midnight of whatever zone as a date.
     """
-    try:
-        if isinstance(value, str):
+    if isinstance(value, str):
+        with suppress(ValueError):
             moment = datetime.fromisoformat(value)
             return moment if len(value) > len("YYYY-MM-DD") else moment.date()
-        if isinstance(value, bool) or not isinstance(value, int | float | date | None):
-            raise ValueError
-    except ValueError:
-        raise ValueError(f"a number or a date is meant here, not {value!r}") from None
-    return value
+    elif isinstance(value, int | float | date | None) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"a number or a date is meant here, not {value!r}")
 
 
 Bound = Annotated[int, pydantic.Strict()] | Annotated[float, pydantic.Strict()] | date | datetime

@@ -387,6 +387,8 @@ def test_a_missing_image(place):
     said = place.refused("run", "dag.yaml", "--image", "no-such-image:1", "--workspace", "runs", code=4)
     assert "has no image 'no-such-image:1'" in said
     assert "--pull" in said
+    said = place.refused("run", "dag.yaml", "--image", "nosuchatall", "--pull", code=4)
+    assert "or load them with `docker load`.\n" in said
 
 
 @pytest.mark.parametrize(
