@@ -20,6 +20,8 @@ _STARTED_AGAIN = "_CURSUS_SANDBOX_ENCODING"  # what the variable above was befor
 
 def prepare(*, debug: bool) -> None:
     """Make a process ready for a command."""
+    if os.environ.get("COLUMNS") == "0":  # nobody knows how many, and rich would show nothing at all
+        del os.environ["COLUMNS"]
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or all that is installed is searched for some
     gc.set_threshold(
         100_000

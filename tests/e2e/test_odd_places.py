@@ -62,6 +62,13 @@ def test_a_stdout_that_is_closed(folder, command):
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
+def test_a_terminal_of_no_columns(folder):
+    """COLUMNS=0 says that nobody knows the width: all is said as if it were not there."""
+    ended = shell("run run dag.yaml --engine process", folder, COLUMNS="0")
+    assert b"outputs and logs:" in ended.stdout
+    assert b"succeeded  Count" in ended.stderr
+
+
 @pytest.mark.parametrize(("engine", "code"), [("process", 0), ("local", 0)])
 def test_a_stderr_that_takes_nothing(folder, engine, code):
     """A stderr that can only be read, as `2<` leaves it, doesn't change how a run ends."""
