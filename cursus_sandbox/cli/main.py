@@ -31,7 +31,10 @@ from cursus_sandbox.cli.shell import SHELL_EXAMPLE, shell
 from cursus_sandbox.errors import ExitCode, SandboxError
 
 PROGRAM = "cursus-sandbox"
-_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+_OF_THE_MACHINE = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
+    *(errno.ENAMETOOLONG, errno.ELOOP),
+)
 SCHEMA_EXAMPLE = """\b
 Example:
   cursus-sandbox schema-json dag > dag.schema.json

@@ -166,7 +166,8 @@ S3 = Annotated[
     ),
 ]
 Rows = Annotated[
-    int | None, typer.Option("--rows", metavar="N", min=0, help="Rows of a synthetic table. Default: 1000.")
+    int | None,
+    typer.Option("--rows", metavar="N", min=0, max=1_000_000_000, help="Rows of a synthetic table. Default: 1000."),
 ]
 Seed = Annotated[
     int | None, typer.Option("--seed", metavar="N", min=0, help="Another seed, other synthetic data. Default: 0.")

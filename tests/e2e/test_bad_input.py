@@ -402,6 +402,7 @@ def test_a_missing_image(place):
         (["--data-source", "sythetic"], "'--data-source'", "is not one of 'local', 'synthetic', 's3'"),
         (["--data-source", "sythetic"], "sythetic", "Did you mean 'synthetic'?"),
         (["--network", "brige"], "'brige' is not one of 'none', 'bridge'", "Did you mean 'bridge'?"),
+        (["--data-source", "synthetic", "--rows", "9" * 20], "'--rows': Input should be less than or equal to", ""),
         (["--rows", "7"], "--rows", "it is for --data-source synthetic"),
         (["--input", "Trian:rows=data"], "'Trian:rows' names no step of the pipeline", "Did you mean 'Train'?"),
         (["--input", "Train:row=data"], "contract 'Train' has no input 'row'", "Did you mean 'rows'?"),
@@ -436,6 +437,24 @@ def test_options(place, options, what, remedy):
     said = place.refused("run", "dag.yaml", *options)
     assert what in said
     assert remedy.replace("--help", "-h") in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "logs NAME",
+        "schema infer NAME",
+        "register NAME",
+        "init NAME",
+        "runs list --workspace NAME",
+        "clean --workspace NAME",
+    ],
+)
+def test_a_name_that_no_file_can_have(place, words):
+    """A name that is too long for a file is said in a line, wherever it is typed."""
+    (place.folder / ".cursus-sandbox/runs/20260102-030405-678").mkdir(parents=True)
+    said = place.refused(*words.replace("NAME", "x" * 300).split(), code=4)
+    assert "can't be used: File name too long" in said
 
 
 @pytest.mark.parametrize(
