@@ -442,7 +442,6 @@ def test_options(place, options, what, remedy):
 @pytest.mark.parametrize(
     "words",
     [
-        "logs NAME",
         "schema infer NAME",
         "register NAME",
         "init NAME",
