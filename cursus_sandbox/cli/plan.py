@@ -124,7 +124,12 @@ def plan(
     with interruptible():
         from cursus_sandbox import api
 
-        planned = api.plan(document, **options, explain_config=explain_config)
+        try:
+            planned = api.plan(document, **options, explain_config=explain_config)
+        except DocumentError as error:
+            if as_json:
+                print_json(json_of_problems(error))
+            raise
         found = api.predicted(
             planned,
             workspace,

@@ -162,10 +162,11 @@ def test_check_says_what_is_worth_a_look(folder):
     assert note.startswith("CleanTables_late: no contract for CleanTables was found")
 
 
-def test_problems_in_json(folder):
-    """`check --json` gives each problem with its file and line, and exits as without --json."""
+@pytest.mark.parametrize("verb", ["check", "plan", "run"])
+def test_problems_in_json(folder, verb):
+    """With --json each problem is given with its file and line, and the exit code is as without."""
     (folder / "dag.yaml").write_text(DAG + "  Laod: {}\n")
-    ended = cursus_sandbox("check", "dag.yaml", "--json", cwd=folder)
+    ended = cursus_sandbox(verb, "dag.yaml", "--json", cwd=folder)
     assert ended.returncode == 2
     parsed = json.loads(ended.stdout)
     assert parsed["ok"] is False
