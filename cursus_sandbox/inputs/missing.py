@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from cursus_sandbox.errors import Problem, did_you_mean, nearest_path
@@ -18,6 +20,7 @@ _NAMED = 3  # of many files that are no files
 def missing_sources(plan: PipelineExecutionPlan) -> list[Problem]:
     """Every script, input and stand-in folder the plan names that can't be used, before anything is started."""
     problems = _missing_folders(plan)
+    left = [f"{step.name}:{output.channel}" for step in plan.steps for output in step.outputs]
     for step in plan.steps:
         if step.runs:
             problems += _script(step)
@@ -25,7 +28,7 @@ def missing_sources(plan: PipelineExecutionPlan) -> list[Problem]:
                 problem
                 for one in step.inputs
                 if isinstance(one.source, Located)
-                for problem in _given(step, one, one.source)
+                for problem in _given(step, one, one.source, left)
             ]
             problems += [
                 problem
@@ -46,14 +49,20 @@ def missing_sources(plan: PipelineExecutionPlan) -> list[Problem]:
     return problems
 
 
-def _given(step: PlannedStep, one: PlannedInput, source: Located) -> list[Problem]:
-    """What is wrong with the files that an input is bound to, or with the manifest that lists them."""
+def _given(step: PlannedStep, one: PlannedInput, source: Located, left: Iterable[str]) -> list[Problem]:
+    """What is wrong with the files that an input is bound to, or with the manifest that lists them.
+
+    What steps have `left` may be what was meant.
+    """
     at = ("steps", step.name, "inputs", one.channel)
     what = f"input '{one.channel}' of step '{step.name}'"
     if source.is_manifest:
         return _unusable(what, source.path, at) or _unlisted(what, source, at)
     if whole := itself(source):
-        return _unusable(what, whole, at, folder=bool(one.parts))
+        return [
+            replace(problem, hint=_outputs_like(whole.name, left) or problem.hint)
+            for problem in _unusable(what, whole, at, folder=bool(one.parts))
+        ]
     files = matches(source)
     if not files:
         return [Problem(f"{what} is {source}, and nothing there matches", at, _near_pattern(source))]
@@ -68,6 +77,12 @@ def _unlisted(what: str, source: Located, at: tuple[str, ...]) -> list[Problem]:
     except (ValueError, OSError) as error:
         return [Problem(f"{what} is what {source.path} lists, but {error}", at)]
     return []
+
+
+def _outputs_like(name: str, left: Iterable[str]) -> str:
+    """A hint for a step's output that is not written as one: by its step alone, say, or with a dot."""
+    meant = [one for one in left if name in (one.partition(":")[0], one.replace(":", "."))]
+    return f"Did you mean what a step leaves? Write it as STEP:CHANNEL: {', '.join(meant)}." if meant else ""
 
 
 def _near_pattern(source: Located) -> str:

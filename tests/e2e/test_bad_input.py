@@ -128,6 +128,16 @@ def steps(more):
             "",
             id="outputs on S3",
         ),
+        *(
+            pytest.param(
+                steps(f"  Train_a: {{env: {{LABEL: a}}, depends_on: Load, inputs: {{rows: {written}}}}}\n"),
+                "dag.yaml:8:",
+                f"input 'rows' of step 'Train_a' is {written}, and there is no such file or folder",
+                "Write it as STEP:CHANNEL: Load:rows.",
+                id=f"output written {written}",
+            )
+            for written in ("Load", "Load.rows")
+        ),
         pytest.param(
             steps("  Train_a:\n    depends_on: [Laod]\n"),
             "dag.yaml:9:",
