@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -67,7 +68,7 @@ class PipelineDAGResolver(Resolver):
         unfed: Unfed | None = None,
         golden: bool = True,
     ) -> None:
-        written = _in_memory(dag) if isinstance(dag, Pipeline | PipelineDAG) else read_pipeline(Path(dag))
+        written = _in_memory(dag) if isinstance(dag, Pipeline | PipelineDAG) else read_pipeline(_file(dag))
         pipeline, outside = overridden(written.pipeline, overrides)
         configs, wrong = _configs(written, Path(config_path) if config_path is not None else None)
         outside += wrong
@@ -300,6 +301,14 @@ def _where_to_write(written: Written, error: DocumentError) -> str:
         f"A Cursus graph has no place for inputs, outputs and env. Write them in a document that stands on it:\n"
         f"  dag: {written.file.name}\n  steps: {{STEP: {{inputs: …, outputs: …, env: …}}}}"
     )
+
+
+def _file(document: object) -> Path:
+    """The file that a document is; DocumentError for what is none, such as a graph of Cursus' own class."""
+    if not isinstance(document, str | os.PathLike):
+        hint = "Of another graph make one:  PipelineDAG(nodes=list(dag.nodes), edges=list(dag.edges))"
+        raise DocumentError([Problem(f"a document is a file or a PipelineDAG, not {type(document)!r}", hint=hint)])
+    return Path(document)
 
 
 def _in_memory(dag: Pipeline | PipelineDAG) -> Written:

@@ -8,6 +8,7 @@ import pytest
 
 from cursus_sandbox import (
     DocumentError,
+    PipelineDAG,
     PipelineDAGResolver,
     PipelineExecutor,
     S3OutputPathRegistry,
@@ -200,3 +201,16 @@ def test_options_of_another_form(document, tmp_path):
         "engine: an executor takes an engine, not the name 'local'"
     ]
     assert not (tmp_path / "w").exists()
+
+
+def test_what_is_no_document(document):
+    """What is neither a file nor a graph of ours is refused in a line that says how to make one."""
+
+    class CursusDAG:
+        nodes, edges = ["Train"], []
+
+    for given in (CursusDAG(), None, {"steps": {}}):
+        (said,) = problems(run, given)
+        assert said.startswith("a document is a file or a PipelineDAG, not <class ")
+    graph = PipelineDAG(nodes=list(CursusDAG.nodes), edges=list(CursusDAG.edges))
+    assert plan(graph, contracts=document.parent / "there").execution_order == ("Train",)
