@@ -149,10 +149,10 @@ def _ended(words: list[str], *, debug: bool) -> int:
         if isinstance(error, FileNotFoundError) and not process.is_somewhere():
             say_error("the folder that this was started in is gone\nGo to one that is there:  cd DIR")
             return ExitCode.MACHINE
-        if isinstance(error, OSError) and error.errno in (*_OF_THE_MACHINE, errno.ENAMETOOLONG):
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
             where = f"{error.filename} can't be used" if error.filename else "what was to be said can't be written"
             say_error(f"{where}: {error.strerror}")
-            return ExitCode.MACHINE if error.errno in _OF_THE_MACHINE else ExitCode.DOCUMENTS
+            return ExitCode.MACHINE
         say_error(
             f"this is a bug in cursus-sandbox: {type(error).__name__}: {error}\nRepeat it with --debug and report it."
         )

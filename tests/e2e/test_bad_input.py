@@ -354,19 +354,6 @@ def test_a_workspace_that_is_read_only(place):
     assert "Choose another folder:  --workspace DIR" in said
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        *(["runs", "list", "--workspace"], ["rerun", "last", "--workspace"], ["clean", "--workspace"], ["init"]),
-        *(["register"], ["schema", "infer"], ["logs"], ["plan"]),
-    ],
-    ids=" ".join,
-)
-def test_a_name_that_is_too_long(place, words):
-    """A name that no file system has is the caller's fault, wherever it stands."""
-    place.refused(*words, "long" * 100)
-
-
 @pytest.mark.parametrize("engine", ["auto", "docker"])
 def test_an_image_without_a_daemon(place, engine):
     """An image that can't be run ends the command with 4, and the way to do without is named."""
