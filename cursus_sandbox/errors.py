@@ -42,7 +42,7 @@ class Problem:
     def __str__(self) -> str:
         line = f":{self.line}" if self.line else ""
         where = f"{self.file}{line}: " if self.file else ""
-        return f"{where}{self.what}" + (f"\n  {self.hint}" if self.hint else "")
+        return "\n  ".join([f"{where}{self.what}", *self.hint.splitlines()])
 
 
 def did_you_mean(name: str, known: Iterable[str], *, or_list: bool = True, prefix: str = "") -> str:

@@ -197,8 +197,9 @@ class StepInputs:
             return Problem(what, self._at(channel), did_you_mean(source.channel, contract.outputs))
         if source.channel not in step.outputs and (why := why_skipped(contract, step, self._pipeline.defaults)):
             hint = f"Bind it to a folder:  steps: {{{source.step}: {{outputs: {{{source.channel}: ./folder}}}}}}"
-            if isinstance(self._unfed, Synthetic):
-                hint += f"\nOr have it made up:  steps: {{{self._name}: {{schemas: {{{channel}: {{fields: […]}}}}}}}}"
+            schema = f"steps: {{{self._name}: {{schemas: {{{channel}: {{fields: […]}}}}}}}}"
+            made_up = schema if isinstance(self._unfed, Synthetic) else "--data-source synthetic"
+            hint += f"\nOr have it made up from a schema:  {made_up}"
             return Problem(f"{reads} nothing runs for '{source.step}' ({why})", self._at(channel), hint)
         return None
 

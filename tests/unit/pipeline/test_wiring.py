@@ -270,7 +270,10 @@ def test_a_producer_that_does_not_run(load, steps, why):
     assert plan({"Load": steps}, [load]).steps[0].skip == why
     (problem,) = problems({"Load": steps, "Train": {"depends_on": ["Load"]}}, [load, TRAIN])
     assert f"nothing runs for 'Load' ({why})" in problem.what
-    assert problem.hint.endswith("steps: {Load: {outputs: {rows: ./folder}}}")
+    assert problem.hint.splitlines() == [
+        "Bind it to a folder:  steps: {Load: {outputs: {rows: ./folder}}}",
+        "Or have it made up from a schema:  --data-source synthetic",
+    ]
 
 
 def test_a_producer_bound_to_a_folder():
@@ -617,5 +620,5 @@ def test_what_cannot_be_made_up_for_a_step_that_never_runs():
     (problem,) = error.value.problems
     assert problem.hint.splitlines() == [
         "Bind it to a folder:  steps: {Load: {outputs: {rows: ./folder}}}",
-        "Or have it made up:  steps: {Read: {schemas: {rows: {fields: […]}}}}",
+        "Or have it made up from a schema:  steps: {Read: {schemas: {rows: {fields: […]}}}}",
     ]
