@@ -531,6 +531,7 @@ class TestLeaving:
         docker_bench.run("", argv=("/nonexistent",), mounts=mounts)
         with pytest.raises(EngineError):
             docker_bench.run("true", image="cursus-sandbox-test:none", mounts=mounts)
+        docker_bench.engine.__exit__(None, None, None)  # until then containers may be on their way out
         mine = {"label": f"{LABEL}={docker_bench.engine.id}"}
         client = docker.from_env().api
         try:
