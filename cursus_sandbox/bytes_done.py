@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -24,6 +25,25 @@ class Listener(Protocol):
 
     def add(self, more: int) -> None:
         """So many bytes more are done."""
+
+
+class Stopped(Exception):  # noqa: N818 -- nothing is wrong
+    """Nobody waits any more for what was going on."""
+
+
+class Until:
+    """A listener that has what goes on stop, by raising Stopped, once it is to."""
+
+    def __init__(self, stopping: threading.Event) -> None:
+        self._stopping = stopping
+
+    def expect(self, more: int) -> None:
+        """Nobody is told."""
+
+    def add(self, more: int) -> None:  # noqa: ARG002 -- a listener's
+        """So many bytes more are done, and it may be time to stop."""
+        if self._stopping.is_set():
+            raise Stopped
 
 
 _LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from cursus_sandbox.bytes_done import Stopped, Until, heard
 from cursus_sandbox.engines.engine import Engine
 from cursus_sandbox.pipeline.events import DataChecked, Observer, Progress
 from cursus_sandbox.pipeline.golden import SUFFIX
@@ -70,7 +71,13 @@ class StepRun:
     def done(self) -> Done:
         """Run the step, again if it may be, and say what came of it. Raises EngineError and OSError only."""
         step = without_absent_inputs(self.step, self.sources)
-        read = tuple(self._checked_inputs(step))
+        until = Until(self.stopping)
+        try:
+            with heard(until):
+                read = tuple(self._checked_inputs(step))
+            until.add(0)
+        except Stopped:
+            return Done(StepExecutionResult(step=step.name, status=StepStatus.STOPPED, why="interrupted"))
         folder = self.run.step(step.name)
         if not self._pass(read):
             why = "not started: its input data breaks the contract"

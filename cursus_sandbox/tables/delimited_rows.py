@@ -26,6 +26,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.csv as pacsv  # type: ignore[import-untyped]
 
+from cursus_sandbox import bytes_done
 from cursus_sandbox.tables.advice import advice
 from cursus_sandbox.tables.arrow_types import INTEGER_BITS, Family
 from cursus_sandbox.tables.constraints import ColumnCheck, Tally, key_of, repeated_keys
@@ -278,6 +279,7 @@ class _Reading:
             ) as reader,
         ):
             for batch in reader:
+                bytes_done.add(batch.nbytes)
                 if batch.num_rows:
                     self.last_cell = batch.column(included.index(names[-1]))[-1]
                 yield batch.select(range(len(wanted))).rename_columns(wanted)

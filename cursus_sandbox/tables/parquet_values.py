@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
+from cursus_sandbox import bytes_done
 from cursus_sandbox.tables.constraints import ColumnCheck, Tally, key_of, repeated_keys
 from cursus_sandbox.tables.parquet import GZIP, unpacked
 from cursus_sandbox.tables.schema import Field
@@ -32,6 +33,7 @@ def scanned(path: Path, columns: Sequence[str], fields: Sequence[Field], *, key:
     rows = 0
     with _opened(path) as parquet:
         for batch in parquet.iter_batches(batch_size=_ROWS, columns=list(columns)):
+            bytes_done.add(batch.nbytes)
             there = dict(zip(batch.schema.names, batch.columns, strict=True))
             for name, check in checks.items():
                 check.take(there[name], rows + 1)

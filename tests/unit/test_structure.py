@@ -17,7 +17,7 @@ PACKAGE = Path(cursus_sandbox.__file__).parent
 # A room, and what it may import besides itself. `sagemaker` turns a planned step into a job, so it knows the values of
 # both sides, and of the engines no more than the seam. `reports` shows where things lie in a container.
 ROOMS = {
-    "tables": {"errors", "untrusted"},
+    "tables": {"errors", "untrusted", "bytes_done"},
     "engines": {"errors", "untrusted", "bytes_done"},
     "pipeline": {"errors", "tables"},
     "sagemaker": {"errors", "untrusted", "bytes_done", "leaves", "pipeline", "engines.engine"},
