@@ -82,7 +82,7 @@ def _unlisted(what: str, source: Located, at: tuple[str, ...]) -> list[Problem]:
 def _outputs_like(name: str, left: Iterable[str]) -> str:
     """A hint for a step's output that is not written as one: by its step alone, say, or with a dot."""
     meant = [one for one in left if name in (one.partition(":")[0], one.replace(":", "."))]
-    return f"Did you mean what a step leaves? Write it as STEP:CHANNEL: {', '.join(meant)}." if meant else ""
+    return f"What a step leaves is STEP:CHANNEL in the document: {', '.join(meant)}." if meant else ""
 
 
 def _near_pattern(source: Located) -> str:

@@ -133,7 +133,7 @@ def steps(more):
                 steps(f"  Train_a: {{env: {{LABEL: a}}, depends_on: Load, inputs: {{rows: {written}}}}}\n"),
                 "dag.yaml:8:",
                 f"input 'rows' of step 'Train_a' is {written}, and there is no such file or folder",
-                "Write it as STEP:CHANNEL: Load:rows.",
+                "What a step leaves is STEP:CHANNEL in the document: Load:rows.",
                 id=f"output written {written}",
             )
             for written in ("Load", "Load.rows")
