@@ -34,6 +34,7 @@ _IN_THE_WAY = {
     *_SOME_READER_COPES,
     *(Kind.HEADER, Kind.DUPLICATE_COLUMN, Kind.UNREADABLE),
 }  # of looking at the cells
+_NAMED = 3  # files of those that a glob leaves out
 _SAMPLED = 16  # Parquet files that are read to their ends where nobody asks for that, spread over all there are
 _SAMPLED_BYTES = 16 << 20  # of them, in all
 
@@ -145,7 +146,8 @@ class _Look:
             self.findings += [_missing(part) for part in parts]
         else:
             self.files = 1
-            self._tables([DataFile(path, PurePosixPath(text_path(Path(path.name))))], part="")
+            alone = [DataFile(path, PurePosixPath(text_path(Path(path.name))))]
+            self._tables(alone, part="", there=alone)
 
     def _folder(self, path: Path, parts: tuple[str, ...]) -> None:
         files, odd = data_files(path)
@@ -158,18 +160,19 @@ class _Look:
             ):
                 self.findings.append(_empty(part) if (path / part).is_dir() else _missing(part))
             elif inside:
-                self._tables([file for file in inside if self._is_chosen(file.relative.relative_to(part))], part=part)
+                chosen = [file for file in inside if self._is_chosen(file.relative.relative_to(part))]
+                self._tables(chosen, part=part, there=inside)
 
     def _is_chosen(self, relative: PurePosixPath) -> bool:
         return not is_marker(relative) and (self.schema is None or self.schema.matches(relative))
 
-    def _tables(self, files: list[DataFile], *, part: str) -> None:
-        """Look into the tables among the files of a part, and compare each with the schema."""
+    def _tables(self, files: list[DataFile], *, part: str, there: list[DataFile]) -> None:
+        """Look into the tables among the files of a part, of all that are `there`, and compare each with the schema."""
         schema = self.schema
         tables = [file for file in files if table_format(file.path.name)]
         self._artifacts([file for file in files if is_artifact(file.path.name)], files, part)
         if schema and not files and (schema.fields or "glob" in schema.model_fields_set):
-            self.findings.append(_no_match(schema, part))
+            self.findings.append(_no_match(schema, part, there))
         elif schema and schema.fields and not tables:
             self.findings.append(_not_checked(files))
         self.samples.update(tables[:: -(-len(tables) // _SAMPLED) or 1])
@@ -356,14 +359,17 @@ def _empty(part: str) -> Mismatch:
     )
 
 
-def _no_match(schema: TableSchema, part: str) -> Mismatch:
+def _no_match(schema: TableSchema, part: str, there: list[DataFile]) -> Mismatch:
+    more = f" and {len(there) - _NAMED:,} more" if len(there) > _NAMED else ""
+    data_first = sorted(there, key=lambda file: is_marker(file.relative))
+    names = ", ".join(str(file.relative) for file in data_first[:_NAMED])
     return Mismatch(
         kind=Kind.NO_MATCH,
         severity=Severity.ERROR,
         file=part or None,
         expected=f"files that match {schema.glob!r}",
         found="other files only",
-        message=f"no file matches {schema.glob!r}",
+        message=f"no file matches {schema.glob!r}; there is {names}{more}",
         hint="write the table, or correct `glob`; names that start with _ or . are markers, not data",
     )
 

@@ -285,7 +285,9 @@ def test_files_that_do_not_match(folder):
     assert kinds(folder.check(SCHEMA)) == [("no_match", "error")]
     folder.write("rows.csv", "id,x\n1,2\n")
     assert folder.check(SCHEMA).findings == ()
-    assert kinds(folder.check({**SCHEMA, "glob": "*.parquet"})) == [("no_match", "error")]
+    report = folder.check({**SCHEMA, "glob": "*.parquet"})
+    assert kinds(report) == [("no_match", "error")]
+    assert report.findings[0].message == "no file matches '*.parquet'; there is rows.csv, .part-0.csv.crc, _SUCCESS"
 
 
 def test_formats_that_are_not_looked_into(folder):
