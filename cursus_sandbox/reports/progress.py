@@ -87,12 +87,12 @@ class ProgressLines:
 
     def _say(self, line: Text) -> None:
         """Write it ourselves: for a broken pipe, rich closes stdout, whichever stream it was, and raises SystemExit."""
-        with self.console.capture() as printed:
-            self.console.print(line, soft_wrap=True)
         try:
+            with self.console.capture() as printed:  # even this writes: no byte, which an unbuffered stream may refuse
+                self.console.print(line, soft_wrap=True)
             self.console.file.write(printed.get())
             self.console.file.flush()
-        except OSError:  # a broken pipe, or a terminal that was closed
+        except OSError:  # a broken pipe, a terminal that was closed, a full disk
             self.silent = True
 
 
