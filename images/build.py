@@ -17,7 +17,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -201,7 +201,8 @@ def main() -> int:
                 build = Build(docker, force=False, registry=False)
                 print(*(tag_of(name) for name in arguments.names or names() if build.is_stale(name)), sep="\n")
             return 0
-        with alone(), daemon() as docker:
+        with alone(), daemon() as docker, ExitStack() as leaving:
+            leaving.callback(docker.tidy)
             build = Build(docker, force=arguments.force, registry=not arguments.no_registry)
             for name in names() if arguments.all or not arguments.names else arguments.names:
                 build.image(name)

@@ -155,7 +155,7 @@ class Daemon:
 
 @contextmanager
 def daemon() -> Iterator[Daemon]:
-    """The daemon that DOCKER_HOST names, or this machine's; tidied up when the block is left."""
+    """The daemon that DOCKER_HOST names, or this machine's."""
     try:
         client = docker.from_env(timeout=DAEMON_PATIENCE)
         client.ping()
@@ -167,11 +167,7 @@ def daemon() -> Iterator[Daemon]:
             "  Without Docker, `cursus-sandbox run --engine local` needs no image."
         ) from error
     with closing(client):
-        used = Daemon(client)
-        try:
-            yield used
-        finally:
-            used.tidy()
+        yield Daemon(client)
 
 
 def root(error: BaseException) -> BaseException:

@@ -9,15 +9,17 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from io import BytesIO
 from pathlib import Path
 
 import docker
 import pytest
-from docker.errors import DockerException
+from docker.errors import DockerException, ImageNotFound
 from lacking import lacking
 
 REPOSITORY = Path(__file__).parents[2]
@@ -176,7 +178,8 @@ def test_nothing_of_this_machine_is_in_the_image(images, image):
 def test_an_image_is_not_built_again_for_the_same_inputs(images):
     """A second build says that every image is up to date, changes none and leaves nothing behind.
 
-    But for the runner, which has our own code in it and is another one after each change.
+    But for the runner, which has our own code in it and is another one after each change. It takes away the stages of a
+    build that was cut off; `--stale` doesn't, for `doctor` asks it while another build goes on.
     """
 
     def there() -> tuple[dict[str, str], int]:
@@ -184,6 +187,10 @@ def test_an_image_is_not_built_again_for_the_same_inputs(images):
         return ids, len(images.client.images.list(filters={"label": "cursus-sandbox.inputs", "dangling": True}))
 
     before = there()
+    dockerfile = f"FROM {BASE}\nLABEL cursus-sandbox.stage=thrown-away\nLABEL made={time.time()}\n"
+    stage, _ = images.client.images.build(fileobj=BytesIO(dockerfile.encode()), rm=True)
+    subprocess.run([sys.executable, BUILD, "--stale", "base"], capture_output=True, check=True)
+    assert images.client.images.get(stage.id)
     done = subprocess.run(
         [sys.executable, BUILD, "base", "sagemaker-training", "xgb"], capture_output=True, text=True, check=False
     )
@@ -192,6 +199,8 @@ def test_an_image_is_not_built_again_for_the_same_inputs(images):
         f"{t} is up to date" for t in (BASE, TOOLKIT, XGB)
     ]
     assert there() == before
+    with pytest.raises(ImageNotFound):
+        images.client.images.get(stage.id)
 
 
 @pytest.mark.docker
