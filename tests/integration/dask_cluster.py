@@ -27,25 +27,26 @@ class DaskCluster:
     """The processes of a cluster. Their folder for temporary files is their own, as if they were on another host."""
 
     folder: Path
+    protocol: str = "tcp"
     scheduler: subprocess.Popen[bytes] | None = None
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     port: int = 0
 
     @property
     def address(self) -> str:
-        return f"dask://127.0.0.1:{self.port}"
+        return f"{'dask' if self.protocol == 'tcp' else 'dask+tls'}://127.0.0.1:{self.port}"
 
     def start_scheduler(self) -> None:
         if not self.port:
             with socket.create_server(("127.0.0.1", 0)) as free:
                 self.port = free.getsockname()[1]
         words = ["--host", "127.0.0.1", "--port", str(self.port), "--dashboard-address", "127.0.0.1:0"]
-        self.scheduler = self._started("scheduler", DASK, "scheduler", *words)
+        self.scheduler = self._started("scheduler", DASK, "scheduler", "--protocol", self.protocol, *words)
         wait_for(lambda: "Scheduler at:" in self.log("scheduler"))
 
     def start_worker(self, name: str, *words: str, before: Sequence[str] = (), **environment: str) -> None:
         there = ["--host", "127.0.0.1", "--no-nanny", "--no-dashboard", "--name", name, "--nthreads", "2"]
-        line = [*before, DASK, "worker", f"tcp://127.0.0.1:{self.port}", *there, *words]
+        line = [*before, DASK, "worker", f"{self.protocol}://127.0.0.1:{self.port}", *there, *words]
         self.workers[name] = self._started(name, *line, **environment)
         wait_for(lambda: "Registered to:" in self.log(name))
 
@@ -74,9 +75,9 @@ class DaskCluster:
 
 
 @contextmanager
-def dask_cluster(folder: Path, *workers: str) -> Iterator[DaskCluster]:
+def dask_cluster(folder: Path, *workers: str, protocol: str = "tcp") -> Iterator[DaskCluster]:
     """A scheduler and workers of these names, which are gone afterwards."""
-    cluster = DaskCluster(folder)
+    cluster = DaskCluster(folder, protocol)
     try:
         cluster.start_scheduler()
         for name in workers:
