@@ -41,6 +41,7 @@ SECONDS_BETWEEN_KNOCKS = (0.1, 2.0)  # the first pause, then twice as long each 
 ENDED_FROM_OUTSIDE = (128 + 9, 128 + 15)
 EVENTS_REMEMBERED = 256
 GONE_OR_GOING = (404, 409)
+_PODMAN_LOG = "k8s-file"  # Podman's own driver; each of its containers has a monitor that its service is not needed for
 _KERNEL_RUNTIMES = ("runc", "crun", "io.containerd.runc.v2")
 _INIT_FOLDERS = (  # where a daemon looks for its init, more or less
     *("/usr/local/libexec/docker", "/usr/libexec/docker", "/usr/local/lib/docker", "/usr/lib/docker"),
@@ -90,10 +91,11 @@ class Daemon:
             with cls(client, DaemonFacts(cpus=1, local_log=False), address=address).asking("say what it is"):
                 info = client.info()
             security = [option.split(",")[0] for option in info.get("SecurityOptions") or ()]
+            logs = (info.get("Plugins") or {}).get("Log", ())
             facts = DaemonFacts(
                 cpus=info["NCPU"],
-                local_log="local" in (info.get("Plugins") or {}).get("Log", ()),
-                keeps_containers=bool(info.get("LiveRestoreEnabled")),
+                local_log="local" in logs,
+                keeps_containers=bool(info.get("LiveRestoreEnabled")) or _PODMAN_LOG in logs,
                 maps_users=not {"name=rootless", "name=userns"}.isdisjoint(security),
                 runtimes=tuple(info.get("Runtimes") or ()),
                 init=_init_binary(info) if address.startswith("unix://") else None,
@@ -126,7 +128,7 @@ class Daemon:
     def state(self, container: str) -> dict[str, Any]:
         """`State` of `GET /containers/{id}/json`; raises what the SDK raises, EngineError for a vanished container."""
         try:
-            state: dict[str, Any] = self.client.inspect_container(container)["State"]
+            state: dict[str, Any] = self._inspected(container)["State"]
         except NotFound as error:
             raise EngineError(
                 f"container {container[:12]} was removed from outside before its exit code could be read",
@@ -266,6 +268,17 @@ class Daemon:
             f"the connection to the Docker daemon at {self.address} was lost: could not {what} ({cause(error)})",
             hint=f"{remedy(self.address, error)} Then run it again: what had ended by then is kept.",
         )
+
+    def _inspected(self, container: str) -> dict[str, Any]:
+        """What `GET /containers/{id}/json` says. Podman's (4.3) fails where a process ends just then: asked twice."""
+        try:
+            found: dict[str, Any] = self.client.inspect_container(container)
+        except APIError as error:
+            if not error.is_server_error():
+                raise
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+            found = self.client.inspect_container(container)
+        return found
 
     def _remembers(self, container: str, state: Mapping[str, Any]) -> bool:
         """Whether the daemon is still the one that started a container: it remembers the last 256 events of its life.

@@ -128,8 +128,13 @@ class GateLog:
         """Deliver what comes until the end."""
         self.gate.follow(self.deliver)
 
-    def complete(self) -> None:
+    def cut(self) -> None:
+        """Follow no more."""
+        self.gate.leave()
+
+    def complete(self, followed: Future[None]) -> None:
         """Nothing is missing."""
+        followed.result()
 
 
 def gate_of(job: Job) -> Gate | None:

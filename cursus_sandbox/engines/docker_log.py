@@ -8,19 +8,26 @@ end, which costs 15 ms and 7 ms per MB. So that is done, and what was delivered 
 The `local` driver keeps bytes; `json-file` replaces invalid UTF-8. `local` drops the newline of a line longer than
 16384 bytes, which is put back here. A line of a multiple of 16384 bytes, and such a long line at the very end of the
 log, stay without. stdout and stderr are two pipes: each is in order, the two are merged as the daemon read them.
+
+Podman's service (4.3) leaves the stream of one follower in some sixty open when the container has ended: once nothing
+has come for a second it is cut off.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 import requests
+from docker.errors import DockerException
+from docker.types import CancellableStream
 
 from cursus_sandbox.engines.docker_daemon import LOST, Daemon
 
+SECONDS_OF_SILENCE = 1.0
 PIECE = 16384  # what the daemon reads at a time; a longer line comes in pieces of that size (moby's logger/copier.go)
 GROWN = b"\n[cursus-sandbox: the log grew beyond what the daemon keeps; a part of it is missing here]\n"
 
@@ -33,8 +40,11 @@ class Log(Protocol):
     def follow(self) -> None:
         """Deliver what comes until the end."""
 
-    def complete(self) -> None:
-        """Deliver, of a container that has ended, what is missing."""
+    def cut(self) -> None:
+        """Follow no more, in another thread than the one that does."""
+
+    def complete(self, followed: Future[None]) -> None:
+        """Deliver, of a container that has ended, what is missing when it has been `followed` to its end."""
 
 
 class ContainerLog:
@@ -45,6 +55,7 @@ class ContainerLog:
         self._container = container
         self._deliver = deliver
         self._pieces = Pieces()
+        self._stream: CancellableStream[Any] | None = None
         self.delivered = 0
 
     def follow(self) -> None:
@@ -56,8 +67,20 @@ class ContainerLog:
             for frame in self._frames(follow=True):
                 self._hand_on(frame)
 
-    def complete(self) -> None:
+    def cut(self) -> None:
+        """Follow no more; of a daemon behind SSH that can't be."""
+        if self._stream:
+            with suppress(OSError, DockerException, AttributeError):  # it may be about to end by itself
+                self._stream.close()
+
+    def complete(self, followed: Future[None]) -> None:
         """Deliver, of a container that has ended, what the follower was not given."""
+        delivered = -1
+        while wait([followed], SECONDS_OF_SILENCE).not_done and delivered != self.delivered:
+            delivered = self.delivered
+        if not followed.done():
+            self.cut()
+        followed.result()
         before, seen = self.delivered, 0
         with self._daemon.asking(f"read the log of container {self._container[:12]}"):
             for frame in self._frames(follow=False):
@@ -78,6 +101,8 @@ class ContainerLog:
         parameters = {"stdout": 1, "stderr": 1, "follow": int(follow)}
         with client.get(url, params=parameters, stream=True, timeout=None) as response:
             response.raise_for_status()
+            if follow:
+                self._stream = CancellableStream(iter(()), response)
             yield from frames(response.raw.read)
 
 

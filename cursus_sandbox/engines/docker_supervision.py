@@ -113,12 +113,15 @@ class Supervision:
         def look() -> None:
             watch.look(usage.sample())
 
-        self._look_after(job, one, followed, visit, ending=ending, look=look)
+        try:
+            self._look_after(job, one, followed, visit, ending=ending, look=look)
+        except BaseException:
+            log.cut()
+            raise
         well = ending.why is None and one.has_succeeded() and oom_kills() == kills
         state = _WELL if well else one.ended.result()
         seconds = time.monotonic() - started
-        followed.result()
-        log.complete()
+        log.complete(followed)
         full = is_out_of_memory(state, limit=job.limits.memory, peak=usage.peak, kills=oom_kills() - kills)
         why = ending.why or (Why.OUT_OF_MEMORY if full else None)
         lost = state["ExitCode"] == 0 and bool(state["OOMKilled"])

@@ -135,6 +135,11 @@ class RunFolder:
         """Where the workspace remembers data that were found well, for all of its runs."""
         return self.workspace / "checks"
 
+    @property
+    def has_result(self) -> bool:
+        """Whether what came of the run is written: it has ended by itself, well or not."""
+        return (self.path / "result.json").exists()
+
     def step(self, name: str) -> StepFolder:
         """The folder of a step, made if need be."""
         folder = self.path / "steps" / name

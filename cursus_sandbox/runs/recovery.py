@@ -48,7 +48,8 @@ def recovery(workspace: Workspace, engines: Iterable[Reaper]) -> tuple[str, ...]
             workspace.grown(own_size(folder.path))
         workspace.finished(run)
         stays = f"; {left[0]} is not yours to delete" if left else ""
-        said.append(f"run {run} was killed: what it had not finished was removed{stays}")
+        how = "could not go on" if folder.has_result else "was killed"
+        said.append(f"run {run} {how}: what it had not finished was removed{stays}")
     with dead_shells(workspace.folder) as shells:
         for shell in shells:
             shell.without_hidden()

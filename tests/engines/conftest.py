@@ -134,6 +134,12 @@ def docker_image() -> Callable[[], str]:
     return image
 
 
+@pytest.fixture
+def bench_of(tmp_path: Path) -> Callable[[Engine, str], Bench]:
+    """The bench of an engine of a test's own, by that and its image."""
+    return lambda engine, image: Bench(engine, tmp_path, image)
+
+
 @pytest.fixture(params=ENGINES)
 def bench(request: pytest.FixtureRequest, tmp_path: Path, docker_image: Callable[[], str]) -> Iterator[Bench]:
     with engine_or_skip(request.param, grace=0.5) as engine:

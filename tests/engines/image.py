@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -31,7 +32,8 @@ def test_image(client: docker.APIClient) -> str:
         client.inspect_image(tag)
     except docker.errors.ImageNotFound:
         repository, _, version = tag.partition(":")
-        client.import_image_from_data(archive, repository=repository, tag=version)
+        made = client.import_image_from_data(archive, repository=repository, tag=version)
+        client.tag(json.loads(made.splitlines()[-1])["status"], repository, version)  # Podman has forgotten it
     return tag
 
 

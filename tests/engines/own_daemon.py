@@ -1,4 +1,4 @@
-"""A Docker daemon of a test's own, to be stopped, killed and started again: it lives in namespaces of its own."""
+"""A Docker daemon, or Podman's service, of a test's own, to be killed and started again: in namespaces of its own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import ClassVar
 
 import docker
 import pytest
@@ -24,6 +25,7 @@ SECONDS = 60
 NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child")
 PREPARED = (
     "cd {folder} && mkdir data && mount -t tmpfs none data && mount -t tmpfs none /run && "
+    "mount -t tmpfs none /dev/shm && "
     "echo ready && exec docker-init -- sleep inf"
 )
 
@@ -31,34 +33,39 @@ PREPARED = (
 class OwnDaemon:
     """The daemon, by its socket; `start` waits until it answers."""
 
+    required = "own-daemon"
+    tools: ClassVar = ("dockerd", "docker-init", "unshare", "nsenter")
+
     def __init__(self, folder: Path, inside: int, *options: str) -> None:
         self.folder = folder
-        self.socket = folder / "docker.sock"
+        self.socket = folder / "daemon.sock"
         self.address = f"unix://{self.socket}"
         self._inside = inside
         self._options = options
-        self._log = folder / "dockerd.log"
+        self._log = folder / "log"
         self._daemon: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers; what a killed one left is cleared, as an init system would."""
         for left in ("docker.pid", "exec/containerd/containerd.pid"):  # a name that another process has by now
             (self.folder / left).unlink(missing_ok=True)
+        inside = ("nsenter", f"--target={self._inside}", "--mount", "--net", "--pid")
+        with self._log.open("ab") as log:
+            self._daemon = subprocess.Popen([*inside, *self._command()], stdout=log, stderr=log)
+        give_up = time.monotonic() + SECONDS
+        while not self._answers():
+            if self._daemon.poll() is not None or time.monotonic() > give_up:
+                pytest.fail(f"{self.tools[0]} did not come up:\n{self._log.read_text()[-3000:]}")
+            time.sleep(0.1)
+
+    def _command(self) -> list[str]:
         settings = self.folder / "daemon.json"  # else this machine's own count
         settings.write_text("{}")
-        command = [
-            *("nsenter", f"--target={self._inside}", "--mount", "--net", "--pid"),
+        return [
             *("dockerd", f"--config-file={settings}", f"--pidfile={self.folder}/docker.pid", f"--host={self.address}"),
             *(f"--data-root={self.folder}/data", f"--exec-root={self.folder}/exec"),
             *("--bridge=none", "--iptables=false", "--ip-forward=false", *self._options),
         ]
-        with self._log.open("ab") as log:
-            self._daemon = subprocess.Popen(command, stdout=log, stderr=log)
-        give_up = time.monotonic() + SECONDS
-        while not self._answers():
-            if self._daemon.poll() is not None or time.monotonic() > give_up:
-                pytest.fail(f"dockerd did not come up:\n{self._log.read_text()[-3000:]}")
-            time.sleep(0.1)
 
     def end(self, number: signal.Signals) -> None:
         """Send the daemon a signal and wait until it is gone."""
@@ -86,13 +93,28 @@ class OwnDaemon:
             self._daemon.wait(SECONDS)
 
 
+class OwnPodman(OwnDaemon):
+    """Podman's service: a container has a monitor of its own, and doesn't notice when that goes."""
+
+    required = "podman"
+    tools: ClassVar = ("podman", "catatonit", "docker-init", "unshare", "nsenter")
+
+    def _command(self) -> list[str]:
+        settings = self.folder / "containers.conf"  # its own limits may be beyond this machine's
+        settings.write_text('[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n')
+        return [
+            *("env", f"CONTAINERS_CONF={settings}", "podman", f"--root={self.folder}/data", "--storage-driver=vfs"),
+            *("system", "service", "--time=0", self.address),
+        ]
+
+
 @contextmanager
-def own_daemon(*options: str) -> Iterator[OwnDaemon]:
-    """A daemon that is up; skips with the sentence that says what is missing, or fails where docker is required."""
-    missing = [tool for tool in ("dockerd", "docker-init", "unshare", "nsenter") if not shutil.which(tool)]
+def own_daemon(*options: str, kind: type[OwnDaemon] = OwnDaemon) -> Iterator[OwnDaemon]:
+    """A daemon that is up; skips with the sentence that says what is missing, or fails where it is required."""
+    missing = [tool for tool in kind.tools if not shutil.which(tool)]
     why = f"{', '.join(missing)} is not installed" if missing else "" if os.geteuid() == 0 else "only root may do that"
     if why:
-        lacking("own-daemon", f"no daemon of the test's own can be started: {why}")
+        lacking(kind.required, f"no daemon of the test's own can be started: {why}")
     with (
         tempfile.TemporaryDirectory(prefix="own-") as name,  # a unix socket's path has at most 107 bytes
         subprocess.Popen(
@@ -104,7 +126,7 @@ def own_daemon(*options: str) -> Iterator[OwnDaemon]:
             assert namespaces.stdout is not None
             assert namespaces.stdout.readline() == "ready\n"
             children = Path(f"/proc/{namespaces.pid}/task/{namespaces.pid}/children").read_text().split()
-            daemon = OwnDaemon(Path(name), int(children[0]), *options)
+            daemon = kind(Path(name), int(children[0]), *options)
             daemon.start()
             yield daemon
         finally:

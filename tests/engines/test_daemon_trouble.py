@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import socketserver
+import struct
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -19,6 +21,7 @@ from own_daemon import OwnDaemon, own_daemon
 from cursus_sandbox.engines.docker import DockerEngine
 from cursus_sandbox.engines.docker_create import DaemonFacts
 from cursus_sandbox.engines.docker_daemon import Daemon
+from cursus_sandbox.engines.docker_log import ContainerLog
 from cursus_sandbox.engines.docker_reach import client_of
 from cursus_sandbox.engines.engine import Job, Mount, MountMode
 from cursus_sandbox.errors import EngineError, ExitCode
@@ -26,6 +29,7 @@ from cursus_sandbox.errors import EngineError, ExitCode
 # The SDK leaves a socket open that could not be connected, which the engine can't help while its daemon is away.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
+VERSION = {"ApiVersion": "1.45", "MinAPIVersion": "1.24"}
 IN = Path("/opt/ml/processing/input/data")
 
 
@@ -60,7 +64,7 @@ def test_a_daemon_that_does_not_come_back(daemon, signal):
             once.set()
             daemon.end(signal)
 
-    lost = r"connection to the Docker daemon at unix://.*docker.sock was lost"
+    lost = r"connection to the Docker daemon at unix://.*daemon.sock was lost"
     with pytest.raises(EngineError, match=lost) as caught, engine:
         engine.run(job(daemon, "echo ready; sleep 4331"), hear)
     assert caught.value.exit_code is ExitCode.MACHINE
@@ -152,10 +156,54 @@ def test_a_server_that_is_no_daemon(tmp_path):
 
 def test_a_daemon_that_keeps_silent(tmp_path):
     """A daemon that takes connections, and never says how a container ended, is lost, and what was asked is said."""
-    with serving(tmp_path, {"ApiVersion": "1.45", "MinAPIVersion": "1.24"}) as address:
+    with serving(tmp_path, VERSION) as address:
         daemon = Daemon(client_of(address), DaemonFacts(cpus=1, local_log=True), address=address, patience=0)
         with closing(daemon.client), pytest.raises(EngineError, match="lost: could not learn how container abc ended"):
             daemon.end_of("abc")
+
+
+def test_a_log_that_is_left_open(tmp_path):
+    """Podman's service may never end what is followed of a container that has ended: all of the log comes, and soon."""
+    ended, log = threading.Event(), bytearray()
+    frame = struct.pack(">BxxxL", 1, 3)
+
+    def answer(asked: BaseHTTPRequestHandler) -> None:
+        asked.send_response(200)
+        asked.end_headers()
+        asked.wfile.write(frame + b"on\n")
+        if "follow=1" in asked.path:
+            asked.wfile.flush()
+            ended.wait(60)
+        else:
+            asked.wfile.write(frame + b"go\n")
+
+    with serving(tmp_path, VERSION, containers=answer) as address, ThreadPoolExecutor(1) as thread:
+        daemon = Daemon(client_of(address), DaemonFacts(cpus=1, local_log=True), address=address)
+        with closing(daemon.client):
+            told = ContainerLog(daemon, "abc", log.extend)
+            followed = thread.submit(told.follow)
+            while not log:
+                followed.done()
+            told.complete(followed)
+        assert (log, ended.is_set()) == (b"on\ngo\n", False)
+        ended.set()
+
+
+def test_a_question_that_fails_once(tmp_path):
+    """Podman's service can't say what a container is whose process ends just then: it is asked again."""
+    asked_before = threading.Event()
+
+    def answer(asked: BaseHTTPRequestHandler) -> None:
+        body = b'{"State": {"Pid": 4}}' if asked_before.is_set() else b'{"message": "no such process"}'
+        asked.send_response(200 if asked_before.is_set() else 500)
+        asked.end_headers()
+        asked.wfile.write(body)
+        asked_before.set()
+
+    with serving(tmp_path, VERSION, containers=answer) as address:
+        daemon = Daemon(client_of(address), DaemonFacts(cpus=1, local_log=True), address=address)
+        with closing(daemon.client):
+            assert daemon.state("abc") == {"Pid": 4}
 
 
 @contextmanager
@@ -172,7 +220,9 @@ def nobody(socket: Path) -> Iterator[None]:
 
 
 @contextmanager
-def serving(folder: Path, version: dict[str, str]) -> Iterator[str]:
+def serving(
+    folder: Path, version: dict[str, str], *, containers: Callable[[BaseHTTPRequestHandler], None] = lambda _: None
+) -> Iterator[str]:
     """A server on a unix socket that answers every question with one JSON, but those about containers."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -181,6 +231,7 @@ def serving(folder: Path, version: dict[str, str]) -> Iterator[str]:
 
         def do_GET(self) -> None:
             if "/containers/" in self.path:
+                containers(self)
                 self.close_connection = True
                 return
             body = json.dumps(version).encode()
