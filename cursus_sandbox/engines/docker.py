@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from cursus_sandbox.engines.docker_attended import attended, attended_settings
-from cursus_sandbox.engines.docker_container import CommandRefused, OverlayRefused, caller, make, start
+from cursus_sandbox.engines.docker_container import CommandRefused, OverlayRefused, make, start
 from cursus_sandbox.engines.docker_create import creation
 from cursus_sandbox.engines.docker_daemon import SECONDS_TO_RECONNECT, Daemon, removal
 from cursus_sandbox.engines.docker_exec import through_exec
@@ -219,7 +219,7 @@ class DockerEngine:
             volumes={},
             hosts=None,
             network=network,
-            user=caller(),
+            user=self._daemon.facts.caller,
             labels={},
             facts=self._daemon.facts,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
@@ -57,7 +56,7 @@ def make(
         volumes=files.volumes,
         hosts=files.hosts,
         network=network,
-        user=caller(),
+        user=daemon.facts.caller,
         labels=labels,
         facts=daemon.facts,
     )
@@ -83,8 +82,3 @@ def start(job: Job, daemon: Daemon, files: Files, container: str) -> None:
         if files.overlaid and "volume" in refused.reason and "mount" in refused.reason:
             raise OverlayRefused from refused
         raise
-
-
-def caller() -> str:
-    """The user and group that a container runs as when its job doesn't say."""
-    return f"{os.geteuid()}:{os.getegid()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,16 +23,25 @@ class DaemonFacts:
     """What of a daemon shapes a container.
 
     Its number of processors, whether it has the `local` log driver, whether a user of a container is another one
-    outside of it (rootless, userns-remap), and whether containers live on while it is away (live-restore),
-    and the names of its runtimes. `init` is its init binary where this machine has it and shares its kernel.
+    outside of it (userns-remap, somebody else's rootless daemon), whether root there is the caller (one's own rootless
+    daemon), whether containers live on while it is away (live-restore, Podman), whether files can be carried to volumes
+    (not with Podman), and the names of its runtimes. `init` is its init binary where this machine has it and shares its
+    kernel.
     """
 
     cpus: int
     local_log: bool
     maps_users: bool = False
+    root_is_caller: bool = False
     keeps_containers: bool = False
+    fills_volumes: bool = True
     runtimes: tuple[str, ...] = ()
     init: Path | None = None
+
+    @property
+    def caller(self) -> str:
+        """The user and group in a container that the caller is, outside of it."""
+        return "0:0" if self.root_is_caller else f"{os.geteuid()}:{os.getegid()}"
 
 
 def creation(

@@ -41,7 +41,7 @@ SECONDS_BETWEEN_KNOCKS = (0.1, 2.0)  # the first pause, then twice as long each 
 ENDED_FROM_OUTSIDE = (128 + 9, 128 + 15)
 EVENTS_REMEMBERED = 256
 GONE_OR_GOING = (404, 409)
-_PODMAN_LOG = "k8s-file"  # Podman's own driver; each of its containers has a monitor that its service is not needed for
+_OF_PODMAN = "BuildahVersion"  # told of itself by Podman, whose containers have monitors: they live on without it
 _KERNEL_RUNTIMES = ("runc", "crun", "io.containerd.runc.v2")
 _INIT_FOLDERS = (  # where a daemon looks for its init, more or less
     *("/usr/local/libexec/docker", "/usr/libexec/docker", "/usr/local/lib/docker", "/usr/lib/docker"),
@@ -90,13 +90,14 @@ class Daemon:
                 continue
             with cls(client, DaemonFacts(cpus=1, local_log=False), address=address).asking("say what it is"):
                 info = client.info()
-            security = [option.split(",")[0] for option in info.get("SecurityOptions") or ()]
-            logs = (info.get("Plugins") or {}).get("Log", ())
+            own = is_rootless(info) and _is_of_the_caller(address)
             facts = DaemonFacts(
                 cpus=info["NCPU"],
-                local_log="local" in logs,
-                keeps_containers=bool(info.get("LiveRestoreEnabled")) or _PODMAN_LOG in logs,
-                maps_users=not {"name=rootless", "name=userns"}.isdisjoint(security),
+                local_log="local" in (info.get("Plugins") or {}).get("Log", ()),
+                keeps_containers=bool(info.get("LiveRestoreEnabled")) or _OF_PODMAN in info,
+                fills_volumes=_OF_PODMAN not in info,
+                maps_users=not own and (is_rootless(info) or "name=userns" in security(info)),
+                root_is_caller=own,
                 runtimes=tuple(info.get("Runtimes") or ()),
                 init=_init_binary(info) if address.startswith("unix://") else None,
             )
@@ -357,6 +358,23 @@ def _gone_is_fine() -> Iterator[None]:
     except APIError as error:
         if error.status_code not in GONE_OR_GOING:
             raise
+
+
+def is_rootless(info: Mapping[str, Any]) -> bool:
+    """Whether a daemon has no root's rights, by its `GET /info`; Podman says so in a word of its own."""
+    return "name=rootless" in security(info) or bool(info.get("Rootless"))
+
+
+def security(info: Mapping[str, Any]) -> set[str]:
+    """The names of what secures a daemon's containers, by its `GET /info`."""
+    return {option.split(",")[0] for option in info.get("SecurityOptions") or ()}
+
+
+def _is_of_the_caller(address: str) -> bool:
+    """Whether a daemon's socket is the caller's: so is the daemon that made it, then."""
+    with suppress(OSError):
+        return Path(address.removeprefix("unix://")).stat().st_uid == os.geteuid()
+    return False
 
 
 def _init_binary(info: Mapping[str, Any]) -> Path | None:

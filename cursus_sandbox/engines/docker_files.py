@@ -7,7 +7,6 @@ somebody else than the caller, and what that leaves belongs to the caller when i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -36,12 +35,26 @@ def files_of(
     *,
     labels: Mapping[str, str],
 ) -> Mounted | Carried:
-    """Give the way a job's files take; raises what the SDK raises. Without `places` they are carried."""
+    """Give the way a job's files take; raises what the SDK raises. Without `places` they are carried.
+
+    EngineError where they would have to be, and can't: Podman's service (4.3) takes an archive for a container that
+    doesn't run, and what of it is for a volume is lost.
+    """
     owner = _owner(job, daemon)
     at = None if places is None else _all_seen(job, places)
-    if at is None or daemon.facts.maps_users or owner is None or owner[0] != os.geteuid():
-        return Carried(daemon, job, owner, labels=labels)
-    return Mounted(daemon, job, at, private, labels=labels)
+    is_caller = owner is not None and owner[0] == int(daemon.facts.caller.partition(":")[0])
+    if at is not None and is_caller and not daemon.facts.maps_users:
+        return Mounted(daemon, job, at, private, labels=labels)
+    if not daemon.facts.fills_volumes:
+        if at is None:
+            why, hint = "it does not see this machine's files", "Put the workspace and its inputs where it sees them."
+        else:
+            why, hint = f"the job is to run as user {job.user}", "Leave `user` away, as --user: it is you, then."
+        raise EngineError(
+            f"the files of job '{job.name}' can't come to its container: Podman takes none for volumes, and {why}",
+            hint=f"{hint} Or use Docker.",
+        )
+    return Carried(daemon, job, owner, labels=labels)
 
 
 class Mounted:
@@ -191,7 +204,7 @@ def has_network(job: Job) -> bool:
 
 def _owner(job: Job, daemon: Daemon) -> tuple[int, int] | None:
     """The number of the user and of the group that a job runs as; None where only its image knows."""
-    user = job.user or f"{os.geteuid()}:{os.getegid()}"
+    user = job.user or daemon.facts.caller
     if user == "image":
         user = daemon.image_user(job.image or "")
     uid, _, gid = user.partition(":")

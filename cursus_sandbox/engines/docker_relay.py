@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from cursus_sandbox.engines.docker_container import caller
 from cursus_sandbox.engines.docker_daemon import Daemon, removal
 from cursus_sandbox.engines.engine import Door, Job
 from cursus_sandbox.engines.machine import Machine, this_machine
@@ -27,7 +26,7 @@ def through_relay(daemon: Daemon, container: str, labels: Mapping[str, str]) -> 
 
     @contextmanager
     def way(job: Job, door: Door) -> Iterator[None]:
-        settings = _creation(job, container, door, labels=labels)
+        settings = _creation(job, container, door, user=daemon.facts.caller, labels=labels)
         with ExitStack() as cleanup:
             with daemon.asking(f"start the relay of job '{job.name}'"):
                 relay: str = daemon.client.create_container_from_config(settings)["Id"]  # type: ignore[no-untyped-call]
@@ -52,14 +51,14 @@ def relay_sources() -> tuple[Path, ...]:
     return (*_python(this_machine()).values(), RELAY)
 
 
-def _creation(job: Job, container: str, door: Door, *, labels: Mapping[str, str]) -> dict[str, object]:
+def _creation(job: Job, container: str, door: Door, *, user: str, labels: Mapping[str, str]) -> dict[str, object]:
     """Give the settings of a container that serves the door of a job that runs in `container`."""
     return {
         "Image": job.image,
         "Entrypoint": [str(Path(sys.executable).resolve()), "-I", "-S", _PROGRAM],
         "Cmd": [_DOOR, str(job.port)],
         "Env": [f"LD_LIBRARY_PATH={sysconfig.get_config_var('LIBDIR') or ''}"],
-        "User": caller(),
+        "User": user,
         "WorkingDir": "/",
         "Labels": dict(labels),
         "Healthcheck": {"Test": ["NONE"]},

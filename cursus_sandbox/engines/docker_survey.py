@@ -13,7 +13,7 @@ import requests
 from docker.errors import APIError, DockerException
 
 from cursus_sandbox.engines.docker import LABEL, podman_sockets
-from cursus_sandbox.engines.docker_daemon import Daemon
+from cursus_sandbox.engines.docker_daemon import Daemon, is_rootless
 from cursus_sandbox.engines.docker_places import Places
 from cursus_sandbox.engines.engine import Job
 
@@ -60,7 +60,7 @@ def survey() -> Survey:
             root=str(info.get("DockerRootDir", "")),
             cgroups=f"v{info.get('CgroupVersion', '1')}",
             cgroup_driver=str(info.get("CgroupDriver", "?")),
-            is_rootless=any("rootless" in option for option in info.get("SecurityOptions") or ()),
+            is_rootless=is_rootless(info),
             missing_limits=tuple(name for name, key in limits.items() if info.get(key) is False),
             runtimes=tuple(sorted(info.get("Runtimes") or ())),
         )

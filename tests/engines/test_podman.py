@@ -108,6 +108,20 @@ def test_a_service_that_is_killed_and_comes_back(podman, bench):
     assert (ended.code, ended.why, bench.log) == (7, None, b"ready\nwell\n")
 
 
+def test_files_that_would_have_to_be_carried(podman, image, bench, tmp_path):
+    """Podman would lose them: it is refused, and said why."""
+    (tmp_path / "out").mkdir()
+    mounts = (Mount(tmp_path / "out", OUT, MountMode.WRITABLE),)
+    with pytest.raises(EngineError, match="Podman takes none for volumes, and the job is to run as user 4321"):
+        bench.run("true", mounts=mounts, user="4321")
+    with (
+        DockerEngine.connect(podman.address, carries=True) as carrying,
+        pytest.raises(EngineError, match="and it does not see this machine's files"),
+    ):
+        carrying.run(bench.job("true", mounts=mounts), bench.log.extend)
+    assert containers(podman, bench) == []
+
+
 def test_an_image_that_is_not_there(podman, bench):
     """It is said so, and nothing is left."""
     with pytest.raises(EngineError, match="has no image 'nothere:1'"):
