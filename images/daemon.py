@@ -76,8 +76,9 @@ class Daemon:
         label = f"LABEL {INPUTS}={inputs}"
         with self.retagging(tag):
             answer = self.client.api.import_image_from_file(str(archive), repository, name, [label])
-        if '"error"' in answer:
-            raise BuildError(f"{tag} could not be imported: {answer.strip()}")
+            if '"error"' in answer:
+                raise BuildError(f"{tag} could not be imported: {answer.strip()}")
+            self.client.api.tag(json.loads(answer.splitlines()[-1])["status"], repository, name)  # Podman gives none
 
     def build(self, tag: str, context: IO[bytes], *, inputs: str, arguments: dict[str, str], cache: bool) -> None:
         """Build an image from the tar archive of its context, with no network and no settings of this machine."""
@@ -99,7 +100,7 @@ class Daemon:
                     raise BuildError(f"{tag} could not be built:", [*last, event["error"]])
                 for line in event.get("stream", "").splitlines():
                     last.append(line)
-                    if line.startswith("Step "):
+                    if line.upper().startswith("STEP "):  # Podman shouts
                         say(f"  {' '.join(line.split())}")
 
     def events(self, path: str, patience: float | None, **request: Any) -> Generator[dict[str, Any], None, None]:

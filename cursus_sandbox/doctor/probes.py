@@ -16,6 +16,8 @@ from typing import Any
 from cursus_sandbox.doctor.findings import Extra, LocalFacts, Room
 
 SECONDS = 2.5
+SECONDS_TO_TIDY = 3.0
+_LOOKING = "doctor-"
 
 
 class SilentError(Exception):
@@ -35,7 +37,9 @@ def looked(probes: Mapping[str, Callable[[], Any]], *, seconds: float = SECONDS)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is what there is to say
             found[name] = error
 
-    threads = [threading.Thread(target=look, args=one, daemon=True) for one in probes.items()]
+    threads = [
+        threading.Thread(target=look, args=one, name=f"{_LOOKING}{one[0]}", daemon=True) for one in probes.items()
+    ]
     for thread in threads:
         thread.start()
     give_up = time.monotonic() + seconds
@@ -43,6 +47,14 @@ def looked(probes: Mapping[str, Callable[[], Any]], *, seconds: float = SECONDS)
         thread.join(max(0.0, give_up - time.monotonic()))
     silent = SilentError(f"no answer within {seconds:g} s")
     return {name: found.get(name, silent) for name in probes}
+
+
+def let_end(*names: str, seconds: float = SECONDS_TO_TIDY) -> None:
+    """Wait for looks that took too long, and make something to look with: they take it away when they end."""
+    give_up = time.monotonic() + seconds
+    for thread in threading.enumerate():
+        if thread.name in {f"{_LOOKING}{name}" for name in names}:
+            thread.join(max(0.0, give_up - time.monotonic()))
 
 
 def local(workspace: Path) -> LocalFacts:

@@ -201,7 +201,7 @@ class DockerEngine:
         self._daemon.sweep(labels)
 
     def by_hand(self, job: Job) -> str | None:
-        """A `docker run` line, on a network that is made for it where the job has one; Docker writes its /etc/hosts.
+        """A line of `docker run`, or `podman run`, on a network that is made for it where the job has one.
 
         None for a job on several hosts, and where the daemon doesn't see this machine's files.
         """
@@ -223,12 +223,13 @@ class DockerEngine:
             labels={},
             facts=self._daemon.facts,
         )
-        line = docker_run(settings)
+        program = "podman" if self._daemon.facts.is_podman else "docker"
+        line = docker_run(settings, program=program)
         if line is None or not all(there for _, there in found):
             return None
         if network is None:
             return typed(["exec", *line])
-        made, removed = (f"docker network {word} {network} > /dev/null" for word in ("create", "rm"))
+        made, removed = (f"{program} network {word} {network} > /dev/null" for word in ("create", "rm"))
         return "\n".join([made, f"trap '{removed}' EXIT", typed(line)])
 
     def interrupt(self) -> None:

@@ -24,9 +24,8 @@ class DaemonFacts:
 
     Its number of processors, whether it has the `local` log driver, whether a user of a container is another one
     outside of it (userns-remap, somebody else's rootless daemon), whether root there is the caller (one's own rootless
-    daemon), whether containers live on while it is away (live-restore, Podman), whether files can be carried to volumes
-    (not with Podman), and the names of its runtimes. `init` is its init binary where this machine has it and shares its
-    kernel.
+    daemon), whether containers live on while it is away (live-restore, Podman), whether it is Podman's service, and the
+    names of its runtimes. `init` is its init binary where this machine has it and shares its kernel.
     """
 
     cpus: int
@@ -34,7 +33,7 @@ class DaemonFacts:
     maps_users: bool = False
     root_is_caller: bool = False
     keeps_containers: bool = False
-    fills_volumes: bool = True
+    is_podman: bool = False
     runtimes: tuple[str, ...] = ()
     init: Path | None = None
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import docker
@@ -59,13 +59,20 @@ class Refused(EngineError):  # noqa: N818 - an answer
 
 
 class Daemon:
-    """One daemon, its address and its facts; safe to ask from several threads."""
+    """One daemon, its address, its facts and its own `info`; safe to ask from several threads."""
 
     def __init__(
-        self, client: docker.APIClient, facts: DaemonFacts, *, address: str, patience: float = SECONDS_TO_RECONNECT
+        self,
+        client: docker.APIClient,
+        facts: DaemonFacts,
+        *,
+        address: str,
+        patience: float = SECONDS_TO_RECONNECT,
+        info: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.client = client
         self.facts = facts
+        self.info = info
         self.address = address
         self._patience = patience
         self._away_since: float | None = None
@@ -95,13 +102,13 @@ class Daemon:
                 cpus=info["NCPU"],
                 local_log="local" in (info.get("Plugins") or {}).get("Log", ()),
                 keeps_containers=bool(info.get("LiveRestoreEnabled")) or _OF_PODMAN in info,
-                fills_volumes=_OF_PODMAN not in info,
+                is_podman=_OF_PODMAN in info,
                 maps_users=not own and (is_rootless(info) or "name=userns" in security(info)),
                 root_is_caller=own,
                 runtimes=tuple(info.get("Runtimes") or ()),
                 init=_init_binary(info) if address.startswith("unix://") else None,
             )
-            return cls(client, facts, address=address, patience=patience)
+            return cls(client, facts, address=address, patience=patience, info=info)
         raise EngineError(
             "no Docker daemon answers at " + ", nor at ".join(tried),
             hint="\n".join(

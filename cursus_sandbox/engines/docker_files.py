@@ -45,7 +45,7 @@ def files_of(
     is_caller = owner is not None and owner[0] == int(daemon.facts.caller.partition(":")[0])
     if at is not None and is_caller and not daemon.facts.maps_users:
         return Mounted(daemon, job, at, private, labels=labels)
-    if not daemon.facts.fills_volumes:
+    if daemon.facts.is_podman:
         if at is None:
             why, hint = "it does not see this machine's files", "Put the workspace and its inputs where it sees them."
         else:

@@ -30,14 +30,14 @@ _OPTIONS: dict[str, Callable[[Any], list[str]] | None] = {
 }
 
 
-def docker_run(settings: Mapping[str, Any]) -> list[str] | None:
+def docker_run(settings: Mapping[str, Any], *, program: str = "docker") -> list[str] | None:
     """The line for a body of `POST /containers/create`: the container goes when it has ended, and has no labels.
 
     None for a setting that has no option here: a line without it would be another container's.
     """
     if not settings["HostConfig"].keys() <= _OPTIONS.keys():
         return None
-    line = ["docker", "run", "--rm", "--hostname", settings["Hostname"]]
+    line = [program, "run", "--rm", "--hostname", settings["Hostname"]]
     for key, value in settings["HostConfig"].items():
         if option := _OPTIONS[key]:
             line += option(value)

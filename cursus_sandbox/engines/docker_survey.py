@@ -50,12 +50,12 @@ class Left:
 def survey() -> Survey:
     """What the daemon that a run would take says of itself; EngineError where none answers."""
     with _daemon() as daemon:
-        info, version = daemon.client.info(), daemon.client.version()
+        info = daemon.info
         limits = {"memory": "MemoryLimit", "swap": "SwapLimit", "processors": "CpuCfsQuota", "processes": "PidsLimit"}
         return Survey(
             address=daemon.address,
-            version=str(version.get("Version", "?")),
-            api_version=str(version.get("ApiVersion", "?")),
+            version=str(info.get("ServerVersion", "?")),
+            api_version=str(daemon.client.api_version),
             storage=str(info.get("Driver", "?")),
             root=str(info.get("DockerRootDir", "")),
             cgroups=f"v{info.get('CgroupVersion', '1')}",

@@ -8,7 +8,7 @@ import pytest
 from cursus_sandbox.cli.doctor import lines
 from cursus_sandbox.doctor import findings
 from cursus_sandbox.doctor.findings import Extra, Finding, LocalFacts, Room, State, can_run, judged_together
-from cursus_sandbox.doctor.probes import SilentError, credentials, extras, looked
+from cursus_sandbox.doctor.probes import SilentError, credentials, extras, let_end, looked
 from cursus_sandbox.engines.docker_survey import Left, Survey
 from cursus_sandbox.engines.mounts import Private
 from cursus_sandbox.errors import EngineError
@@ -117,6 +117,23 @@ def test_a_look_that_hangs():
     assert isinstance(found["hung"], SilentError)
     assert found["quick"] == 1
     assert isinstance(found["wrong"], ZeroDivisionError)
+
+
+def test_a_look_that_takes_its_time():
+    """What it has made to look with is taken away again: it is waited for, if not for ever."""
+    hold, end = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        hold.wait()
+        end.set()
+
+    looked({"slow": slow}, seconds=0.01)
+    let_end("slow", seconds=0.01)
+    assert not end.is_set()
+    hold.set()
+    let_end("another")
+    let_end("slow")
+    assert end.is_set()
 
 
 def test_the_extras_of_the_package():
