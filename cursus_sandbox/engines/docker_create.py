@@ -20,22 +20,17 @@ LOG_OPTIONS = {"max-size": "1g", "max-file": "1", "compress": "false"}
 
 @dataclass(frozen=True, slots=True)
 class DaemonFacts:
-    """What of a daemon shapes a container.
-
-    Its number of processors, whether it has the `local` log driver, whether a user of a container is another one
-    outside of it (userns-remap, somebody else's rootless daemon), whether root there is the caller (one's own rootless
-    daemon), whether containers live on while it is away (live-restore, Podman), whether it is Podman's service, and the
-    names of its runtimes. `init` is its init binary where this machine has it and shares its kernel.
-    """
+    """What of a daemon shapes a container."""
 
     cpus: int
-    local_log: bool
-    maps_users: bool = False
-    root_is_caller: bool = False
-    keeps_containers: bool = False
+    local_log: bool  # it has the `local` log driver
+    maps_users: bool = False  # a container's user is another one outside: userns-remap, somebody else's rootless daemon
+    root_is_caller: bool = False  # it is the caller's own rootless daemon
+    keeps_containers: bool = False  # they live on while it is away: live-restore, Podman
     is_podman: bool = False
+    has_cgroups: bool = True  # each container has its own: not so where it is rootless, and has been given none
     runtimes: tuple[str, ...] = ()
-    init: Path | None = None
+    init: Path | None = None  # its init binary, where this machine has it and shares its kernel
 
     @property
     def caller(self) -> str:

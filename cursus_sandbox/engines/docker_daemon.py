@@ -103,6 +103,7 @@ class Daemon:
                 local_log="local" in (info.get("Plugins") or {}).get("Log", ()),
                 keeps_containers=bool(info.get("LiveRestoreEnabled")) or _OF_PODMAN in info,
                 is_podman=_OF_PODMAN in info,
+                has_cgroups=info.get("CgroupDriver") != "none",
                 maps_users=not own and (is_rootless(info) or "name=userns" in security(info)),
                 root_is_caller=own,
                 runtimes=tuple(info.get("Runtimes") or ()),

@@ -102,7 +102,7 @@ class Supervision:
         be had; of anything else, and of the reasons for it, the daemon knows more.
         """
         kills = oom_kills()
-        usage = ContainerUsage(self.daemon.client, one.container, one.pid)
+        usage = ContainerUsage(self.daemon.client, one.container, one.pid, apart=self.daemon.facts.has_cgroups)
         watch = Watch(watcher, usage.cpu_seconds)
         started = time.monotonic() if began is None else began
         if begin:

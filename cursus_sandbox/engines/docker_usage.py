@@ -22,13 +22,14 @@ class ContainerUsage:
     """What one container uses, and the largest working set seen; a sample, so a peak between two looks is missed.
 
     Read from the host's cgroup files where they are visible (15 µs), else asked of the daemon (some ms, at most four
-    times a second). `peak` is None when the container was never caught alive.
+    times a second). `peak` is None when the container was never caught alive, and where the daemon puts containers in
+    no cgroups of their own (rootless without systemd), so that it would tell what the whole machine uses.
     """
 
-    def __init__(self, client: docker.APIClient, container: str, pid: int) -> None:
+    def __init__(self, client: docker.APIClient, container: str, pid: int, *, apart: bool = True) -> None:
         self.peak: int | None = None
         memory, cpu = files_of(container, pid)
-        stats = None if memory and cpu else _Stats(client, container)
+        stats = _Stats(client, container) if apart and not (memory and cpu) else None
         self._memory = memory or (stats.memory if stats else None)
         self._cpu = cpu or (stats.cpu if stats else None)
 

@@ -8,12 +8,13 @@ import socketserver
 import struct
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
+from typing import Any
 
 import pytest
 from own_daemon import OwnDaemon, own_daemon
@@ -154,6 +155,34 @@ def test_a_server_that_is_no_daemon(tmp_path):
     assert "unix:///PATH" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("said", "mine"),
+    [
+        ({"SecurityOptions": ["name=seccomp,profile=default", "name=rootless"], "CgroupDriver": "none"}, True),
+        ({"Rootless": True, "SecurityOptions": ["name=seccomp,profile=default"], "BuildahVersion": "1.28.2"}, True),
+        ({"SecurityOptions": ["name=userns"]}, False),
+    ],
+    ids=["docker", "podman", "userns-remap"],
+)
+def test_whose_root_a_container_has(tmp_path, said, mine):
+    """Of one's own rootless daemon it is oneself, and files are mounted; of another it is nobody whom we know."""
+    with serving(tmp_path, VERSION | {"NCPU": 2} | said) as address:
+        facts = facts_of(address)
+        assert (facts.root_is_caller, facts.maps_users) == (mine, not mine)
+        assert (facts.caller == "0:0") is (mine or os.geteuid() == 0)
+        assert facts.is_podman is facts.keeps_containers is ("BuildahVersion" in said)
+        assert facts.has_cgroups is ("CgroupDriver" not in said)
+        if os.geteuid() == 0:
+            os.chown(tmp_path / "d.sock", 65534, 65534)
+            assert facts_of(address).maps_users
+
+
+def facts_of(address: str) -> DaemonFacts:
+    daemon = Daemon.first(address)
+    with closing(daemon.client):
+        return daemon.facts
+
+
 def test_a_daemon_that_keeps_silent(tmp_path):
     """A daemon that takes connections, and never says how a container ended, is lost, and what was asked is said."""
     with serving(tmp_path, VERSION) as address:
@@ -221,7 +250,7 @@ def nobody(socket: Path) -> Iterator[None]:
 
 @contextmanager
 def serving(
-    folder: Path, version: dict[str, str], *, containers: Callable[[BaseHTTPRequestHandler], None] = lambda _: None
+    folder: Path, version: Mapping[str, Any], *, containers: Callable[[BaseHTTPRequestHandler], None] = lambda _: None
 ) -> Iterator[str]:
     """A server on a unix socket that answers every question with one JSON, but those about containers."""
 
