@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from cursus_sandbox.tables.arrow_types import Family
 from cursus_sandbox.tables.files import data_files, is_marker
 from cursus_sandbox.tables.observed import Format, ObservedTable, table_format
+from cursus_sandbox.tables.presence import duplicates
 from cursus_sandbox.tables.reading import observe
 from cursus_sandbox.tables.schema import Constraints, Field, FieldsMatch, TableSchema
 
@@ -63,6 +64,8 @@ def _inferred(tables: Iterable[tuple[Path, str]], *, exact: bool) -> Inferred:
         files += 1
         if table.header_is_data:
             doubts.append(f"the first line of {name} holds values: if it is no header, these names are none")
+        twice = duplicates((column.name for column in table.columns), file=name)
+        doubts += [f"{one.file}: {one.message}; {one.hint}" for one in twice]
         if table.format is Format.PARQUET:
             _of_footer(table, columns)
             rows += table.rows or 0

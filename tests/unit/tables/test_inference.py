@@ -70,6 +70,16 @@ def test_several_files(columns):
     assert columns(files) == {"id": "number", "x": "integer!?", "y": "string!?"}
 
 
+def test_a_name_that_two_columns_have(tmp_path):
+    """A schema knows it once: that is said, with what to do."""
+    (tmp_path / "d.csv").write_text("a,b,a\n1,2,3\n")
+    found = inferred(tmp_path / "d.csv")
+    assert [one.name for one in found.schema.fields] == ["a", "b"]
+    assert found.doubts == (
+        "d.csv: column 'a' is there 2 times; rename or drop all but one: readers disagree on which they take",
+    )
+
+
 def test_the_file_that_can_not_be_read(tmp_path):
     """A text that isn't UTF-8 is named among the files of a folder."""
     (tmp_path / "bad.csv").write_bytes(b"a,b\n1,\xff\xfe\n")
