@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import stat
 from collections.abc import Iterable
 from dataclasses import replace
@@ -141,8 +143,10 @@ def _script(step: PlannedStep) -> list[Problem]:
         hint = "Give the folder of your scripts:  --source-dir DIR, or  source_dir:  in the document."
         return [Problem(what, at, hint)]
     try:
-        if (step.source_dir and not _is_folder(step.source_dir)) or script.is_file():
+        if step.source_dir and not _is_folder(step.source_dir):
             return []
+        if script.is_file():
+            return _unreadable(f"step '{step.name}' runs the script", script, at)
         is_what = "is a folder" if script.is_dir() else "is no file" if script.exists() else "does not exist"
     except OSError as error:
         is_what = f"can't be looked at: {error.strerror}"
@@ -165,11 +169,18 @@ def _unusable(what: str, path: Path, at: tuple[str, ...], *, folder: bool = Fals
     except OSError as error:
         return [Problem(f"{what} is {path}, which can't be looked at: {error.strerror}", at)]
     if stat.S_ISDIR(mode):
-        return []
+        return _unreadable(f"{what} is", path, at, os.R_OK | os.X_OK)
     if not stat.S_ISREG(mode):
         return [
             Problem(f"{what} is {path}, which is no file or folder", at, "Sockets, pipes and devices can't be read.")
         ]
     if folder:
         return [Problem(f"{what} is the file {path}; a folder with its training channels is meant", at)]
-    return []
+    return _unreadable(f"{what} is", path, at)
+
+
+def _unreadable(what: str, path: Path, at: tuple[str, ...], rights: int = os.R_OK) -> list[Problem]:
+    if os.access(path, rights, effective_ids=True):
+        return []
+    hint = f"Give yourself the right:  chmod {'u+rx' if rights & os.X_OK else 'u+r'} {shlex.quote(str(path))}"
+    return [Problem(f"{what} {path}, which can't be read: permission denied", at, hint)]

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from small_pipeline import SmallPipeline, statuses, wait_for
 
+import cursus_sandbox
+from cursus_sandbox import DocumentError
+
 SOCKET = Path("/var/run/docker.sock")
 NOBODY = 65534
 LEAVES = """
@@ -147,3 +150,26 @@ def test_what_a_killed_run_of_an_ordinary_user_leaves(in_public, tmp_path):
         assert statuses(in_public.run()) == {"slow": "succeeded"}
         assert not list(in_public.workspace.glob("runs/*/steps/*/attempt-*"))
         assert owners(in_public.workspace) == {os.geteuid()}
+
+
+@pytest.mark.docker
+@pytest.mark.images
+def test_what_the_caller_may_not_read(in_public):
+    """A script and an input of somebody else's are named before anything runs, with what to do."""
+    in_public.step("first", inputs={"given": {"required": False}})
+    document, shut = in_public.document, in_public.folder / "shut"
+    shut.mkdir()
+    (in_public.folder / "scripts/first.py").chmod(0o200)
+    shut.chmod(0o300)
+    with nobody(), pytest.raises(DocumentError) as caught:
+        cursus_sandbox.check(document, inputs={"first:given": shut})
+    assert [(one.what, one.hint) for one in caught.value.problems] == [
+        (
+            f"{what} {path}, which can't be read: permission denied",
+            f"Give yourself the right:  chmod {rights} {path}",
+        )
+        for what, path, rights in [
+            ("step 'first' runs the script", in_public.folder / "scripts/first.py", "u+r"),
+            ("input 'given' of step 'first' is", shut, "u+rx"),
+        ]
+    ]
