@@ -14,6 +14,9 @@ from small_pipeline import SmallPipeline, statuses, wait_for
 
 import cursus_sandbox
 from cursus_sandbox import DocumentError
+from cursus_sandbox.tables.reading import get_ready
+
+get_ready()  # root's Python may be nobody else's to read, and so to import from later on
 
 SOCKET = Path("/var/run/docker.sock")
 NOBODY = 65534
@@ -159,6 +162,7 @@ def test_what_the_caller_may_not_read(in_public):
     in_public.step("first", inputs={"given": {"required": False}})
     document, shut = in_public.document, in_public.folder / "shut"
     shut.mkdir()
+    cursus_sandbox.check(document, inputs={"first:given": shut})
     (in_public.folder / "scripts/first.py").chmod(0o200)
     shut.chmod(0o300)
     with nobody(), pytest.raises(DocumentError) as caught:
