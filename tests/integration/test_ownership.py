@@ -173,7 +173,7 @@ def test_what_the_caller_may_not_read(in_public):
             f"Give yourself the right:  chmod {rights} {path}",
         )
         for what, path, rights in [
-            ("step 'first' runs the script", in_public.folder / "scripts/first.py", "u+r"),
             ("input 'given' of step 'first' is", shut, "u+rx"),
+            ("step 'first' runs the script", in_public.folder / "scripts/first.py", "u+r"),
         ]
     ]
