@@ -7,7 +7,7 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from io import BufferedReader
+from functools import partial
 from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Any, Self
@@ -80,12 +80,8 @@ class _Attachment:
     def said(self) -> Iterator[tuple[int, bytes]]:
         """What the container writes, until it has ended or the daemon is away: its end says which."""
         with suppress(*LOST):
-            if self._terminal:
-                while data := self._socket.recv(_PIECE):
-                    yield 1, data
-            else:
-                with BufferedReader(socket.SocketIO(self._socket, "r")) as read:
-                    yield from frames(read.read)
+            pieces = iter(partial(self._socket.recv, _PIECE), b"")
+            yield from ((1, data) for data in pieces) if self._terminal else frames(pieces)
 
     def hear(self, data: bytes) -> None:
         """Type it."""

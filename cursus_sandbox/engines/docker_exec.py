@@ -12,7 +12,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from io import BufferedReader
+from functools import partial
 from typing import Any
 
 from docker.errors import DockerException
@@ -101,12 +101,12 @@ def _hand_on(daemon: Daemon, container: str, job: Job, outside: socket.socket) -
         made = daemon.client.exec_create(container, [*_PYTHON, _PROGRAM, str(job.port)], stdin=True)["Id"]
         answer: Any = daemon.client.exec_start(made, socket=True)
         inside: socket.socket = getattr(answer, "_sock", answer)
-        with closing(answer), closing(inside), BufferedReader(socket.SocketIO(inside, "r")) as said:
+        with closing(answer), closing(inside):
             inside.settimeout(None)
             inside.sendall(b"!")
             there = threading.Thread(target=_send, args=(outside, inside), daemon=True)
             there.start()
-            for stream, data in frames(said.read):
+            for stream, data in frames(iter(partial(inside.recv, _PIECE), b"")):
                 if stream == 1:
                     outside.sendall(data)
             outside.shutdown(socket.SHUT_WR)

@@ -16,7 +16,7 @@ has come for a second it is cut off.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import Any, Protocol
@@ -29,6 +29,8 @@ from cursus_sandbox.engines.docker_daemon import LOST, Daemon
 
 SECONDS_OF_SILENCE = 1.0
 PIECE = 16384  # what the daemon reads at a time; a longer line comes in pieces of that size (moby's logger/copier.go)
+_AT_ONCE = 65536
+_HEADER = struct.Struct(">BxxxL")
 GROWN = b"\n[cursus-sandbox: the log grew beyond what the daemon keeps; a part of it is missing here]\n"
 
 Frame = tuple[int, bytes]
@@ -103,7 +105,7 @@ class ContainerLog:
             response.raise_for_status()
             if follow:
                 self._stream = CancellableStream(iter(()), response)
-            yield from frames(response.raw.read)
+            yield from frames(response.raw.stream(_AT_ONCE, decode_content=False))
 
 
 class Pieces:
@@ -127,9 +129,17 @@ class Pieces:
         return owed + data
 
 
-def frames(read: Callable[[int], bytes]) -> Iterator[Frame]:
-    """Give stream number and bytes of each frame, until the end (Engine API, "Stream format" of attach)."""
-    while header := read(8):
-        stream, length = struct.unpack(">BxxxL", header)
-        if length:
-            yield stream, read(length)
+def frames(pieces: Iterable[bytes]) -> Iterator[Frame]:
+    """Give stream number and bytes of each frame, wherever they are cut (Engine API, "Stream format" of attach)."""
+    left = b""
+    for piece in pieces:
+        data, at = left + piece, 0
+        while len(data) >= at + _HEADER.size:
+            stream, length = _HEADER.unpack_from(data, at)
+            begin = at + _HEADER.size
+            if len(data) < begin + length:
+                break
+            at = begin + length
+            if length:
+                yield stream, data[begin:at]
+        left = data[at:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socketserver
@@ -32,6 +33,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 VERSION = {"ApiVersion": "1.45", "MinAPIVersion": "1.24"}
 IN = Path("/opt/ml/processing/input/data")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_for_later() -> Iterator[None]:
+    """What is left open is found now, and not in a test that comes later."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
@@ -197,14 +205,15 @@ def test_a_log_that_is_left_open(tmp_path):
     frame = struct.pack(">BxxxL", 1, 3)
 
     def answer(asked: BaseHTTPRequestHandler) -> None:
+        asked.protocol_version = "HTTP/1.1"
         asked.send_response(200)
+        asked.send_header("Transfer-Encoding", "chunked")
         asked.end_headers()
-        asked.wfile.write(frame + b"on\n")
+        asked.wfile.write(b"b\r\n" + frame + b"on\n\r\n")
         if "follow=1" in asked.path:
-            asked.wfile.flush()
             ended.wait(60)
         else:
-            asked.wfile.write(frame + b"go\n")
+            asked.wfile.write(b"b\r\n" + frame + b"go\n\r\n0\r\n\r\n")
 
     with serving(tmp_path, VERSION, containers=answer) as address, ThreadPoolExecutor(1) as thread:
         daemon = Daemon(client_of(address), DaemonFacts(cpus=1, local_log=True), address=address)

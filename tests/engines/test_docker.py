@@ -124,17 +124,11 @@ class TestCreation:
 
 class TestLogFrames:
     def test_frames_are_read_one_by_one(self):
-        """Stream and bytes of each frame come out; empty frames don't."""
-        raw = b"".join(struct.pack(">BxxxL", n, len(data)) + data for n, data in [(1, b"a\n"), (2, b""), (2, b"b")])
-        buffer = memoryview(raw)
-        position = 0
-
-        def read(size: int) -> bytes:
-            nonlocal position
-            position += size
-            return bytes(buffer[position - size : position])
-
-        assert list(frames(read)) == [(1, b"a\n"), (2, b"b")]
+        """Stream and bytes of each frame come out, wherever they are cut; empty frames don't."""
+        raw = b"".join(struct.pack(">BxxxL", n, len(data)) + data for n, data in [(1, b"a\n"), (2, b""), (2, b"bc")])
+        for size in range(1, len(raw) + 1):
+            pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
+            assert list(frames(pieces)) == [(1, b"a\n"), (2, b"bc")]
 
     def test_a_long_line_gets_its_newline_back(self):
         """The newline that the `local` driver drops after a line in pieces comes before whatever follows."""

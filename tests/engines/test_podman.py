@@ -1,5 +1,6 @@
 """Podman's service of Docker's API: what an engine promises holds there, too."""
 
+import gc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -16,6 +17,17 @@ from cursus_sandbox.errors import EngineError
 
 JOBS = 40  # one follower in some sixty was left waiting, one question in some hundred wasn't answered
 IN, OUT = Path("/opt/ml/processing/input/data"), Path("/opt/ml/processing/output/data")
+
+
+# The SDK leaves a socket open that could not be connected, which the engine can't help while the service is away.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_for_later() -> Iterator[None]:
+    """What is left open is found now, and not in a test that comes later."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
