@@ -66,6 +66,11 @@ class DockerEngine:
         self._without_gate: set[str] = set()  # images
         self._ids: dict[str, str] = {}  # of the images that were required
 
+    @property
+    def unenforced(self) -> tuple[str, ...]:
+        """The limits that jobs aren't held to, of `memory` and `cpus`: the daemon has no cgroups for that."""
+        return self._daemon.facts.unenforced
+
     @classmethod
     def connect(
         cls, *base_urls: str | None, grace: float = 10.0, patience: float = SECONDS_TO_RECONNECT, carries: bool = False

@@ -29,6 +29,7 @@ class DaemonFacts:
     keeps_containers: bool = False  # they live on while it is away: live-restore, Podman
     is_podman: bool = False
     has_cgroups: bool = True  # each container has its own: not so where it is rootless, and has been given none
+    unenforced: tuple[str, ...] = ()  # the limits that its containers aren't held to, as `resources` name them
     runtimes: tuple[str, ...] = ()
     init: Path | None = None  # its init binary, where this machine has it and shares its kernel
 
@@ -136,7 +137,7 @@ def _host(
         host["LogConfig"] = {"Type": "local", "Config": LOG_OPTIONS}
     if job.limits.memory is not None:
         host |= {"Memory": job.limits.memory, "MemorySwap": job.limits.memory}
-    if job.limits.cpus is not None:
+    if job.limits.cpus is not None and "cpus" not in facts.unenforced:  # it would be refused
         host["NanoCpus"] = int(min(job.limits.cpus, facts.cpus) * 1e9)
     if job.limits.gpus:
         host["DeviceRequests"] = [{"Driver": "", "Count": job.limits.gpus, "Capabilities": [["gpu"]]}]

@@ -42,6 +42,7 @@ ENDED_FROM_OUTSIDE = (128 + 9, 128 + 15)
 EVENTS_REMEMBERED = 256
 GONE_OR_GOING = (404, 409)
 _OF_PODMAN = "BuildahVersion"  # told of itself by Podman, whose containers have monitors: they live on without it
+_LIMITS = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota"}
 _KERNEL_RUNTIMES = ("runc", "crun", "io.containerd.runc.v2")
 _INIT_FOLDERS = (  # where a daemon looks for its init, more or less
     *("/usr/local/libexec/docker", "/usr/libexec/docker", "/usr/local/lib/docker", "/usr/lib/docker"),
@@ -106,6 +107,7 @@ class Daemon:
                 has_cgroups=info.get("CgroupDriver") != "none",
                 maps_users=not own and (is_rootless(info) or "name=userns" in security(info)),
                 root_is_caller=own,
+                unenforced=tuple(name for name, key in _LIMITS.items() if info.get(key) is False),
                 runtimes=tuple(info.get("Runtimes") or ()),
                 init=_init_binary(info) if address.startswith("unix://") else None,
             )

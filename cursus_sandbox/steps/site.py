@@ -98,6 +98,15 @@ class Site(EngineKind, Protocol):
         """End all errands, as an engine does its jobs."""
 
 
+def _told(step: PlannedStep, unenforced: Collection[str], engine: str) -> PlannedStep:
+    """A step with a note of the limits that it asks for and nobody enforces."""
+    limits = [name for name in unenforced if getattr(step.resources, name) is not None]
+    if not limits or not step.starts:
+        return step
+    note = f"the {engine} engine's daemon enforces no limit of {' and '.join(limits)}: it may use more than it is given"
+    return replace(step, notes=(*step.notes, note))
+
+
 class ThisMachine:
     """This machine, by way of one of its engines. Of what a step leaves so many bytes are read `at_once`."""
 
@@ -129,8 +138,10 @@ class ThisMachine:
         self.engine.__exit__(kind, error, traceback)
 
     def fitted(self, plan: PipelineExecutionPlan, _: Collection[str]) -> PipelineExecutionPlan:
-        """The plan with no step given more than is here."""
-        return fitted_to_this_machine(plan)
+        """The plan with no step given more than is here, nor a limit that nobody enforces without a word of it."""
+        fitted = fitted_to_this_machine(plan)
+        unenforced: Collection[str] = getattr(self.engine, "unenforced", ())  # an engine may say so
+        return replace(fitted, steps=tuple(_told(step, unenforced, self.name) for step in fitted.steps))
 
     def done(self, errand: Errand, tell: Observer, stopping: threading.Event, place: Place) -> Done:
         """Run it here. What wasn't expected is got ready as far as it goes while its inputs are looked at."""

@@ -166,7 +166,14 @@ def test_a_server_that_is_no_daemon(tmp_path):
 @pytest.mark.parametrize(
     ("said", "mine"),
     [
-        ({"SecurityOptions": ["name=seccomp,profile=default", "name=rootless"], "CgroupDriver": "none"}, True),
+        (
+            {
+                "SecurityOptions": ["name=seccomp,profile=default", "name=rootless"],
+                "CgroupDriver": "none",
+                "MemoryLimit": False,
+            },
+            True,
+        ),
         ({"Rootless": True, "SecurityOptions": ["name=seccomp,profile=default"], "BuildahVersion": "1.28.2"}, True),
         ({"SecurityOptions": ["name=userns"]}, False),
     ],
@@ -180,6 +187,7 @@ def test_whose_root_a_container_has(tmp_path, said, mine):
         assert (facts.caller == "0:0") is (mine or os.geteuid() == 0)
         assert facts.is_podman is facts.keeps_containers is ("BuildahVersion" in said)
         assert facts.has_cgroups is ("CgroupDriver" not in said)
+        assert facts.unenforced == (("memory",) if "MemoryLimit" in said else ())
         if os.geteuid() == 0:
             os.chown(tmp_path / "d.sock", 65534, 65534)
             assert facts_of(address).maps_users

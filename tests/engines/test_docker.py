@@ -121,6 +121,12 @@ class TestCreation:
         """Podman has no `local` log driver: nothing is said about logs then."""
         assert "LogConfig" not in settings(job(), facts=DaemonFacts(cpus=1, local_log=False))["HostConfig"]
 
+    def test_processors_that_a_daemon_can_not_divide(self):
+        """They aren't asked for: it would refuse the container. Of memory it says so, and goes on."""
+        facts = DaemonFacts(cpus=2, local_log=True, unenforced=("memory", "cpus"))
+        made = settings(job(limits=Limits(memory=GIB, cpus=1)), facts=facts)["HostConfig"]
+        assert (made["Memory"], "NanoCpus" in made) == (GIB, False)
+
 
 class TestLogFrames:
     def test_frames_are_read_one_by_one(self):
