@@ -6,9 +6,8 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -157,36 +156,36 @@ class Daemon:
 
 @contextmanager
 def daemon() -> Iterator[Daemon]:
-    """The daemon that DOCKER_HOST names, or this machine's, or Podman's service."""
-    try:
-        client = reached(docker.from_env)
-    except UNAVAILABLE as error:
+    """The daemon that DOCKER_HOST names, or this machine's, or else Podman's service."""
+    errors: list[Exception] = []
+    for where in (None, *podman()):
         try:
-            client = reached(partial(docker.DockerClient, podman()))
-        except UNAVAILABLE:
-            where = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-            raise BuildError(
-                f"No Docker daemon answers at {where} ({root(error)}).\n"
-                "  Start it, or set DOCKER_HOST to one that runs.\n"
-                "  Without Docker, `cursus-sandbox run --engine local` needs no image."
-            ) from error
+            client = (
+                docker.DockerClient(where, timeout=DAEMON_PATIENCE)
+                if where
+                else docker.from_env(timeout=DAEMON_PATIENCE)
+            )
+            client.ping()
+            break
+        except UNAVAILABLE as error:
+            errors.append(error)
+    else:
+        named = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+        raise BuildError(
+            f"No Docker daemon answers at {named} ({root(errors[0])}).\n"
+            "  Start it, or set DOCKER_HOST to one that runs.\n"
+            "  Without Docker, `cursus-sandbox run --engine local` needs no image."
+        ) from errors[0]
     with closing(client):
         yield Daemon(client)
 
 
-def reached(client_of: Callable[..., docker.DockerClient]) -> docker.DockerClient:
-    """A client whose daemon answers."""
-    client = client_of(timeout=DAEMON_PATIENCE)
-    client.ping()
-    return client
-
-
-def podman() -> str:
-    """The address of Podman's service, the user's own or root's, which a run tries after Docker's, too."""
+def podman() -> list[str]:
+    """Where Podman's service may be, the user's own before root's; nowhere where DOCKER_HOST names a daemon."""
     if os.environ.get("DOCKER_HOST"):
-        raise DockerException("another daemon is named")
-    own, roots = (Path(folder, "podman/podman.sock") for folder in (os.environ.get("XDG_RUNTIME_DIR", "/run"), "/run"))
-    return f"unix://{own if own.exists() else roots}"
+        return []
+    folders = [folder for folder in (os.environ.get("XDG_RUNTIME_DIR"), "/run") if folder]
+    return [f"unix://{folder}/podman/podman.sock" for folder in folders]
 
 
 def root(error: BaseException) -> BaseException:

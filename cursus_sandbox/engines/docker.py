@@ -58,6 +58,7 @@ class DockerEngine:
     def __init__(self, daemon: Daemon, *, grace: float = 10.0, carries: bool = False) -> None:
         self.id = uuid.uuid4().hex
         self.private_folders: Private | None = None  # how they are made; None until the first one was
+        self.unenforced = daemon.facts.unenforced
         self._daemon = daemon
         self._grace = grace
         self._places = None if carries else Places(daemon, labels={LABEL: self.id})
@@ -65,11 +66,6 @@ class DockerEngine:
         self._removals = Removals()
         self._without_gate: set[str] = set()  # images
         self._ids: dict[str, str] = {}  # of the images that were required
-
-    @property
-    def unenforced(self) -> tuple[str, ...]:
-        """The limits that jobs aren't held to, of `memory` and `cpus`: the daemon has no cgroups for that."""
-        return self._daemon.facts.unenforced
 
     @classmethod
     def connect(
@@ -208,7 +204,7 @@ class DockerEngine:
     def by_hand(self, job: Job) -> str | None:
         """A line of `docker run`, or `podman run`, on a network that is made for it where the job has one.
 
-        None for a job on several hosts, and where the daemon doesn't see this machine's files.
+        The daemon writes its /etc/hosts. None for a job on several hosts, and where it doesn't see our files.
         """
         places = self._places
         if job.cluster or places is None or self._daemon.facts.maps_users:

@@ -105,7 +105,7 @@ class Daemon:
                 keeps_containers=bool(info.get("LiveRestoreEnabled")) or _OF_PODMAN in info,
                 is_podman=_OF_PODMAN in info,
                 has_cgroups=info.get("CgroupDriver") != "none",
-                maps_users=not own and (is_rootless(info) or "name=userns" in security(info)),
+                maps_users=not own and (is_rootless(info) or "name=userns" in _security(info)),
                 root_is_caller=own,
                 unenforced=tuple(name for name, key in _LIMITS.items() if info.get(key) is False),
                 runtimes=tuple(info.get("Runtimes") or ()),
@@ -372,10 +372,10 @@ def _gone_is_fine() -> Iterator[None]:
 
 def is_rootless(info: Mapping[str, Any]) -> bool:
     """Whether a daemon has no root's rights, by its `GET /info`; Podman says so in a word of its own."""
-    return "name=rootless" in security(info) or bool(info.get("Rootless"))
+    return "name=rootless" in _security(info) or bool(info.get("Rootless"))
 
 
-def security(info: Mapping[str, Any]) -> set[str]:
+def _security(info: Mapping[str, Any]) -> set[str]:
     """The names of what secures a daemon's containers, by its `GET /info`."""
     return {option.split(",")[0] for option in info.get("SecurityOptions") or ()}
 

@@ -48,6 +48,8 @@ def files_of(
     if daemon.facts.is_podman:
         if at is None:
             why, hint = "it does not see this machine's files", "Put the workspace and its inputs where it sees them."
+        elif is_caller:
+            why, hint = "its users are others outside of it", "Run on a service of your own."
         else:
             why, hint = f"the job is to run as user {job.user}", "Leave `user` away, as --user: it is you, then."
         raise EngineError(

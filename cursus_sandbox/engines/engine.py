@@ -205,7 +205,10 @@ class Engine(EngineKind, Protocol):
 
     Where `makes_mounts` is false there are no container paths: the engine takes jobs without mounts, whose command
     names host paths; and a visitor is refused with EngineError. Where `makes_clusters` is false, so is a cluster.
+    To the limits in `unenforced`, of `memory` and `cpus`, jobs are not held: who asks for one is told.
     """
+
+    unenforced: tuple[str, ...]
 
     def __enter__(self) -> Self: ...
 

@@ -58,6 +58,7 @@ class LocalEngine:
     runs_images = False
     makes_mounts = True
     makes_clusters = False
+    unenforced: tuple[str, ...] = ()
 
     def __init__(self, bwrap: Path, machine: Machine, *, grace: float = 10.0) -> None:
         self.private_folders: Private | None = None  # how they are made; None until the first one was

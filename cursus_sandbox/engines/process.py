@@ -52,6 +52,7 @@ class ProcessEngine:
     runs_images = False
     makes_mounts = False
     makes_clusters = False
+    unenforced: tuple[str, ...] = ()
 
     def __init__(self, *, grace: float = 10.0, terminal: bool = False) -> None:
         self._grace = grace

@@ -157,6 +157,7 @@ class _Handing:
         self.runs_images = engine.runs_images
         self.makes_mounts = engine.makes_mounts
         self.makes_clusters = engine.makes_clusters
+        self.unenforced = engine.unenforced
 
     def __enter__(self) -> Self:
         self._engine.__enter__()

@@ -98,12 +98,13 @@ class Site(EngineKind, Protocol):
         """End all errands, as an engine does its jobs."""
 
 
-def _told(step: PlannedStep, unenforced: Collection[str], engine: str) -> PlannedStep:
+def _told(step: PlannedStep, engine: Engine) -> PlannedStep:
     """A step with a note of the limits that it asks for and nobody enforces."""
-    limits = [name for name in unenforced if getattr(step.resources, name) is not None]
+    limits = [name for name in engine.unenforced if getattr(step.resources, name) is not None]
     if not limits or not step.starts:
         return step
-    note = f"the {engine} engine's daemon enforces no limit of {' and '.join(limits)}: it may use more than it is given"
+    of = " and ".join(limits)
+    note = f"the {engine.name} engine's daemon enforces no limit of {of}: it may use more than it is given"
     return replace(step, notes=(*step.notes, note))
 
 
@@ -140,8 +141,7 @@ class ThisMachine:
     def fitted(self, plan: PipelineExecutionPlan, _: Collection[str]) -> PipelineExecutionPlan:
         """The plan with no step given more than is here, nor a limit that nobody enforces without a word of it."""
         fitted = fitted_to_this_machine(plan)
-        unenforced: Collection[str] = getattr(self.engine, "unenforced", ())  # an engine may say so
-        return replace(fitted, steps=tuple(_told(step, unenforced, self.name) for step in fitted.steps))
+        return replace(fitted, steps=tuple(_told(step, self.engine) for step in fitted.steps))
 
     def done(self, errand: Errand, tell: Observer, stopping: threading.Event, place: Place) -> Done:
         """Run it here. What wasn't expected is got ready as far as it goes while its inputs are looked at."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import tarfile
 from collections.abc import Callable, Iterator
@@ -69,6 +70,16 @@ class Bench:
         folder.mkdir()
         return Gate(self.engine, folder, *self._reach(folder))
 
+    def interrupted(self, calls: int) -> Exit:
+        """How a job ends that is interrupted so many times at once; to two it doesn't listen."""
+        trap = "trap '' TERM;" if calls > 1 else ""
+
+        def hear(_: bytes) -> None:
+            for _ in range(calls):
+                self.engine.interrupt()
+
+        return self.engine.run(self.job(f"{trap} echo ready; while :; do sleep 4323; done"), hear)
+
     def output(self, script: str, **settings: Any) -> str:
         """What a script that must succeed writes."""
         before = len(self.log)
@@ -132,6 +143,13 @@ def docker_image() -> Callable[[], str]:
         return made[0]
 
     return image
+
+
+@pytest.fixture
+def found_at_once() -> Iterator[None]:
+    """What a test leaves open is found when it ends, and not in a test that comes later."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import socketserver
@@ -29,17 +28,13 @@ from cursus_sandbox.engines.engine import Job, Mount, MountMode
 from cursus_sandbox.errors import EngineError, ExitCode
 
 # The SDK leaves a socket open that could not be connected, which the engine can't help while its daemon is away.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("found_at_once"),
+]
 
 VERSION = {"ApiVersion": "1.45", "MinAPIVersion": "1.24"}
 IN = Path("/opt/ml/processing/input/data")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_for_later() -> Iterator[None]:
-    """What is left open is found now, and not in a test that comes later."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Podman's service of Docker's API: what an engine promises holds there, too."""
 
-import gc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -20,14 +19,10 @@ IN, OUT = Path("/opt/ml/processing/input/data"), Path("/opt/ml/processing/output
 
 
 # The SDK leaves a socket open that could not be connected, which the engine can't help while the service is away.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_for_later() -> Iterator[None]:
-    """What is left open is found now, and not in a test that comes later."""
-    yield
-    gc.collect()
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("found_at_once"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -91,13 +86,7 @@ def test_a_job_that_is_prepared(bench, tmp_path):
 @pytest.mark.parametrize(("calls", "code"), [(1, 143), (2, 137)])
 def test_an_interruption_is_said(bench, calls, code):
     """It is ours, and no sign of a service that went away."""
-    trap = "trap '' TERM;" if calls == 2 else ""
-
-    def hear(data: bytes) -> None:
-        for _ in range(calls):
-            bench.engine.interrupt()
-
-    ended = bench.engine.run(bench.job(f"{trap} echo ready; while :; do sleep 4323; done"), hear)
+    ended = bench.interrupted(calls)
     assert (ended.code, ended.why) == (code, Why.INTERRUPTED)
 
 

@@ -392,13 +392,7 @@ class TestExit:
     @pytest.mark.parametrize(("calls", "code"), [(1, 143), (2, 137)])
     def test_an_interruption_is_said(self, bench, calls, code):
         """Another thread ends the job: with TERM first, and at once when it insists. Later jobs don't start."""
-        trap = "trap '' TERM;" if calls == 2 else ""
-
-        def hear(data: bytes) -> None:
-            for _ in range(calls):
-                bench.engine.interrupt()
-
-        ended = bench.engine.run(bench.job(f"{trap} echo ready; while :; do sleep 4323; done"), hear)
+        ended = bench.interrupted(calls)
         assert (ended.code, ended.why) == (code, Why.INTERRUPTED)
         later = bench.engine.run(bench.job("echo never"), bench.log.extend)
         assert (later.why, bytes(bench.log)) == (Why.INTERRUPTED, b"")

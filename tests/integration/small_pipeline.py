@@ -120,6 +120,7 @@ class Watched:
     runs_images = False
     makes_mounts = True
     makes_clusters = False
+    unenforced = ()
 
     def __init__(self, around: Callable[[Job, Callable[[], Exit]], Exit]) -> None:
         self.engine = LocalEngine.connect()

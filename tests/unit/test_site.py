@@ -14,11 +14,11 @@ steps:
 """
 
 
-def fitted(tmp_path, **said):
+def fitted(tmp_path, unenforced):
     (tmp_path / "dag.yaml").write_text(DOCUMENT)
     methods = dict.fromkeys(("require", "reap", "interrupt", "prepare"))
     kinds = dict.fromkeys(("makes_mounts", "runs_images", "makes_clusters"), True)
-    engine = SimpleNamespace(name="docker", **methods, **kinds, **said)
+    engine = SimpleNamespace(name="docker", **methods, **kinds, unenforced=unenforced)
     plan = cursus_sandbox.plan(tmp_path / "dag.yaml")
     return {step.name: step.notes for step in ThisMachine(engine).fitted(plan, ()).steps}, {
         step.name: step.notes for step in plan.steps
@@ -30,12 +30,6 @@ def fitted(tmp_path, **said):
 )
 def test_limits_that_nobody_enforces(tmp_path, unenforced, limits):
     """A step that asks for one is told of it, and no other step."""
-    notes, before = fitted(tmp_path, unenforced=unenforced)
+    notes, before = fitted(tmp_path, unenforced)
     said = f"the docker engine's daemon enforces no limit of {limits}: it may use more than it is given"
     assert notes == before | {"Asks": (*before["Asks"], *([said] if limits else []))}
-
-
-def test_an_engine_that_does_not_say(tmp_path):
-    """An engine of somebody's own is taken to enforce what it is given."""
-    notes, before = fitted(tmp_path)
-    assert notes == before
