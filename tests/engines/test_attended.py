@@ -48,7 +48,7 @@ def test_a_real_terminal(words, tmp_path):
         terminal.press(b"""until [ "$(stty size)" = '21 93' ]; do sleep 0.02; done; echo 'it gr''ew'\r""")
         terminal.grow(93, 21)
         terminal.until("it grew")
-        terminal.press(b"echo slee''ping; sleep 4321\r")
+        terminal.press(b"""sh -c "echo slee''ping; exec sleep 4321"\r""")  # what says so is in front by then
         terminal.until("sleeping")
         terminal.press(b"\x03")
         terminal.press(b"echo still''here\r")
